@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Every bound of userspace in one place; those the kernel shares are in bpf/contract.h. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+/* TUN */
+#define MTU_DEFAULT 1500
+#define MTU_MIN 1280 /* IPv6 (RFC 8200) */
+#define MTU_MAX 65535
+#define TUN_TXQUEUELEN 10000 /* 2,000 lost packets when 10,000 connections closed at once */
+#define TUN_RETRY_MS 10 /* after a failed read */
+#define PACKET_MAX 65575 /* IPv6 header + 65535 */
+
+/* TCP */
+#define TCP_CONNECTS_MAX 1024 /* in flight; beyond it a SYN is dropped and counted */
+#define TCP_CONNECT_TIMEOUT_MS 30000
+
+/* UDP and ICMP */
+#define UDP_IDLE_MS 60000 /* without a datagram in either direction */
+#define UDP_SWEEP_MS 30000
+#define UDP_SESSIONS_MAX 16384
+#define ICMP_IDLE_MS 60000
+#define ICMP_SESSIONS_MAX 1024
+
+/* Reassembly */
+#define FRAGMENTS_MAX 512 /* held per role */
+#define FRAGMENT_TIMEOUT_MS 15000
+
+/* DNS */
+#define DNS_QUERIES_MAX 10000 /* in flight */
+#define DNS_QUERY_TIMEOUT_MS 5000
+#define DNS_CACHE_ENTRIES 4096
+#define DNS_UPSTREAMS_MAX 8
+#define DNS_FLOW_IDLE_MS 10000 /* a DNS client's flow after its last answer */
+#define DNS_DOMAIN_GRACE_MS 300000 /* address -> name outlives the TTL, 5 min as the floor */
+#define DNS_TCP_IDLE_MS 30000
+
+/* Processes */
+#define ROLE_STOP_MS 2000 /* to end in order, then SIGKILL */
+#define ROLE_RESTART_DELAY_MS 100 /* doubles to ROLE_RESTART_DELAY_MAX_MS while it keeps dying */
+#define ROLE_RESTART_DELAY_MAX_MS 5000
+#define HEARTBEAT_MS 500
+#define REPORT_FLOWS_MAX 65536 /* ended flows kept for the report; beyond it only sums */
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What main and its roles say to each other over the SOCK_SEQPACKET pair that a role finds
+ * as descriptor ROLE_FD. Native structs: both ends are the same executable. Main never
+ * trusts a role: lengths and values of what comes up are checked, text is passed on as text.
+ *
+ * Order: main sends CONFIG, then one FD per descriptor, then START; the role answers READY.
+ * Later main may send STOP (end in order) and QUERY; the role answers a QUERY by any number
+ * of TEXT messages with its tag and one TEXT with length 0. EOF means that the other is gone.
+ */
+#ifndef BASE_ROLE_H
+#define BASE_ROLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/limits.h"
+#include "base/siphash.h"
+
+#define ROLE_FD 3 /* in a re-exec'd role */
+#define ROLE_MESSAGE_MAX 8192
+
+enum role_kind { ROLE_RESOLVER, ROLE_WORKER };
+
+enum role_message_type {
+	ROLE_CONFIG, /* main -> role: struct role_config */
+	ROLE_DESCRIPTOR, /* main -> role: struct role_descriptor + the descriptor */
+	ROLE_START, /* main -> role */
+	ROLE_STOP, /* main -> role */
+	ROLE_QUERY, /* main -> role: struct role_text, what is asked in text[] */
+	ROLE_READY, /* role -> main */
+	ROLE_TEXT, /* role -> main: struct role_text, JSON lines cut anywhere */
+	ROLE_MESSAGE_NUM
+};
+
+/* Descriptors a role is given; `index` is the role slot where there are several. */
+enum role_descriptor_kind {
+	ROLE_FD_QUEUE, /* its TUN queue (resolver without a queue of its own: worker 1's) */
+	ROLE_FD_RELAY, /* worker <-> resolver, SOCK_SEQPACKET, see struct relay_message */
+	ROLE_FD_FLOWS, /* BPF maps and programs; absent without BPF */
+	ROLE_FD_FLOW_INFO,
+	ROLE_FD_DOMAINS,
+	ROLE_FD_COUNTERS, /* role_counters: a BPF map, or a memfd of ROLES_MAX entries */
+	ROLE_FD_FLOW_END, /* program */
+	ROLE_FD_ICMP4, /* raw socket, filter for icmp_id_base/icmp_id_bits locked on */
+	ROLE_FD_ICMP6,
+	ROLE_FD_NUM
+};
+
+/* How own sockets are marked. */
+enum protect_mode {
+	PROTECT_CGROUP, /* by the cgroup hook; the role checks that the mark is there */
+	PROTECT_SO_MARK /* by the role itself, which keeps CAP_NET_ADMIN */
+};
+
+struct role_message {
+	uint32_t type; /* enum role_message_type; the body follows */
+};
+
+struct role_descriptor {
+	uint32_t kind;
+	uint32_t index;
+};
+
+struct role_text {
+	uint64_t tag; /* chosen by main, returned in the answer */
+	uint32_t length; /* of text */
+	char text[];
+};
+
+struct role_config {
+	uint32_t kind; /* enum role_kind */
+	uint32_t slot; /* 0 = resolver, 1.. = workers */
+	uint32_t log_level;
+	uint32_t protect; /* enum protect_mode */
+	struct settings settings; /* addresses, mtu, mark, workers: as the kernel half has them */
+	uint32_t vnet_hdr_bytes; /* 0 = the queue has no virtio_net_hdr, else 10 or 12 */
+	uint32_t tun_tso; /* 1 = TCP GSO both ways (TUN_F_TSO4|TSO6) */
+	uint32_t tun_uso; /* 1 = UDP GSO both ways (TUN_F_USO4|USO6, Linux 6.2) */
+	uint32_t single_queue; /* 1 = every packet reaches worker 1, which relays DNS */
+	uint32_t restarted; /* 1 = takes over after a role that died */
+	struct addr host_loopback; /* this destination goes to the host's 127.0.0.1 / ::1 */
+	struct siphash_key isn_key; /* RFC 6528; the same after a restart */
+	uint16_t icmp_id_base; /* host order: identifiers base..base+2^bits-1 are ours */
+	uint16_t icmp_id_bits;
+	uint32_t upstreams; /* resolver: 0 = the host's own resolvers */
+	struct endpoint upstream[DNS_UPSTREAMS_MAX];
+	/* Timeouts and caps, so that tests can shorten them; limits.h has the defaults. */
+	uint32_t connect_timeout_ms;
+	uint32_t udp_idle_ms;
+	uint32_t udp_sweep_ms;
+	uint32_t dns_timeout_ms;
+	uint32_t connects_max;
+};
+
+/*
+ * Worker -> resolver over ROLE_FD_RELAY. RELAY_PACKET: a whole IP packet of a UDP query
+ * (reassembled, or of a single-queue TUN) follows; the resolver writes the answer to its
+ * queue itself. RELAY_STREAM: carries one end of a SOCK_STREAM pair, the DNS-over-TCP bytes
+ * of the flow `key`, which the worker goes on to treat as its upstream socket.
+ */
+enum relay_type { RELAY_PACKET, RELAY_STREAM };
+
+struct relay_message {
+	uint32_t type;
+	uint32_t pad;
+	struct flow_key key;
+};
+
+#endif

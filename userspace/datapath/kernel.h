@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The kernel half as main sees it: loads the skeleton, attaches, pins, reads. The only
+ * header of datapath/ that main needs; nobody outside datapath/ sees the skeleton.
+ */
+#ifndef DATAPATH_KERNEL_H
+#define DATAPATH_KERNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/role.h"
+#include "bpf/contract.h"
+
+struct kernel;
+
+/* How something that kernels differ in is done here; shown by `headrace status`. */
+struct kernel_features {
+	bool bpf; /* programs loaded at all */
+	char bpf_error[128]; /* why not */
+	const char *attach; /* "tcx" | "clsact" | "none" */
+	const char *protect; /* "cgroup hook" | "SO_MARK" */
+	const char *bpffs; /* "mounted" | "private mount" | "none" */
+	char pin_directory[128]; /* "" = unpinned */
+	char cgroup[256]; /* path of the roles' cgroup, "" = none */
+};
+
+struct kernel_options {
+	const char *instance; /* names pins and cgroup */
+	uint32_t flows_max;
+	bool pin;
+};
+
+/*
+ * Opens, sizes and loads everything; makes the roles' cgroup and attaches the protect hook;
+ * finds bpffs (or mounts it in this process's private mount namespace, which main has made)
+ * and pins the maps (0600 in a 0700 directory owned by root). Where the kernel lacks
+ * something the next step down is taken and noted in the features; only a failure without
+ * any step down is an error (-errno, text in err). Without BPF at all it still returns 0:
+ * counters then live in a memfd.
+ */
+int kernel_load(const struct kernel_options *opt, struct kernel **ret_kernel, char err[256]);
+
+/* Attaches the TUN programs; called in the network namespace of the device. 0 or -errno. */
+int kernel_attach_tun(struct kernel *k, int ifindex);
+/* Descriptor of the steering program for TUNSETSTEERINGEBPF, -1 without BPF. */
+int kernel_steer_fd(const struct kernel *k);
+
+/* Writes the settings map (whole). 0 or -errno. */
+int kernel_settings(struct kernel *k, const struct settings *s);
+void kernel_heartbeat(struct kernel *k);
+
+/* Descriptor to hand to a role for ROLE_FD_FLOWS .. ROLE_FD_FLOW_END, -1 = none. */
+int kernel_role_fd(const struct kernel *k, enum role_descriptor_kind kind);
+/* Moves a process into the roles' cgroup. 0 or -errno. */
+int kernel_adopt(struct kernel *k, int pid);
+
+/* A flow as `headrace flows` shows it: both maps joined. */
+struct kernel_flow {
+	struct flow_key key;
+	struct flow flow;
+	struct flow_info info; /* zero if the role wrote none */
+};
+/* fn != 0 ends the walk and is returned. */
+int kernel_flow_each(struct kernel *k, int (*fn)(void *arg, const struct kernel_flow *f),
+		     void *arg);
+/* Ends every flow of queue `slot` (-1 = all) with `end`: its role died or we shut down. */
+void kernel_flow_end_all(struct kernel *k, int slot, enum flow_end end);
+
+void kernel_read_drops(struct kernel *k, struct drop_counters *ret_sum); /* kernel half only */
+void kernel_read_stats(struct kernel *k, struct kernel_stats *ret_sum);
+/* The roles' counters; entry of slot. Never NULL for slot < ROLES_MAX. */
+struct role_counters *kernel_role_counters(struct kernel *k, unsigned int slot);
+
+/* epoll-able descriptor of the event ring (-1 = none) and its consumption. */
+int kernel_events_fd(const struct kernel *k);
+/* Calls fn for each waiting event. 0 or -errno. */
+int kernel_events_read(struct kernel *k, void (*fn)(void *arg, const struct flow_event *e),
+		       void *arg);
+
+const struct kernel_features *kernel_features(const struct kernel *k);
+
+/* Detaches, unpins, removes the cgroup (its processes have ended), frees. Accepts NULL. */
+void kernel_unload(struct kernel *k);
+
+/*
+ * Removes pins and empty cgroups of instances for which `alive` says false: what a killed
+ * main left. Called before kernel_load().
+ */
+void kernel_clean_stale(bool (*alive)(const char *instance));
+
+/* 0, or -ENOSYS with one clear line in err: kernel older than 6.1. */
+int kernel_check_version(char err[256]);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The one place that opens sockets towards the outside. Every one carries the fwmark before
+ * it is bound, connected or used; one that cannot be marked is closed and the call fails.
+ */
+#ifndef NETDEV_SOCKET_H
+#define NETDEV_SOCKET_H
+
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/role.h"
+
+/* Says once per process how sockets are marked, and with what. */
+void socket_protect_setup(enum protect_mode mode, uint32_t mark);
+
+/*
+ * Non-blocking, close-on-exec, marked socket. type: SOCK_STREAM or SOCK_DGRAM. 0 or -errno;
+ * -EPERM = not protected (DROP_PROTECT), -EMFILE/-ENFILE (DROP_NO_DESCRIPTOR), ...
+ */
+int socket_open(int family, int type, int *ret_fd);
+
+/* As above and connect() begun: 0 also while it is in progress (stream). The socket is
+ * closed on error. */
+int socket_connect(const struct endpoint *to, int type, int *ret_fd);
+
+#endif

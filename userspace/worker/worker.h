@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The worker role: one TUN queue, lwIP for TCP, engines for UDP and ICMP echo, and the
+ * sockets behind them. worker.c owns the loop and the queue and hands each packet to the
+ * engine of its protocol; tcp*.c, udp*.c and icmp*.c know the worker, not each other.
+ */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include <stdint.h>
+
+#include "base/loop.h"
+#include "base/role.h"
+#include "bpf/parse.h"
+#include "datapath/role.h"
+#include "netdev/queue.h"
+
+struct tcp_engine;
+struct udp_engine;
+struct icmp_engine;
+
+struct worker {
+	struct loop *loop;
+	struct queue queue;
+	struct datapath datapath;
+	struct role_config config;
+	int relay_fd; /* to the resolver, -1 until handed over */
+	int icmp_fd[2]; /* raw v4, v6; -1 = not available */
+	struct tcp_engine *tcp;
+	struct udp_engine *udp;
+	struct icmp_engine *icmp;
+};
+
+/*
+ * A whole packet (reassembled if it was fragmented) on its way to an engine. `raw` is valid
+ * during the call only; L4 checksum verified unless raw->csum_trusted said it need not be.
+ */
+struct worker_packet {
+	struct packet head; /* as parsed */
+	struct queue_packet raw;
+	struct flow_key key;
+};
+
+/* Engines: each is made once, is given packets, and frees all it holds. 0 or -errno. */
+int tcp_engine_new(struct worker *w, struct tcp_engine **ret_engine);
+void tcp_engine_input(struct tcp_engine *e, struct worker_packet *p);
+/* Ends every connection (reset towards the application) and frees the engine. */
+void tcp_engine_free(struct tcp_engine *e);
+/* After a restart: makes the application's end of a connection of the dead worker fail. */
+void tcp_engine_orphan(struct tcp_engine *e, const struct flow_key *key);
+
+int udp_engine_new(struct worker *w, struct udp_engine **ret_engine);
+void udp_engine_input(struct udp_engine *e, struct worker_packet *p);
+void udp_engine_free(struct udp_engine *e);
+void udp_engine_orphan(struct udp_engine *e, const struct flow_key *key);
+
+int icmp_engine_new(struct worker *w, struct icmp_engine **ret_engine);
+void icmp_engine_input(struct icmp_engine *e, struct worker_packet *p);
+void icmp_engine_free(struct icmp_engine *e);
+
+/* For the engines: worker.c. */
+void worker_drop(struct worker *w, enum drop_reason why);
+/* Writes a complete packet or counts DROP_TUN_FULL. */
+void worker_write(struct worker *w, const void *packet, size_t len);
+/* Sends an ICMP error about `quoted` from `from` (NULL = the stack's address). */
+void worker_icmp_error(struct worker *w, int icmp_error, uint32_t mtu, const struct addr *from,
+		       const void *quoted, size_t quoted_len);
+/* Where the flow's destination really is: the address itself, or the host's loopback for
+ * config.host_loopback. */
+struct endpoint worker_upstream_of(const struct worker *w, const struct flow_key *key);
+/* Fills outbound "direct", upstream and the domain known for the destination. */
+void worker_flow_info(struct worker *w, const struct flow_key *key, const struct endpoint *upstream,
+		      struct flow_info *ret_info);
+
+/* The role's main function: never returns before its end. Exit status. */
+int worker_main(void);
+
+#endif
