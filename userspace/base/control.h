@@ -20,7 +20,27 @@
  *   run     RUN_* keys       {"ready": {...}} with the network namespace as passed descriptor
  *   report  full: bool       "flow" per ended flow (with "end"), then "summary"
  *
- * Keys of "flow" and "event" are written by one function, supervisor/show.c.
+ * Keys of "flow" and "event" are written by one function, supervisor/show.c. Every object is
+ * flat where it says so; units are the suffix of the key (_ms, _us, _bytes); a key whose value
+ * is not known is left out; new keys may be added at any time and readers ignore them.
+ *
+ *   ready    instance, version, pid, tun (device name), mtu, stack4, device4, bits4 and, with
+ *            IPv6, stack6, device6, bits6: the stack's address is where DNS is answered.
+ *            Without a namespace of its own (tun_fd) no descriptor comes along.
+ *   flow     flat: proto ("tcp", "udp", "icmp", "icmpv6" or a number as text), saddr, sport,
+ *            daddr, dport, domain, verdict (VERDICTS), state (FLOW_STATES), end (FLOW_ENDS, as
+ *            soon as it has ended), bytes_up, bytes_down, packets_up, packets_down,
+ *            duration_ms (first packet to end or now), idle_ms, outbound, upstream ("ADDR:PORT"),
+ *            uid, cgroup_id, slot
+ *   event    type (EVENT_TYPES), time_ms (Unix), and the keys of "flow" beside them
+ *   drop     where ("kernel", "resolver", "worker 1"), reason, text, count
+ *   summary  flows, bytes_up, bytes_down, drops, dns_queries, and not_kept (flows that are in
+ *            the sums only); "report" without `full` sends the REPORT_SHORT largest flows
+ *   status   instance, version, pid, uptime_ms, the keys of "ready"; features {attach, protect,
+ *            ...}; kernel {KERNEL_STATS}; roles [{name, slot, pid, state, ROLE_STATS...}];
+ *            advice [TEXT]: what the user may want to change on the host
+ *   dns      flat, told apart by type: "upstream" {address, ...}, "cache" {...},
+ *            "query" {name, qtype, ...}; shown as one table per type
  */
 #ifndef BASE_CONTROL_H
 #define BASE_CONTROL_H
@@ -30,6 +50,7 @@
 #define CONTROL_PREFIX "headrace/" /* behind the NUL of the abstract name */
 #define CONTROL_LINE_MAX 65536
 #define INSTANCE_NAME_MAX 32 /* [A-Za-z0-9._-], with NUL */
+#define REPORT_SHORT 20 /* flows of a report that is not `full`: the most bytes both ways */
 
 /* "run" keys */
 #define RUN_INSTANCE "instance" /* string */
