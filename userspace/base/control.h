@@ -46,6 +46,7 @@
 #define BASE_CONTROL_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #define CONTROL_PREFIX "headrace/" /* behind the NUL of the abstract name */
 #define CONTROL_LINE_MAX 65536
@@ -67,8 +68,10 @@ int control_instance_valid(const char *name);
 
 /* Listening, non-blocking socket of an instance. -EADDRINUSE = it is running. 0 or -errno. */
 int control_listen(const char *instance, int *ret_fd);
-/* Connected, blocking socket; the server's credentials are root's. -ECONNREFUSED = not there. */
+/* Connected, blocking socket. -ECONNREFUSED = not there, -EPERM = the server is not root's. */
 int control_connect(const char *instance, int *ret_fd);
+/* Who is at the other end of a connected unix socket (SO_PEERCRED). 0 or -errno. */
+int control_peer_uid(int fd, uid_t *ret_uid);
 /* Names of the running instances (from /proc/net/unix), at most `max`. Returns their number. */
 size_t control_instances(char names[][INSTANCE_NAME_MAX], size_t max);
 

@@ -58,6 +58,8 @@ static inline bool timer_is_armed(const struct timer *t)
 }
 
 void loop_add_turn(struct loop *l, struct loop_turn *t);
+/* Once added; harmless a second time. A hook may remove itself, not another. */
+void loop_remove_turn(struct loop_turn *t);
 
 /* Runs until loop_stop(). Returns the status given there, or -errno if epoll fails. */
 int loop_run(struct loop *l);

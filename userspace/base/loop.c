@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The event loop. One turn: wait, dispatch the batch, expire timers, run the turn hooks.
+ * What makes it safe to free watches and timers from callbacks: loop_remove() strikes the
+ * watch from the batch that is being dispatched, and due timers stay linked (in a list of
+ * their own) until the very moment they are called.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/loop.h"
+
+#define BATCH 64
+
+struct loop {
+	int epoll_fd;
+	bool stopped;
+	int status; /* of loop_stop() */
+	struct list timers; /* ordered by deadline */
+	struct list turns;
+	struct epoll_event batch[BATCH];
+	int batch_len; /* 0 outside of dispatch() */
+};
+
+int loop_new(struct loop **ret_loop)
+{
+	struct loop *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (l->epoll_fd < 0) {
+		r = -errno;
+		free(l);
+		return r;
+	}
+	list_init(&l->timers);
+	list_init(&l->turns);
+	*ret_loop = l;
+	return 0;
+}
+
+void loop_free(struct loop *l)
+{
+	if (!l)
+		return;
+	list_for_each_safe(pos, next, &l->timers)
+		list_remove(pos);
+	list_for_each_safe(pos, next, &l->turns)
+		list_remove(pos);
+	fd_close(l->epoll_fd);
+	free(l);
+}
+
+static int watch_control(struct loop *l, int op, struct watch *w, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.ptr = w };
+
+	if (epoll_ctl(l->epoll_fd, op, w->fd, &event) < 0)
+		return -errno;
+	w->events = events;
+	return 0;
+}
+
+int loop_add(struct loop *l, struct watch *w, uint32_t events)
+{
+	return watch_control(l, EPOLL_CTL_ADD, w, events);
+}
+
+int loop_modify(struct loop *l, struct watch *w, uint32_t events)
+{
+	if (w->events == events)
+		return 0;
+	return watch_control(l, EPOLL_CTL_MOD, w, events);
+}
+
+void loop_remove(struct loop *l, struct watch *w)
+{
+	if (w->fd < 0)
+		return;
+	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+	w->fd = -1;
+	for (int i = 0; i < l->batch_len; i++) {
+		if (l->batch[i].data.ptr == w)
+			l->batch[i].data.ptr = NULL;
+	}
+}
+
+void timer_init(struct timer *t, void (*expire)(struct timer *t))
+{
+	t->expire = expire;
+	t->deadline_ms = 0;
+	list_init(&t->link);
+}
+
+void loop_arm(struct loop *l, struct timer *t, uint64_t delay_ms)
+{
+	struct list *pos;
+
+	list_remove(&t->link);
+	t->deadline_ms = clock_ms() + delay_ms;
+	/* From the back, where most new deadlines belong; equal ones keep their order. */
+	for (pos = l->timers.prev; pos != &l->timers; pos = pos->prev) {
+		if (container_of(pos, struct timer, link)->deadline_ms <= t->deadline_ms)
+			break;
+	}
+	/* list_append() puts it before its "head": here that is the successor. */
+	list_append(pos->next, &t->link);
+}
+
+void loop_disarm(struct timer *t)
+{
+	list_remove(&t->link);
+}
+
+void loop_add_turn(struct loop *l, struct loop_turn *t)
+{
+	list_append(&l->turns, &t->link);
+}
+
+void loop_remove_turn(struct loop_turn *t)
+{
+	list_remove(&t->link);
+}
+
+static void expire_timers(struct loop *l)
+{
+	struct list due = LIST_INIT(due);
+	uint64_t now = clock_ms();
+
+	/* Set apart first: one that re-arms itself with no delay waits for the next turn. */
+	list_for_each_safe(pos, next, &l->timers) {
+		if (container_of(pos, struct timer, link)->deadline_ms > now)
+			break;
+		list_touch(&due, pos);
+	}
+	while (!list_is_empty(&due)) {
+		struct timer *t = list_first(&due, struct timer, link);
+
+		list_remove(&t->link);
+		t->expire(t);
+	}
+}
+
+static void dispatch(struct loop *l, int num)
+{
+	l->batch_len = num;
+	for (int i = 0; i < num; i++) {
+		struct watch *w = l->batch[i].data.ptr;
+
+		if (w)
+			w->ready(w, l->batch[i].events);
+	}
+	l->batch_len = 0;
+}
+
+/* The shorter of `timeout_ms` (-1 = for ever) and the time to the next deadline. */
+static int wait_ms(const struct loop *l, int timeout_ms)
+{
+	uint64_t deadline, now, left;
+
+	if (list_is_empty(&l->timers))
+		return timeout_ms;
+	deadline = list_first(&l->timers, struct timer, link)->deadline_ms;
+	now = clock_ms();
+	left = deadline > now ? deadline - now : 0;
+	if (timeout_ms >= 0 && (uint64_t)timeout_ms < left)
+		return timeout_ms;
+	return left < INT_MAX ? (int)left : INT_MAX;
+}
+
+int loop_once(struct loop *l, int timeout_ms)
+{
+	int num = epoll_wait(l->epoll_fd, l->batch, BATCH, wait_ms(l, timeout_ms));
+
+	if (num < 0 && errno != EINTR)
+		return -errno;
+	dispatch(l, num > 0 ? num : 0);
+	expire_timers(l);
+	list_for_each_safe(pos, next, &l->turns) {
+		struct loop_turn *t = container_of(pos, struct loop_turn, link);
+
+		t->turn(t);
+	}
+	return 0;
+}
+
+int loop_run(struct loop *l)
+{
+	while (!l->stopped) {
+		int r = loop_once(l, -1);
+
+		if (r < 0)
+			return r;
+	}
+	l->stopped = false;
+	return l->status;
+}
+
+void loop_stop(struct loop *l, int status)
+{
+	l->stopped = true;
+	l->status = status;
+}
