@@ -29,13 +29,14 @@ struct queue_packet {
 	size_t len;
 	enum gso_type gso_type;
 	uint16_t gso_size; /* payload bytes per segment, 0 without GSO */
-	uint16_t hdr_len; /* as the header says; 0 without GSO */
+	uint16_t hdr_len; /* as the header says: a hint, not the headers' length; 0 without GSO */
 	bool csum_trusted; /* NEEDS_CSUM or DATA_VALID: L4 checksum need not be verified */
 	bool csum_partial; /* NEEDS_CSUM: the L4 checksum field is not complete */
 };
 
 /*
- * Reads one packet into buf (at least PACKET_MAX + 12 bytes). 0; -EAGAIN = none now;
+ * Reads one packet into buf (at least PACKET_MAX + 12 bytes; the packet starts at a multiple
+ * of 4 from it). 0; -EAGAIN = none now;
  * -EBADMSG = virtio_net_hdr out of range or packet empty (the packet is lost: count
  * DROP_VNET_HDR and go on); other -errno = device trouble, try again in TUN_RETRY_MS.
  */
@@ -53,7 +54,9 @@ struct queue_offload {
 
 /*
  * Writes one packet gathered from iov (iovcnt <= QUEUE_IOV_MAX); off = NULL: complete as
- * it is. 0 or -errno; -EAGAIN/-ENOBUFS = the device is full, packet not written.
+ * it is. 0 or -errno; -EAGAIN/-ENOBUFS = the device is full, packet not written;
+ * -EOPNOTSUPP = segmentation that this queue does not do. On a queue without
+ * virtio_net_hdr a partial checksum is completed here; the headers must lie in iov[0].
  */
 #define QUEUE_IOV_MAX 66
 int queue_write(struct queue *q, const struct iovec *iov, int iovcnt,

@@ -11,7 +11,7 @@
 #include "base/addr.h"
 #include "base/role.h"
 
-/* Says once per process how sockets are marked, and with what. */
+/* Says once per process how sockets are marked, and with what. Before it none is opened. */
 void socket_protect_setup(enum protect_mode mode, uint32_t mark);
 
 /*

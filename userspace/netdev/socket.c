@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Protected sockets. The mark is what keeps our own packets from being captured again, so a
+ * socket without it never leaves this file. With the cgroup hook the kernel sets it as the
+ * socket is made: whether it does is looked at on the first socket of each family, since
+ * hook and cgroup are the same for all that follow.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+#include "netdev/socket.h"
+
+static struct {
+	bool set;
+	enum protect_mode mode;
+	uint32_t mark;
+	bool seen_marked[2]; /* PROTECT_CGROUP: v4, v6 */
+} protect;
+
+void socket_protect_setup(enum protect_mode mode, uint32_t mark)
+{
+	protect.set = mark != 0;
+	protect.mode = mode;
+	protect.mark = mark;
+	protect.seen_marked[0] = false;
+	protect.seen_marked[1] = false;
+}
+
+/* Set by hand. Without CAP_NET_ADMIN the kernel says -EPERM. */
+static int mark_socket(int fd)
+{
+	uint32_t mark = protect.mark;
+
+	return setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ? -EPERM : 0;
+}
+
+static int check_marked(int fd, bool *seen)
+{
+	uint32_t mark = 0;
+	socklen_t len = sizeof(mark);
+
+	if (*seen)
+		return 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &len) < 0 || mark != protect.mark)
+		return -EPERM;
+	*seen = true;
+	return 0;
+}
+
+static int protect_socket(int fd, int family)
+{
+	if (!protect.set)
+		return -EPERM;
+	if (protect.mode == PROTECT_SO_MARK)
+		return mark_socket(fd);
+	return check_marked(fd, &protect.seen_marked[family == AF_INET6]);
+}
+
+int socket_open(int family, int type, int *ret_fd)
+{
+	int fd, r;
+
+	if (family != AF_INET && family != AF_INET6)
+		return -EAFNOSUPPORT;
+	fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	r = protect_socket(fd, family);
+	if (r < 0) {
+		fd_close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int socket_connect(const struct endpoint *to, int type, int *ret_fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = endpoint_to_sockaddr(to, &ss);
+	int fd;
+	int r = socket_open(ss.ss_family, type, &fd);
+
+	if (r < 0)
+		return r;
+	if (connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS) {
+		r = -errno;
+		fd_close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
