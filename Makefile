@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# Headrace: one non-recursive Makefile, everything it makes lies in build/.
-#   make V=1           show commands          PROFILE=release|debug|sanitize
+#
+# Headrace: one non-recursive Makefile; everything it makes lies below build/.
+# `make help` lists the targets. Variables (as arguments or from the environment):
+#   V=1            show the commands           PROFILE=   release debug sanitize coverage fuzz
+#   CC= CLANG= BPFTOOL= PKG_CONFIG= CFLAGS= LDFLAGS=      LWIP_DIR=  lwIP's sources
+#   PREFIX= DESTDIR= SBINDIR= BINDIR= MANDIR= UNITDIR= COMPLETIONDIR=
 
+VERSION := 0.1.0
 PROFILE ?= release
 V ?= 0
 B := build/$(PROFILE)
-CC ?= gcc
-CLANG ?= clang
-BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+
 PKG_CONFIG ?= pkg-config
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
 LWIP_DIR ?= build/lwip
 
+DESTDIR ?=
 PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 BINDIR ?= $(PREFIX)/bin
@@ -18,79 +24,151 @@ MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 
-ifeq ($(V),1)
-Q :=
-say =
-else
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+ifeq ($(V),0)
 Q := @
 say = @printf '  %-8s %s\n' $(1) $(2)
+else
+Q :=
+say =
 endif
 
-VERSION := 0.1.0
-WARN := -Wall -Wextra -Wpointer-arith -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-	-Wno-unused-parameter
-HARDEN := -fstack-protector-strong -fPIE
-PROFILE_release := -O2 -g -D_FORTIFY_SOURCE=2
-PROFILE_debug := -O0 -g
-PROFILE_sanitize := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+# --- profiles -----------------------------------------------------------------------------
+ifneq ($(filter coverage fuzz,$(PROFILE)),)
+CC := $(CLANG)
+else ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+FLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
+FLAGS_debug := -O0 -g
+FLAGS_sanitize := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined
-CFLAGS_ALL = -std=gnu17 $(WARN) $(HARDEN) $(PROFILE_$(PROFILE)) -D_GNU_SOURCE \
-	-DHEADRACE_VERSION='"$(VERSION)"' -DHEADRACE_SBINDIR='"$(SBINDIR)"' \
-	-I. -Iuserspace -I$(B)/gen -MMD -MP $(CFLAGS)
-LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now $(if $(filter sanitize,$(PROFILE)),-fsanitize=address,undefined) $(LDFLAGS)
-pkg = $(shell $(PKG_CONFIG) $(1))
+FLAGS_coverage := -O0 -g -fprofile-instr-generate -fcoverage-mapping
+FLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=undefined
+LINK_sanitize := -fsanitize=address,undefined
+LINK_coverage := -fprofile-instr-generate
+LINK_fuzz := -fsanitize=address,undefined
+ifeq ($(FLAGS_$(PROFILE)),)
+$(error PROFILE=$(PROFILE): not one of release debug sanitize coverage fuzz)
+endif
+
+WARN := -Wall -Wextra -Wpointer-arith -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wno-unused-parameter $(if $(CI),-Werror)
+CPPFLAGS_ALL := -D_GNU_SOURCE -I. -Iuserspace -Ibuild/gen \
+	-DHEADRACE_VERSION='"$(VERSION)"' -DHEADRACE_SBINDIR='"$(SBINDIR)"'
+CFLAGS_ALL := -std=gnu17 $(WARN) -fstack-protector-strong -fPIE $(FLAGS_$(PROFILE)) \
+	$(CPPFLAGS_ALL)
+LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now $(LINK_$(PROFILE))
+LWIP_CPPFLAGS := -Iuserspace/stack/lwip -I$(LWIP_DIR)/src/include
+# EXTRA: what the rule of a folder adds; the user's own CFLAGS come last.
+COMPILE = $(CC) $(CFLAGS_ALL) $(EXTRA) $(CFLAGS)
+LINK = $(CC) $(CFLAGS_ALL) $(EXTRA) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS)
 
 DAEMON_PKGS := libbpf libcares libmnl jansson libseccomp libcap-ng
 CLIENT_PKGS := jansson
+TEST_PKGS := cmocka
+# Asked once, and only when something is linked.
+once = $(eval $(1) := $(shell $(PKG_CONFIG) --libs $(2)))$($(1))
+DAEMON_LIBS = $(call once,DAEMON_LIBS,$(DAEMON_PKGS))
+CLIENT_LIBS = $(call once,CLIENT_LIBS,$(CLIENT_PKGS))
+TEST_LIBS = $(call once,TEST_LIBS,$(TEST_PKGS))
 
 # --- sources ------------------------------------------------------------------------------
 BPF_SRC := $(wildcard bpf/*.bpf.c)
+BASE_SRC := $(wildcard userspace/base/*.c)
 LIB_SRC := $(wildcard userspace/*/*.c dns/*.c)
 CLIENT_SRC := $(wildcard tools/*.c)
 LWIP_SRC := $(addprefix $(LWIP_DIR)/src/core/,def.c inet_chksum.c init.c ip.c mem.c memp.c netif.c \
 	pbuf.c stats.c tcp.c tcp_in.c tcp_out.c timeouts.c udp.c \
 	ipv4/icmp.c ipv4/ip4.c ipv4/ip4_addr.c ipv4/ip4_frag.c \
 	ipv6/icmp6.c ipv6/ip6.c ipv6/ip6_addr.c ipv6/ip6_frag.c ipv6/nd6.c)
+UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
+BPFTEST_SRC := $(wildcard tests/bpf/test_*.c)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+# Helper programs of the network tests and the benchmark's load generators.
+HELPER_SRC := $(wildcard tests/net/*.c tests/bench/*.c)
+TESTLIB_SRC := $(wildcard tests/lib/*.c)
 
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
-LWIP_OBJ := $(LWIP_SRC:$(LWIP_DIR)/%.c=$(B)/lwip/%.o)
-CLIENT_OBJ := $(CLIENT_SRC:%.c=$(B)/%.o)
-BASE_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard userspace/base/*.c))
+OWN_SRC := $(wildcard userspace/main.c) $(LIB_SRC) $(CLIENT_SRC)
 BPF_OBJ := $(BPF_SRC:%.c=build/%.o)
-SKEL := $(B)/gen/headrace.skel.h
+BASE_OBJ := $(BASE_SRC:%.c=$(B)/%.o)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+CLIENT_OBJ := $(CLIENT_SRC:%.c=$(B)/%.o)
+LWIP_OBJ := $(if $(wildcard userspace/stack/lwip/lwipopts.h),$(LWIP_SRC:$(LWIP_DIR)/%.c=$(B)/lwip/%.o))
+TESTLIB_OBJ := $(TESTLIB_SRC:%.c=$(B)/%.o)
+UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
+BPFTEST_BIN := $(BPFTEST_SRC:%.c=$(B)/%)
+FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
+HELPER_BIN := $(HELPER_SRC:%.c=$(B)/%)
+SKEL := build/gen/headrace.skel.h
 
-all: $(B)/headraced $(B)/headrace
+all: $(B)/headraced $(B)/headrace ## build headraced and headrace (default)
+tests: $(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(HELPER_BIN) ## build every test program
+
+# --- what must be there -------------------------------------------------------------------
+# Looked at once; the packages' names are Debian's and known to tools/bootstrap.
+FOUND := build/.found
+$(FOUND): Makefile $(if $(wildcard $(LWIP_DIR)/src/include/lwip/init.h),,force)
+	@mkdir -p build; missing=; \
+	for tool in $(firstword $(CC)) $(firstword $(CLANG)) $(BPFTOOL) $(PKG_CONFIG); do \
+		command -v $$tool >/dev/null || missing="$$missing $$tool"; \
+	done; \
+	for lib in $(DAEMON_PKGS); do \
+		$(PKG_CONFIG) --exists $$lib 2>/dev/null || missing="$$missing $$lib"; \
+	done; \
+	[ -f $(LWIP_DIR)/src/include/lwip/init.h ] || missing="$$missing lwIP($(LWIP_DIR))"; \
+	[ -z "$$missing" ] || { \
+		echo "missing:$$missing" >&2; \
+		echo "On Debian 12 run as root: tools/bootstrap build" >&2; exit 1; }
+	@touch $@
+$(LWIP_SRC): | $(FOUND)
+
+# Objects depend on the flags they were made with.
+FLAGS_NOW := $(subst ',,$(CC) $(CFLAGS_ALL) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS) $(LWIP_DIR))
+$(B)/.flags: force
+	@mkdir -p $(@D)
+	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' >$@
+force:
 
 # --- BPF ----------------------------------------------------------------------------------
-build/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) vmlinux/vmlinux.h
+BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
+BPF_FLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Werror -I. -Ivmlinux
+
+$(BPF_OBJ): build/%.o: %.c Makefile | $(FOUND)
 	$(call say,BPF,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Wall -I. -Ivmlinux -c $< -o $@
+	$(Q)$(CLANG) $(BPF_FLAGS) -MMD -MP -c $< -o $@
 
 build/bpf/headrace.o: $(BPF_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(BPFTOOL) gen object $@ $^
+	$(Q)$(BPFTOOL) gen object $@.new $^ && mv $@.new $@
 
 $(SKEL): build/bpf/headrace.o
+	$(call say,SKEL,$@)
 	@mkdir -p $(@D)
-	$(Q)$(BPFTOOL) gen skeleton $< name headrace > $@.tmp && mv $@.tmp $@
+	$(Q)$(BPFTOOL) gen skeleton $< name headrace >$@.new && mv $@.new $@
 
 # --- C ------------------------------------------------------------------------------------
 # Only datapath/ sees the skeleton, only stack/, worker/ and lwIP itself see lwIP.
-$(B)/userspace/datapath/%.o: | $(SKEL)
-LWIP_CPPFLAGS := -Iuserspace/stack/lwip -I$(LWIP_DIR)/src/include
-$(B)/userspace/stack/%.o $(B)/userspace/worker/%.o: CFLAGS += $(LWIP_CPPFLAGS)
-$(B)/lwip/%.o: CFLAGS += $(LWIP_CPPFLAGS) -w
+$(filter $(B)/userspace/datapath/%,$(LIB_OBJ)): | $(SKEL)
+$(B)/userspace/stack/%.o $(B)/userspace/worker/%.o: EXTRA = $(LWIP_CPPFLAGS)
 
-$(B)/lwip/%.o: $(LWIP_DIR)/%.c
+$(LIB_OBJ) $(CLIENT_OBJ) $(TESTLIB_OBJ) $(B)/userspace/main.o: $(B)/%.o: %.c $(B)/.flags | $(FOUND)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) -c $< -o $@
+	$(Q)$(COMPILE) -MMD -MP -c $< -o $@
 
-$(B)/%.o: %.c
+$(LWIP_OBJ): EXTRA = $(LWIP_CPPFLAGS) -w
+$(LWIP_OBJ): $(B)/lwip/%.o: $(LWIP_DIR)/%.c $(B)/.flags | $(FOUND)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) -c $< -o $@
+	$(Q)$(COMPILE) -MMD -MP -c $< -o $@
 
 $(B)/libheadrace.a: $(LIB_OBJ) $(LWIP_OBJ)
 	$(call say,AR,$@)
@@ -98,28 +176,175 @@ $(B)/libheadrace.a: $(LIB_OBJ) $(LWIP_OBJ)
 
 $(B)/headraced: $(B)/userspace/main.o $(B)/libheadrace.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg,--libs $(DAEMON_PKGS))
+	$(Q)$(LINK) -o $@ $^ $(DAEMON_LIBS)
 
 $(B)/headrace: $(CLIENT_OBJ) $(BASE_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg,--libs $(CLIENT_PKGS))
+	$(Q)$(LINK) -o $@ $^ $(CLIENT_LIBS)
 
-# --- tests: tests/unit/x/test_y.c and tests/bpf/test_y.c, one program each ------------------
-TEST_SRC := $(wildcard tests/unit/*/test_*.c tests/bpf/test_*.c)
-TEST_BIN := $(TEST_SRC:%.c=$(B)/%)
-$(TEST_BIN): CFLAGS += $(LWIP_CPPFLAGS)
-$(B)/tests/bpf/%: | $(SKEL)
-$(B)/tests/%: tests/%.c $(B)/libheadrace.a
+# --- tests: one program per file ------------------------------------------------------------
+# tests/unit/LAYER/test_X.c mirrors LAYER/X.c and may include it to reach static functions.
+$(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(TESTLIB_OBJ): EXTRA = -Itests $(LWIP_CPPFLAGS)
+$(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN): | $(if $(BPF_SRC),$(SKEL))
+
+$(UNIT_BIN) $(BPFTEST_BIN): $(B)/tests/%: tests/%.c $(B)/libheadrace.a $(TESTLIB_OBJ) $(B)/.flags
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(B)/libheadrace.a \
-		$(call pkg,--libs $(DAEMON_PKGS) cmocka) $(if $(wildcard $(<:.c=.h)),)
+	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $(filter %.c %.o,$(filter-out %.h,$^)) \
+		$(B)/libheadrace.a $(DAEMON_LIBS) $(TEST_LIBS)
 
-test-unit: $(TEST_BIN)
-	@for t in $^; do echo "== $$t"; $$t || exit 1; done
+# Fuzz targets: with libFuzzer in PROFILE=fuzz, else with a main() that replays a corpus.
+FUZZ_MAIN := $(if $(filter fuzz,$(PROFILE)),,tests/fuzz/main.c)
+$(FUZZ_BIN): $(B)/tests/%: tests/%.c $(FUZZ_MAIN) $(B)/libheadrace.a $(B)/.flags
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) -MMD -MP -MF $@.d -MT $@ -o $@ \
+		$(filter %.c,$^) $(B)/libheadrace.a $(DAEMON_LIBS)
 
-clean:
-	rm -rf build/release build/debug build/sanitize build/bpf
+$(HELPER_BIN): $(B)/tests/%: tests/%.c $(B)/.flags | $(FOUND)
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $<
 
-.PHONY: all clean test-unit
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+# --- running --------------------------------------------------------------------------------
+JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
+run: ## demonstration on servers of its own; CMD="..." runs that command on the real network
+	@tools/bootstrap run
+	+@$(MAKE) $(JOBS) all tests/net-helpers
+	@B=$(B) tools/demo $(if $(CMD),-- $(CMD))
+
+tests/net-helpers: $(HELPER_BIN)
+
+test: ## everything: lint, units, BPF, corpus replay, network; last line is the count
+	@tools/bootstrap test
+	+@PROFILE=$(PROFILE) tests/run
+
+test-unit test-bpf test-fuzz test-net: test-%: ## one part of the tests
+	@tools/bootstrap test
+	+@PROFILE=$(PROFILE) tests/run $*
+
+test-kernel: ## load, attach and run on Debian's kernel 6.1 (and a newer one) in qemu
+	@tools/bootstrap kernel
+	+@$(MAKE) $(JOBS) all tests/net-helpers
+	@B=$(B) tests/kernel/run
+
+sanitize: ## units, BPF, corpus replay and network tests in full, with ASan and UBSan
+	@tools/bootstrap test
+	+@PROFILE=sanitize FULL=1 tests/run unit bpf fuzz net
+
+soak: ## the network tests in full: big transfers, 50,000 connections, real time
+	@tools/bootstrap test
+	+@PROFILE=$(PROFILE) FULL=1 tests/run net
+
+fuzz: ## fuzz each target for T seconds (60); FUZZ=name for one of them
+	@tools/bootstrap test
+	+@$(MAKE) $(JOBS) PROFILE=fuzz fuzz-programs
+	@tests/fuzz/run $(or $(T),60) $(FUZZ)
+
+fuzz-programs: $(FUZZ_BIN)
+
+coverage: ## line coverage of units, BPF tests and corpus replay: build/coverage/html
+	@tools/bootstrap test
+	+@PROFILE=coverage LLVM_PROFILE_FILE=$(CURDIR)/build/coverage/raw/%p-%m.profraw \
+		tests/run unit bpf fuzz
+	@tools/coverage build/coverage
+
+bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|dns|direct|start REPS=n
+	@[ -x tests/bench/run ] || { echo "bench: not built yet" >&2; exit 1; }
+	+@$(MAKE) $(JOBS) all $(HELPER_BIN)
+	@B=$(B) tests/bench/run $(BENCH)
+
+# --- looking after the source -----------------------------------------------------------------
+# What the linters look at: everything of ours, tests included.
+LINT_C := $(OWN_SRC) $(UNIT_SRC) $(BPFTEST_SRC) $(FUZZ_SRC) $(HELPER_SRC) $(TESTLIB_SRC) \
+	$(wildcard tests/fuzz/main.c)
+FORMAT_FILES = $(LINT_C) $(BPF_SRC) $(wildcard bpf/*.h userspace/*.h userspace/*/*.h \
+	userspace/*/*/*.h dns/*.h tools/*.h tests/*/*.h tests/unit/*/*.h)
+TIDY := $(OWN_SRC:%=build/lint/%.tidy)
+
+lint: ## every check of tools/lint, and clang-tidy, cppcheck, shellcheck, mandoc
+	@tools/bootstrap test
+	+@PROFILE=$(PROFILE) tests/run lint
+
+lint-tidy: $(TIDY)
+# A stamp per file, as old as the object: a second run looks only at what changed.
+$(TIDY): build/lint/%.tidy: % .clang-tidy $(B)/.flags | $(FOUND) $(if $(BPF_SRC),$(SKEL))
+	$(call say,TIDY,$<)
+	@mkdir -p $(@D)
+	$(Q)clang-tidy --quiet $< -- -std=gnu17 $(CPPFLAGS_ALL) $(LWIP_CPPFLAGS) 2>$@.err \
+		|| { cat $@.err; exit 1; }
+	$(Q)rm -f $@.err && touch $@
+$(foreach s,$(OWN_SRC),$(eval build/lint/$(s).tidy: $(s:%.c=$(B)/%.o)))
+
+lint-cppcheck:
+	@mkdir -p build/lint/cppcheck
+	$(Q)cppcheck -q -j2 --error-exitcode=1 --inline-suppr --std=c11 --platform=unix64 \
+		--enable=warning,performance,portability --cppcheck-build-dir=build/lint/cppcheck \
+		--suppressions-list=tools/lint/cppcheck.txt $(CPPFLAGS_ALL) $(OWN_SRC)
+
+format: ## rewrite our C files as .clang-format says
+	clang-format -i $(FORMAT_FILES)
+
+format-check: ## do all C files look as .clang-format says?
+	@clang-format --dry-run -Werror $(FORMAT_FILES)
+
+list-%: ## print a list of this Makefile, for the scripts: list-OWN_SRC
+	@printf '%s\n' $($*)
+
+vmlinux: ## refresh the trimmed vmlinux/vmlinux.h from this kernel's BTF
+	vmlinux/refresh
+
+compile_commands.json: force ## for editors and clang tools
+	@$(MAKE) -Bnk V=1 all tests 2>/dev/null | awk -v dir='$(CURDIR)' ' \
+		BEGIN { print "[" } \
+		/ -MMD / { file = $$0; sub(/.* -c /, "", file); sub(/.* -o [^ ]+ /, "", file); \
+			sub(/ .*/, "", file); gsub(/["\\]/, "\\\\&"); \
+			printf "%s{\"directory\":\"%s\",\"file\":\"%s\",\"command\":\"%s\"}", \
+				sep, dir, file, $$0; sep = ",\n" } \
+		END { print "\n]" }' >$@.new && mv $@.new $@
+
+# --- installing -------------------------------------------------------------------------------
+MAN := $(wildcard tools/man/*.[1-9])
+UNITS := $(wildcard tools/packaging/*.service)
+COMPLETION := $(wildcard tools/packaging/headrace.bash)
+
+install: all ## into DESTDIR and PREFIX (/usr/local)
+	install -D -m 755 $(B)/headraced $(DESTDIR)$(SBINDIR)/headraced
+	install -D -m 755 $(B)/headrace $(DESTDIR)$(BINDIR)/headrace
+	$(foreach m,$(MAN),install -D -m 644 $(m) \
+		$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) true
+	$(foreach u,$(UNITS),install -D -m 644 $(u) $(DESTDIR)$(UNITDIR)/$(notdir $(u)) &&) true
+	$(foreach c,$(COMPLETION),install -D -m 644 $(c) $(DESTDIR)$(COMPLETIONDIR)/headrace &&) true
+
+uninstall: ## what install has put there
+	rm -f $(DESTDIR)$(SBINDIR)/headraced $(DESTDIR)$(BINDIR)/headrace \
+		$(foreach m,$(MAN),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
+		$(foreach u,$(UNITS),$(DESTDIR)$(UNITDIR)/$(notdir $(u))) \
+		$(if $(COMPLETION),$(DESTDIR)$(COMPLETIONDIR)/headrace)
+
+DIST := headrace-$(VERSION)
+dist: ## build/headrace-VERSION.tar.xz of the commit, proved by building it
+	@mkdir -p build
+	git archive --prefix=$(DIST)/ HEAD | xz -c >build/$(DIST).tar.xz
+	@rm -rf build/dist && mkdir build/dist && tar -xJf build/$(DIST).tar.xz -C build/dist
+	+@$(MAKE) $(JOBS) -C build/dist/$(DIST) LWIP_DIR=$(abspath $(LWIP_DIR)) PROFILE=release all
+	@rm -rf build/dist && ls -l build/$(DIST).tar.xz
+
+clean: ## everything made here, but not what tools/bootstrap fetched
+	rm -rf build/release build/debug build/sanitize build/coverage build/fuzz build/bpf \
+		build/gen build/lint build/dist build/test build/headrace-*.tar.xz $(FOUND) \
+		compile_commands.json
+
+help: ## this list
+	@echo 'Headrace $(VERSION). Targets (variables: see the head of the Makefile):'
+	@sed -nE 's/^([a-z][a-z_. %-]*):[^#=]*## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		awk -F '\t' '{ printf "  %-22s %s\n", $$1, $$2 }'
+
+.PHONY: all tests run test test-unit test-bpf test-fuzz test-net test-kernel sanitize soak fuzz \
+	fuzz-programs coverage bench lint lint-tidy lint-cppcheck format format-check vmlinux \
+	install uninstall dist clean help force tests/net-helpers
+
+-include $(LIB_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(LWIP_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) \
+	$(B)/userspace/main.d $(BPF_OBJ:.o=.d) $(addsuffix .d,$(UNIT_BIN) $(BPFTEST_BIN) \
+	$(FUZZ_BIN) $(HELPER_BIN))
