@@ -260,7 +260,7 @@ bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|dns|direct|start RE
 LINT_C := $(OWN_SRC) $(UNIT_SRC) $(BPFTEST_SRC) $(FUZZ_SRC) $(HELPER_SRC) $(TESTLIB_SRC) \
 	$(wildcard tests/fuzz/main.c)
 FORMAT_FILES = $(LINT_C) $(BPF_SRC) $(wildcard bpf/*.h userspace/*.h userspace/*/*.h \
-	userspace/*/*/*.h dns/*.h tools/*.h tests/*/*.h tests/unit/*/*.h)
+	userspace/*/*/*.h userspace/*/*/*/*.h dns/*.h tools/*.h tools/*/*.h tests/*/*.h tests/unit/*/*.h)
 TIDY := $(OWN_SRC:%=build/lint/%.tidy)
 
 lint: ## every check of tools/lint, and clang-tidy, cppcheck, shellcheck, mandoc
@@ -272,7 +272,8 @@ lint-tidy: $(TIDY)
 $(TIDY): build/lint/%.tidy: % .clang-tidy $(B)/.flags | $(FOUND) $(if $(BPF_SRC),$(SKEL))
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
-	$(Q)clang-tidy --quiet $< -- -std=gnu17 $(CPPFLAGS_ALL) $(LWIP_CPPFLAGS) 2>$@.err \
+	$(Q)clang-tidy --quiet $< -- -std=gnu17 \
+		-include tools/lint/errno.h $(CPPFLAGS_ALL) $(LWIP_CPPFLAGS) 2>$@.err \
 		|| { cat $@.err; exit 1; }
 	$(Q)rm -f $@.err && touch $@
 $(foreach s,$(OWN_SRC),$(eval build/lint/$(s).tidy: $(s:%.c=$(B)/%.o)))

@@ -66,7 +66,8 @@ enum verdict { VERDICTS(CONTRACT_ENUM) VERDICT_NUM };
 	X(DROP_IP_VERSION, ip_version, "neither IPv4 nor IPv6")                                    \
 	X(DROP_HEADER_CHAIN, header_chain, "more IPv6 extension headers than are parsed")          \
 	X(DROP_SOURCE, source, "source address outside the TUN's subnets")                         \
-	X(DROP_DESTINATION, destination, "destination that cannot be forwarded (loopback, mapped)")\
+	X(DROP_DESTINATION, destination,                                                           \
+	  "destination that cannot be forwarded (loopback, mapped)")                               \
 	X(DROP_LINK_LOCAL, link_local, "multicast, broadcast or link-local: ends at the link")     \
 	X(DROP_PORT_ZERO, port_zero, "TCP or UDP port 0")                                          \
 	X(DROP_PROTOCOL, protocol, "IP protocol that is not forwarded (refused with ICMP)")        \

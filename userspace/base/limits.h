@@ -42,7 +42,6 @@
 #define HEARTBEAT_MS 500
 #define REPORT_FLOWS_MAX 65536 /* ended flows kept for the report; beyond it only sums */
 
-
 /* Log */
 #define LOG_BURST 10 /* lines per call site and window */
 #define LOG_WINDOW_MS 1000

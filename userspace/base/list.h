@@ -6,14 +6,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* clang-format off */
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define LIST_INIT(name) { &(name), &(name) }
+/* clang-format on */
 
 struct list {
 	struct list *next;
 	struct list *prev;
 };
-
-#define LIST_INIT(name) { &(name), &(name) }
 
 static inline void list_init(struct list *l)
 {

@@ -98,7 +98,8 @@ void log_write(struct log_site *site, enum log_level level, const char *componen
 	len = behind(len, vsnprintf(line + len, sizeof(line) - len, fmt, args));
 	va_end(args);
 	if (left_out)
-		len = behind(len, snprintf(line + len, sizeof(line) - len, " left_out=%u", left_out));
+		len = behind(len,
+			     snprintf(line + len, sizeof(line) - len, " left_out=%u", left_out));
 	clean(line, len);
 	line[len++] = '\n';
 	/* A log that cannot be written has nowhere to complain. */
