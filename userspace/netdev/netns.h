@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Network namespaces without names: a descriptor is all there is, and it leaves nothing behind. */
+#ifndef NETDEV_NETNS_H
+#define NETDEV_NETNS_H
+
+#include "base/error.h"
+
+/*
+ * Makes a network namespace; the caller stays where it is. 0 or -errno with err filled. The
+ * calling thread's is the one that is changed and restored: single-threaded callers.
+ */
+int netns_new(int *ret_fd, char err[ERROR_TEXT_MAX]);
+
+/* Enters `ns_fd`. *ret_home is the descriptor to come back with. 0 or -errno (nothing changed). */
+int netns_enter(int ns_fd, int *ret_home);
+/* Goes back and closes `home`. On -errno the process is in the wrong namespace: it must end. */
+int netns_leave(int home);
+
+#endif
