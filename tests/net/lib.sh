@@ -1,0 +1,415 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# What the network tests and the demonstration share: a world of two network namespaces,
+# servers in it, conditions to wait for, named cases, and the proof that nothing is left.
+# Source it from bash; world_up must come first, and everything ends with the script.
+#
+#                         +------------------------------ "host" namespace ----------+
+#   headrace run -- CMD   |                                                          |
+#   [private namespace]   |  headraced: main, resolver, workers                      |
+#    app -- TUN ----------+--> their marked sockets ---- uplink 172.31.255.1/30      |
+#                         |                              fd31:255::1/64, default gw  |
+#                         +-----------------------------------|----------------------+
+#                                                        veth |
+#                         +-----------------------------------|----------------------+
+#                         |  wire 172.31.255.2/30, fd31:255::2/64                    |
+#                         |  lo   $WEB4 $WEB6 (nginx), $DNS4 $DNS6 (nsd),            |
+#                         |       $ECHO4 $ECHO6 (echo)              "far" namespace  |
+#                         +----------------------------------------------------------+
+#
+# Namespaces have no names: each is held by a process that dies with the script, so that a
+# killed test leaves nothing. Servers come from build/servers (tools/bootstrap).
+
+TOP=${TOP:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
+B=${B:-build/release}
+case $B in /*) ;; *) B=$TOP/$B ;; esac
+SERVERS=${SERVERS:-$TOP/build/servers}
+HELPERS=$B/tests/net
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+FULL=${FULL:-}
+export LC_ALL=C
+
+# Addresses of the far side (RFC 5737 and 3849: for documentation, routed nowhere).
+# shellcheck disable=SC2034 # used by those who source this
+{
+	WEB4=198.51.100.10 WEB6=2001:db8:100::10
+	DNS4=192.0.2.53 DNS6=2001:db8:53::53
+	RESOLVER4=192.0.2.54 # unbound
+	ECHO4=203.0.113.7 ECHO6=2001:db8:7::7
+	ZONE=example.test
+	SKIP=77
+}
+
+T= # scratch directory of this script
+cases_failed=0
+cases_run=0
+started=() # "PID NAME" of what start() started
+
+die() { echo "fail: $*"; exit 1; }
+skip_all() { echo "skip: $*"; exit $SKIP; }
+
+# --- cases ------------------------------------------------------------------------------------
+
+# check NAME COMMAND...: a case that passes if COMMAND does; its output is shown if not.
+check() {
+	local name=$1 status=0
+	shift
+	cases_run=$((cases_run + 1))
+	"$@" >"$T/case" 2>&1 </dev/null || status=$?
+	if [ $status = 0 ]; then
+		echo "ok $name"
+	elif [ $status = $SKIP ]; then
+		echo "skip $name: $(tail -n 1 "$T/case")"
+	else
+		echo "fail $name: status $status from: $*"
+		tail -n 40 "$T/case" | sed 's/^/    /'
+		cases_failed=$((cases_failed + 1))
+		return 1
+	fi
+}
+
+# same WANTED GOT: for check.
+same() {
+	[ "$1" = "$2" ] && return 0
+	printf 'wanted: %s\ngot:    %s\n' "$1" "$2"
+	return 1
+}
+
+# within LOW HIGH VALUE: for check; whole or decimal numbers.
+within() {
+	awk -v l="$1" -v h="$2" -v v="$3" 'BEGIN { exit !(v + 0 >= l && v + 0 <= h && v != "") }' &&
+		return 0
+	echo "wanted $1 to $2, got '$3'"
+	return 1
+}
+
+# finish: the last line of a test.
+finish() {
+	[ "$cases_run" -gt 0 ] || die "no case was run"
+	[ "$cases_failed" = 0 ]
+	exit
+}
+
+# --- waiting ----------------------------------------------------------------------------------
+
+# wait_for [-t SECONDS] COMMAND...: until COMMAND succeeds, at most 10 s; tried 50 times a
+# second.
+wait_for() {
+	local limit=10 end
+	[ "$1" != -t ] || { limit=$2; shift 2; }
+	end=$((SECONDS + limit + 1))
+	until "$@" >/dev/null 2>&1; do
+		if [ $SECONDS -ge $end ]; then
+			echo "not so within $limit s: $*" >&2
+			return 1
+		fi
+		read -rt 0.02 <>"$T/tick" || true
+	done
+}
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# --- world ------------------------------------------------------------------------------------
+
+in_ns() {
+	local pid=$1
+	shift
+	nsenter --target "$pid" --net -- "$@" 8>&-
+}
+in_host() { in_ns "$HOST_PID" "$@"; }
+in_far() { in_ns "$FAR_PID" "$@"; }
+
+# namespace VARIABLE: makes a network namespace and sets VARIABLE to the pid that holds it.
+namespace() {
+	local pid
+	setpriv --pdeathsig KILL unshare --net sleep infinity </dev/null >/dev/null 2>&1 8>&- &
+	pid=$!
+	disown
+	started+=("$pid namespace")
+	wait_for other_namespace "$pid" || die "no network namespace"
+	printf -v "$1" %s "$pid"
+	in_ns "$pid" ip link set lo up
+}
+other_namespace() {
+	[ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ] &&
+		[ "$(cat "/proc/$1/comm")" = sleep ]
+}
+
+# scratch: the directory $T and the trap that ends everything; without a world.
+scratch() {
+	[ -z "$T" ] || return 0
+	T=$(mktemp -d "${TMPDIR:-/tmp}/headrace-test.XXXXXX")
+	chmod 755 "$T"
+	mkfifo "$T/tick"
+	trap cleanup EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+}
+
+# world_up [exclusive]: the two namespaces. Tests that compare the whole machine before and
+# after are exclusive: no other network test of this machine runs meanwhile.
+world_up() {
+	local address
+	[ "$(id -u)" = 0 ] || skip_all "needs root"
+	[ -e /dev/net/tun ] || skip_all "no /dev/net/tun"
+	scratch
+	mkdir -p /run/lock
+	exec 8>/run/lock/headrace-test.lock
+	flock "$([ "${1:-}" = exclusive ] && echo -x || echo -s)" 8
+	namespace HOST_PID
+	namespace FAR_PID
+	ip link add uplink netns "$HOST_PID" type veth peer name wire netns "$FAR_PID" ||
+		die "no veth pair"
+	in_host ip addr add 172.31.255.1/30 dev uplink
+	in_host ip addr add fd31:255::1/64 dev uplink nodad
+	in_host ip link set uplink up
+	in_far ip addr add 172.31.255.2/30 dev wire
+	in_far ip addr add fd31:255::2/64 dev wire nodad
+	in_far ip link set wire up
+	for address in $WEB4 $DNS4 $RESOLVER4 $ECHO4; do
+		in_far ip addr add "$address/32" dev lo
+	done
+	for address in $WEB6 $DNS6 $ECHO6; do
+		in_far ip addr add "$address/128" dev lo nodad
+	done
+	in_host ip route add default via 172.31.255.2
+	in_host ip -6 route add default via fd31:255::2
+	wait_for in_host ping -c 1 -W 1 $WEB4 || die "the far side cannot be reached"
+	wait_for in_host ping -6 -c 1 -W 1 $WEB6 || die "the far side cannot be reached by IPv6"
+}
+
+# --- processes --------------------------------------------------------------------------------
+
+# start NAME COMMAND...: in the background, output to $T/NAME.log; its pid in $started_pid.
+# Ended with the script, or before by stop.
+start() {
+	local name=$1
+	shift
+	setpriv --pdeathsig KILL "$@" >"$T/$name.log" 2>&1 </dev/null 8>&- &
+	started_pid=$!
+	disown
+	started+=("$started_pid $name")
+}
+start_far() { start "$1" nsenter --target "$FAR_PID" --net -- "${@:2}"; }
+start_host() { start "$1" nsenter --target "$HOST_PID" --net -- "${@:2}"; }
+
+# stop PID: TERM, and KILL after 3 s.
+stop() {
+	kill "$1" 2>/dev/null || return 0
+	wait_for -t 3 gone "$1" 2>/dev/null || kill -KILL "$1" 2>/dev/null || true
+}
+
+cleanup() {
+	local status=$? i
+	trap - EXIT INT TERM HUP
+	set +eu
+	# Last started first: clients before servers, servers before their namespace.
+	for ((i = ${#started[@]} - 1; i >= 0; i--)); do
+		stop "${started[i]%% *}"
+	done
+	if [ -n "${KEEP:-}" ]; then
+		echo "kept: $T"
+	else
+		rm -rf "$T"
+	fi
+	exit $status
+}
+
+# --- servers ----------------------------------------------------------------------------------
+
+listening() { in_far ss -Hlnut "src $1" | grep -q .; }
+
+resolves() { in_far dig +short +time=1 +tries=1 "@$1" "www.$ZONE" | grep -qx $WEB4; }
+
+# web_start: nginx on $WEB4 and $WEB6, ports 80 and 8080; files in $T/www, uploads by PUT to
+# /put/NAME land in $T/put.
+web_start() {
+	mkdir -p "$T/www" "$T/put" "$T/nginx"
+	chmod 777 "$T/put" "$T/nginx"
+	echo "hello from the far side" >"$T/www/index.html"
+	cat >"$T/nginx.conf" <<-END
+		daemon off;
+		user root;
+		worker_processes 1;
+		worker_rlimit_nofile 65536;
+		pid $T/nginx/pid;
+		error_log $T/nginx/error.log;
+		events { worker_connections 16384; }
+		http {
+			access_log off;
+			sendfile on;
+			default_type application/octet-stream;
+			client_body_temp_path $T/nginx/body;
+			proxy_temp_path $T/nginx/proxy;
+			fastcgi_temp_path $T/nginx/fastcgi;
+			uwsgi_temp_path $T/nginx/uwsgi;
+			scgi_temp_path $T/nginx/scgi;
+			client_max_body_size 0;
+			keepalive_requests 1000000;
+			server {
+				listen $WEB4:80 backlog=8192;
+				listen [$WEB6]:80 backlog=8192;
+				listen $WEB4:8080 backlog=8192;
+				listen [$WEB6]:8080 backlog=8192;
+				root $T/www;
+				location /put/ { root $T; dav_methods PUT; }
+				location = /address { return 200 "\$remote_addr\n"; }
+			}
+		}
+	END
+	start_far nginx "$SERVERS/usr/sbin/nginx" -p "$T/nginx" -c "$T/nginx.conf" \
+		-e "$T/nginx/error.log"
+	wait_for in_far curl -sfo /dev/null "http://$WEB4/" || die "nginx: $(cat "$T/nginx.log")"
+}
+
+# web_file NAME BYTES: random bytes below $T/www; prints their sha256.
+web_file() {
+	head -c "$2" /dev/urandom >"$T/www/$1"
+	sha256sum <"$T/www/$1"
+}
+
+# dns_start: nsd, authoritative for $ZONE on $DNS4 and $DNS6.
+dns_start() {
+	mkdir -p "$T/nsd"
+	cat >"$T/nsd/$ZONE.zone" <<-END
+		\$ORIGIN $ZONE.
+		\$TTL 300
+		@	SOA ns.$ZONE. hostmaster.$ZONE. ( 1 3600 600 86400 60 )
+		@	NS ns.$ZONE.
+		@	MX 10 mail.$ZONE.
+		ns	A $DNS4
+		ns	AAAA $DNS6
+		www	A $WEB4
+		www	AAAA $WEB6
+		v4	A $WEB4
+		v6	AAAA $WEB6
+		echo	A $ECHO4
+		echo	AAAA $ECHO6
+		alias	CNAME www.$ZONE.
+		short	1 A $WEB4
+		odd	TYPE65280 \\# 4 0a000001
+	END
+	{
+		printf 'long\tTXT'
+		for i in 1 2 3 4; do printf ' "%s%0199d"' "$i" 0; done
+		printf '\nhuge\tTXT'
+		for i in 1 2 3 4 5 6 7 8 9; do
+			printf ' "%s%0249d"' "$i" 0
+		done
+		echo
+	} >>"$T/nsd/$ZONE.zone"
+	cat >"$T/nsd.conf" <<-END
+		server:
+			ip-address: $DNS4
+			ip-address: $DNS6
+			server-count: 1
+			username: ""
+			chroot: ""
+			zonesdir: "$T/nsd"
+			database: ""
+			pidfile: "$T/nsd/pid"
+			xfrdfile: "$T/nsd/xfrd.state"
+			zonelistfile: "$T/nsd/zone.list"
+			xfrdir: "$T/nsd"
+			rrl-ratelimit: 0
+		remote-control:
+			control-enable: no
+		zone:
+			name: $ZONE
+			zonefile: $ZONE.zone
+	END
+	start_far nsd "$SERVERS/usr/sbin/nsd" -d -c "$T/nsd.conf"
+	wait_for resolves $DNS4 ||
+		die "nsd: $(cat "$T/nsd.log")"
+	wait_for listening "[$DNS6]:53" || die "nsd: not on $DNS6"
+}
+
+# resolver_start: unbound on $RESOLVER4, which asks nsd; start it after dns_start.
+resolver_start() {
+	mkdir -p "$T/unbound"
+	cat >"$T/unbound.conf" <<-END
+		server:
+			interface: $RESOLVER4
+			access-control: 0.0.0.0/0 allow
+			directory: "$T/unbound"
+			pidfile: "$T/unbound/pid"
+			username: ""
+			chroot: ""
+			do-daemonize: no
+			use-syslog: no
+			module-config: "iterator"
+			do-not-query-localhost: no
+			local-zone: "test." nodefault
+		remote-control:
+			control-enable: no
+		stub-zone:
+			name: $ZONE
+			stub-addr: $DNS4
+	END
+	start_far unbound "$SERVERS/usr/sbin/unbound" -d -c "$T/unbound.conf"
+	wait_for resolves $RESOLVER4 ||
+		die "unbound: $(cat "$T/unbound.log")"
+}
+
+# echo_start: UDP echo on port 7 of $ECHO4 and $ECHO6, datagrams of any size.
+echo_start() {
+	start_far echo4 "$HELPERS/udp" echo $ECHO4 7
+	start_far echo6 "$HELPERS/udp" echo $ECHO6 7
+	wait_for listening "$ECHO4:7" || die "no UDP echo"
+	wait_for listening "[$ECHO6]:7" || die "no UDP echo by IPv6"
+}
+
+# --- headrace ---------------------------------------------------------------------------------
+
+headrace() { in_host "$B/headrace" "$@"; }
+# run [OPTION...] -- COMMAND...: inside headrace run, upstream DNS being nsd.
+run() { headrace run --dns $DNS4 "$@"; }
+
+# --- nothing left -----------------------------------------------------------------------------
+
+# snapshot FILE: what a run must leave as it was, of the machine and of the host namespace.
+snapshot_host() {
+	{
+		echo "== namespaces"
+		ip netns list
+		lsns -t net -n -o NS | sort
+		echo "== mounts"
+		awk '{ print $4, $5, $9 }' /proc/self/mountinfo | sort
+		echo "== cgroups"
+		find /sys/fs/cgroup -type d | sort
+		echo "== pins"
+		find /sys/fs/bpf 2>/dev/null | sort
+		echo "== BPF"
+		bpftool prog list 2>/dev/null | grep -E '^[0-9]+:' | sort -n
+		bpftool map list 2>/dev/null | grep -E '^[0-9]+:' | sort -n
+		bpftool link list 2>/dev/null | grep -E '^[0-9]+:' | sort -n
+		echo "== processes"
+		pgrep -lx 'headraced?' | sort -n
+		snapshot_network
+		echo "== the test's host namespace"
+		in_host bash -c "$(declare -f snapshot_network); snapshot_network"
+	} >"$1" 2>&1
+}
+snapshot_network() {
+	ip -o link show | sed -E 's/ (qlen|state) .*//'
+	ip -o addr show | sed -E 's/(valid|preferred)_lft .*//'
+	ip rule
+	ip -6 rule
+	ip route show table all
+	ip -6 route show table all | sed -E 's/ expires [0-9]+sec//; s/ pref medium//'
+	nft list ruleset 2>/dev/null
+	cat /etc/resolv.conf 2>/dev/null
+	sysctl -a -r 'net.ipv[46].(ip_|conf.(all|default))' 2>/dev/null
+}
+
+# compare_host FILE: nothing has changed since the snapshot; for check. What ends in the
+# background (RCU frees BPF objects, cgroups are reaped) is given 10 s.
+compare_host() {
+	wait_for -t 10 compare_now "$1" 2>/dev/null && return 0
+	diff -u "$1" "$T/now"
+}
+compare_now() {
+	snapshot_host "$T/now"
+	cmp -s "$1" "$T/now"
+}

@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# The world that the other tests stand on, without Headrace: if this fails, they say nothing.
+set -u
+. "$(dirname "$0")/lib.sh"
+
+world_up
+web_start
+dns_start
+resolver_start
+echo_start
+
+sum=$(web_file file.bin 1000000)
+get() { in_host curl -sf -m 10 "$1" | sha256sum; }
+put() { in_host curl -sf -m 10 -T "$T/www/file.bin" "$1" && sha256sum <"$T/put/up.bin"; }
+resolve() { in_host dig +short +time=2 "$@"; }
+
+check web_answers_by_ipv4 same "$sum" "$(get "http://$WEB4/file.bin")"
+check web_answers_by_ipv6 same "$sum" "$(get "http://[$WEB6]/file.bin")"
+check web_takes_uploads same "$sum" "$(put "http://$WEB4/put/up.bin")"
+check dns_answers same "$WEB4" "$(resolve "@$DNS4" "www.$ZONE" A)"
+check dns_answers_by_ipv6 same "$WEB6" "$(resolve "@$DNS6" "www.$ZONE" AAAA)"
+check dns_answers_unknown_types same '\# 4 0A000001' "$(resolve "@$DNS4" "odd.$ZONE" TYPE65280)"
+check resolver_answers same "www.$ZONE.
+$WEB4" "$(resolve "@$RESOLVER4" "alias.$ZONE" A)"
+check udp_comes_back_by_ipv4 in_host "$HELPERS/udp" ping $ECHO4 7 0 1 1472 1473 9000 65507
+check udp_comes_back_by_ipv6 in_host "$HELPERS/udp" ping $ECHO6 7 0 1 1452 1453 9000 65507
+finish
