@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Called by a role through BPF_PROG_TEST_RUN: the flow ended. Telling of it and removing it
+ * here leaves the kernel half the only writer of `flows`, and costs the role one call.
+ *
+ * Limit: look-up and removal are two steps. An application that opens the same 5-tuple
+ * anew exactly between them loses the new entry; its packets then count as untracked.
+ */
+#include "vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/contract.h"
+#include "bpf/count.h"
+#include "bpf/flow.h"
+#include "bpf/maps.h"
+
+enum flow_end_result { FLOW_ENDED = 0, FLOW_UNKNOWN = 1, FLOW_NEWER = 2 };
+
+SEC("syscall")
+int flow_end(struct flow_end_args *args)
+{
+	struct flow_key key = args->key;
+	struct flow *f = bpf_map_lookup_elem(&flows, &key);
+	struct flow_event *e;
+
+	if (!f)
+		return FLOW_UNKNOWN;
+	if (f->first_seen_ns > args->created_ns)
+		return FLOW_NEWER;
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (e) {
+		flow_event_start(e, EVENT_FLOW_END, &key, f);
+		e->info = args->info;
+		e->info.slot = f->queue;
+		bpf_ringbuf_submit(e, 0);
+	} else {
+		count_stat(STAT_EVENTS_LOST, 1);
+	}
+	bpf_map_delete_elem(&flow_info, &key);
+	bpf_map_delete_elem(&flows, &key);
+	count_stat(STAT_FLOWS_CLOSED, 1);
+	return FLOW_ENDED;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

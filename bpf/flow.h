@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The flow table: entering, counting and following flows. All of it works on the packet,
+ * key and decision that the programs left in the scratch memory.
+ *
+ * States as packets show them (enum flow_state):
+ *
+ *   state    event                          next
+ *   -------  -----------------------------  ---------------------------------------
+ *   (none)   SYN, datagram, echo request    OPENING, EVENT_FLOW_NEW
+ *   (none)   any other TCP segment          (none): passed on, STAT_UNTRACKED
+ *   OPENING  anything to the application    OPEN
+ *   any      FIN                            CLOSING
+ *   CLOSING  FIN of the other side          CLOSED
+ *   any      RST                            CLOSED
+ *   CLOSING, SYN from the application       EVENT_FLOW_END for the old flow, OPENING
+ *   CLOSED
+ *
+ * Only flow_end() of bpf/call.bpf.c removes an entry otherwise. A state never goes back.
+ */
+#ifndef BPF_FLOW_H
+#define BPF_FLOW_H
+
+#include "bpf/count.h"
+#include "bpf/maps.h"
+
+#define FLOW_EEXIST 17
+
+static __always_inline void flow_set_state(struct flow *f, enum flow_state state)
+{
+	if (f->state < state)
+		f->state = state;
+}
+
+/* Payload and packets of the skb whose parsed form is x->packet. */
+static __always_inline void flow_measure(struct __sk_buff *skb, struct scratch *x)
+{
+	__u32 size = skb->gso_size, segments = skb->gso_segs;
+
+	x->payload = x->packet.total_len - x->packet.payload_offset;
+	if (!segments && size)
+		segments = (x->payload + size - 1) / size;
+	x->segments = segments ? segments : 1;
+}
+
+static __always_inline void flow_event_start(struct flow_event *e, __u32 type,
+					     const struct flow_key *key, const struct flow *f)
+{
+	e->time_ns = bpf_ktime_get_ns();
+	e->type = type;
+	e->pad = 0;
+	e->key = *key;
+	e->flow = *f;
+}
+
+static __always_inline void flow_tell_new(const struct flow_key *key, const struct flow *f)
+{
+	struct flow_event *e;
+
+	e = bpf_ringbuf_reserve(&events, __builtin_offsetof(struct flow_event, info), 0);
+	if (!e) {
+		count_stat(STAT_EVENTS_LOST, 1);
+		return;
+	}
+	flow_event_start(e, EVENT_FLOW_NEW, key, f);
+	bpf_ringbuf_submit(e, 0);
+}
+
+/* info = NULL: nothing is known of the flow but its end. */
+static __always_inline void flow_tell_end(const struct flow_key *key, const struct flow *f,
+					  const struct flow_info *info, enum flow_end end)
+{
+	struct flow_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e) {
+		count_stat(STAT_EVENTS_LOST, 1);
+		return;
+	}
+	flow_event_start(e, EVENT_FLOW_END, key, f);
+	if (info)
+		e->info = *info;
+	else
+		__builtin_memset(&e->info, 0, sizeof(e->info));
+	e->info.end = end;
+	e->info.slot = f->queue;
+	bpf_ringbuf_submit(e, 0);
+}
+
+static __always_inline void flow_fill(struct __sk_buff *skb, struct scratch *x)
+{
+	struct flow *f = &x->fresh;
+
+	__builtin_memset(f, 0, sizeof(*f));
+	f->first_seen_ns = bpf_ktime_get_ns();
+	f->last_seen_ns = f->first_seen_ns;
+	f->bytes_up = x->payload;
+	f->packets_up = x->segments;
+	f->cgroup_id = bpf_skb_cgroup_id(skb);
+	f->uid = bpf_get_socket_uid(skb);
+	f->ifindex = skb->ifindex;
+	f->verdict = x->decision.verdict;
+	f->capture = CAPTURE_TUN;
+	f->queue = x->decision.slot;
+}
+
+static __always_inline void flow_count_up(struct flow *f, const struct scratch *x)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+
+	__sync_fetch_and_add(&f->bytes_up, x->payload);
+	__sync_fetch_and_add(&f->packets_up, x->segments);
+	if (now > f->last_seen_ns)
+		f->last_seen_ns = now;
+}
+
+static __always_inline void flow_count_down(struct flow *f, const struct scratch *x)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+
+	__sync_fetch_and_add(&f->bytes_down, x->payload);
+	__sync_fetch_and_add(&f->packets_down, x->segments);
+	if (now > f->last_seen_ns)
+		f->last_seen_ns = now;
+}
+
+static __always_inline void flow_follow_up(struct flow *f, const struct packet *p)
+{
+	if (p->proto != PROTO_TCP)
+		return;
+	if (p->tcp_flags & TCP_FLAG_FIN) {
+		f->fin_up = 1;
+		flow_set_state(f, f->fin_down ? FLOW_CLOSED : FLOW_CLOSING);
+	}
+	if (p->tcp_flags & TCP_FLAG_RST)
+		flow_set_state(f, FLOW_CLOSED);
+}
+
+static __always_inline void flow_follow_down(struct flow *f, const struct packet *p)
+{
+	flow_set_state(f, FLOW_OPEN);
+	if (p->proto != PROTO_TCP)
+		return;
+	if (p->tcp_flags & TCP_FLAG_FIN) {
+		f->fin_down = 1;
+		flow_set_state(f, f->fin_up ? FLOW_CLOSED : FLOW_CLOSING);
+	}
+	if (p->tcp_flags & TCP_FLAG_RST)
+		flow_set_state(f, FLOW_CLOSED);
+}
+
+static __always_inline int packet_opens_tcp(const struct packet *p)
+{
+	return (p->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST)) == TCP_FLAG_SYN;
+}
+
+/*
+ * The application opens a 5-tuple anew whose old flow its role has not ended yet: the role's
+ * reason counts if it gave one.
+ */
+static __always_inline void flow_replace(struct scratch *x, const struct flow *old)
+{
+	struct flow_info *info = bpf_map_lookup_elem(&flow_info, &x->key);
+	enum flow_end end = old->fin_up && old->fin_down ? END_FINISHED : END_REPLACED;
+
+	if (info && info->end)
+		end = info->end;
+	flow_tell_end(&x->key, old, info, end);
+	bpf_map_delete_elem(&flow_info, &x->key);
+	bpf_map_delete_elem(&flows, &x->key);
+	count_stat(STAT_FLOWS_CLOSED, 1);
+}
+
+static __always_inline void fragment_key_fill(struct scratch *x)
+{
+	x->fragment.saddr = x->packet.saddr;
+	x->fragment.daddr = x->packet.daddr;
+	x->fragment.id = x->packet.fragment_id;
+	x->fragment.proto = x->packet.version == 4 ? x->packet.proto : 0;
+	x->fragment.pad[0] = x->fragment.pad[1] = x->fragment.pad[2] = 0;
+}
+
+static __always_inline void fragment_note(struct scratch *x)
+{
+	fragment_key_fill(x);
+	bpf_map_update_elem(&fragments, &x->fragment, &x->key, BPF_ANY);
+}
+
+/* Flow of a later fragment, NULL if its first was not seen. */
+static __always_inline struct flow *fragment_flow(struct scratch *x)
+{
+	struct flow_key *key;
+
+	fragment_key_fill(x);
+	key = bpf_map_lookup_elem(&fragments, &x->fragment);
+	return key ? bpf_map_lookup_elem(&flows, key) : NULL;
+}
+
+/* Enters x->key. 0, or -DROP_FLOW_CAP. Of two CPUs with one new flow the second counts. */
+static __always_inline int flow_enter(struct __sk_buff *skb, struct scratch *x)
+{
+	struct flow *f;
+	long err;
+
+	flow_fill(skb, x);
+	err = bpf_map_update_elem(&flows, &x->key, &x->fresh, BPF_NOEXIST);
+	if (err == -FLOW_EEXIST) {
+		f = bpf_map_lookup_elem(&flows, &x->key);
+		if (f)
+			flow_count_up(f, x);
+		return 0;
+	}
+	if (err)
+		return -DROP_FLOW_CAP;
+	count_stat(STAT_FLOWS_NEW, 1);
+	flow_tell_new(&x->key, &x->fresh);
+	return 0;
+}
+
+/* Counts a packet from the application, opening its flow. 0, or -DROP_FLOW_CAP. */
+static __always_inline int flow_up(struct __sk_buff *skb, struct scratch *x)
+{
+	struct packet *p = &x->packet;
+	struct flow *f;
+	int err = 0;
+
+	if (p->fragment_offset) {
+		f = fragment_flow(x);
+		if (f)
+			flow_count_up(f, x);
+		else
+			count_stat(STAT_UNTRACKED, 1);
+		return 0;
+	}
+	if (packet_is_icmp(p) && !packet_is_echo_request(p)) {
+		count_stat(STAT_UNTRACKED, 1);
+		return 0;
+	}
+	packet_key_up(p, &x->key);
+	f = bpf_map_lookup_elem(&flows, &x->key);
+	if (f && f->state >= FLOW_CLOSING && p->proto == PROTO_TCP && packet_opens_tcp(p)) {
+		flow_replace(x, f);
+		f = NULL;
+	}
+	if (f) {
+		flow_count_up(f, x);
+		flow_follow_up(f, p);
+	} else if (p->proto != PROTO_TCP || packet_opens_tcp(p)) {
+		err = flow_enter(skb, x);
+	} else {
+		count_stat(STAT_UNTRACKED, 1);
+	}
+	if (p->is_fragment && !err)
+		fragment_note(x);
+	return err;
+}
+
+/* Counts a packet to the application. */
+static __always_inline void flow_down(struct scratch *x)
+{
+	struct packet *p = &x->packet;
+	struct flow *f = NULL;
+
+	if (p->fragment_offset) {
+		f = fragment_flow(x);
+	} else if (packet_is_transport(p) || (packet_is_icmp(p) && packet_is_echo_reply(p))) {
+		packet_key_down(p, &x->key);
+		f = bpf_map_lookup_elem(&flows, &x->key);
+		if (p->is_fragment)
+			fragment_note(x);
+	}
+	if (!f) {
+		count_stat(STAT_UNTRACKED, 1);
+		return;
+	}
+	flow_count_down(f, x);
+	if (!p->fragment_offset)
+		flow_follow_down(f, p);
+}
+
+#define REFUSED_AGAIN_NS 1000000000ULL
+
+/* Were packets of x->key refused and told within the last second? Notes that they are now. */
+static __always_inline int flow_refused_lately(struct scratch *x, __u64 now)
+{
+	__u64 *a = (__u64 *)&x->key, *b = (__u64 *)&x->refused;
+	__u64 differs = 0;
+	int i;
+
+	for (i = 0; i < (int)(sizeof(x->key) / 8); i++)
+		differs |= a[i] ^ b[i];
+	if (!differs && now - x->refused_ns < REFUSED_AGAIN_NS)
+		return 1;
+	x->refused = x->key;
+	x->refused_ns = now;
+	return 0;
+}
+
+/* Tells of a flow that was refused in place: one END event, no entry. */
+static __always_inline void flow_refuse(struct __sk_buff *skb, struct scratch *x,
+					enum flow_end end)
+{
+	struct packet *p = &x->packet;
+
+	if (p->proto == PROTO_TCP && !packet_opens_tcp(p))
+		return;
+	packet_key_up(p, &x->key);
+	flow_fill(skb, x);
+	if (flow_refused_lately(x, x->fresh.first_seen_ns))
+		return;
+	x->fresh.verdict = VERDICT_REJECT;
+	x->fresh.state = FLOW_CLOSED;
+	flow_tell_end(&x->key, &x->fresh, NULL, end);
+}
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * All maps of the kernel half. They are weak, so that each entry file may include this
+ * header and the linker makes one set of them; sizes marked (load) are set by userspace.
+ * bpf/contract.h says what the shared ones mean and who writes them.
+ */
+#ifndef BPF_MAPS_H
+#define BPF_MAPS_H
+
+#include "vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/classify.h"
+#include "bpf/contract.h"
+#include "bpf/parse.h"
+
+#define FRAGMENTS_NOTED 1024
+#define REPLY_BYTES 1280 /* largest refusal: an ICMPv6 error (RFC 4443, 2.4) */
+#define REPLY_ROOM (IP6_HEADER_BYTES + 3 * 512) /* so that csum_bytes() can take 3 steps */
+
+/* Where a flow's later fragments are told by: IPv4 protocol, or 0 with IPv6 (RFC 8200). */
+struct fragment_key {
+	struct addr saddr;
+	struct addr daddr;
+	__u32 id;
+	__u8 proto;
+	__u8 pad[3];
+};
+
+/*
+ * Working memory, one per CPU: the programs run with softirqs off and never nest. Values
+ * that pass through it lose what the verifier knew of them, so that branches which met
+ * here are not followed apart for ever: the whole point of it, on 6.1.
+ */
+struct scratch {
+	__u8 head[PARSE_HEAD_MAX]; /* first bytes of the packet */
+	struct packet packet; /* what they say */
+	struct flow_key key;
+	struct decision decision;
+	__u32 payload; /* L4 payload bytes */
+	__u32 segments; /* packets on a wire */
+	struct flow fresh; /* a flow about to be entered */
+	struct fragment_key fragment;
+	struct flow_key refused; /* last flow whose refusal was told, so that it is told once */
+	__u64 refused_ns;
+	__u8 reply[REPLY_ROOM];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct flow_key);
+	__type(value, struct flow);
+	__uint(max_entries, FLOWS_MAX); /* (load) */
+} flows __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct flow_key);
+	__type(value, struct flow_info);
+	__uint(max_entries, FLOWS_MAX); /* (load) */
+} flow_info __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct domain_key);
+	__type(value, struct domain_value);
+	__uint(max_entries, DOMAINS_MAX);
+} domains __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, EVENTS_BYTES);
+} events __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct settings);
+	__uint(max_entries, 1);
+} settings __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct abi);
+	__uint(max_entries, 1);
+} abi __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct drop_counters);
+	__uint(max_entries, 1);
+} drops __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct kernel_stats);
+	__uint(max_entries, 1);
+} stats __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct role_counters);
+	__uint(max_entries, ROLES_MAX);
+} role_counters __weak SEC(".maps");
+
+/* The roles' cgroup: an ancestor test that holds at any depth, inside containers too. */
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+	__uint(max_entries, 1);
+} own_cgroups __weak SEC(".maps");
+
+/* First fragments leave their flow here for the later ones, which have no ports. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct fragment_key);
+	__type(value, struct flow_key);
+	__uint(max_entries, FRAGMENTS_NOTED);
+} fragments __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct scratch);
+	__uint(max_entries, 1);
+} scratch __weak SEC(".maps");
+
+static __always_inline struct settings *settings_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&settings, &zero);
+}
+
+static __always_inline struct scratch *scratch_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratch, &zero);
+}
+
+#endif
