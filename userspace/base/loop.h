@@ -37,7 +37,7 @@ struct loop_turn {
 
 /* 0 or -errno. */
 int loop_new(struct loop **ret_loop);
-/* Accepts NULL. Watches must have been removed. */
+/* Accepts NULL. Watches have been removed; timers and hooks are unlinked, so must still exist. */
 void loop_free(struct loop *l);
 
 /* Watches w->fd (already set) for `events`. 0 or -errno. */
