@@ -49,7 +49,8 @@ static int receive_all(struct mnl_socket *nl, mnl_cb_t each, void *arg)
 			continue;
 		}
 		r = n < 0 ? MNL_CB_ERROR :
-			    mnl_cb_run(buf, (size_t)n, SEQUENCE, mnl_socket_get_portid(nl), each, arg);
+			    mnl_cb_run(buf, (size_t)n, SEQUENCE, mnl_socket_get_portid(nl), each,
+				       arg);
 	} while (r > MNL_CB_STOP);
 	r = r == MNL_CB_ERROR ? -errno : 0;
 	free(buf);

@@ -41,8 +41,9 @@ static int open_device(int *ret_fd, char err[ERROR_TEXT_MAX])
 		return 0;
 	}
 	if (r == -ENOENT || r == -ENODEV || r == -ENXIO)
-		return error_text(err, r, "/dev/net/tun is not there: load the module with 'modprobe "
-					  "tun', or pass the device into the container");
+		return error_text(err, r,
+				  "/dev/net/tun is not there: load the module with 'modprobe "
+				  "tun', or pass the device into the container");
 	return error_at(err, r, "cannot open /dev/net/tun");
 }
 
@@ -140,8 +141,10 @@ static int check_adopted(struct tun *t, char err[ERROR_TEXT_MAX])
 
 	if (ioctl(t->fd[0], TUNGETIFF, &ifr) < 0) {
 		if (errno == EBADFD)
-			return error_text(err, -EBADFD, "descriptor %d has no TUN device attached "
-							"(TUNSETIFF comes first)", t->fd[0]);
+			return error_text(err, -EBADFD,
+					  "descriptor %d has no TUN device attached "
+					  "(TUNSETIFF comes first)",
+					  t->fd[0]);
 		return error_text(err, -EINVAL, "descriptor %d is not a TUN device", t->fd[0]);
 	}
 	memcpy(t->name, ifr.ifr_name, sizeof(t->name));
@@ -153,9 +156,11 @@ static int check_adopted(struct tun *t, char err[ERROR_TEXT_MAX])
 	if (ioctl(t->fd[0], TUNGETVNETHDRSZ, &size) < 0)
 		return error_at(err, -errno, "cannot read the header size of TUN %.15s", t->name);
 	if ((size != 10 && size != 12) || is_foreign_endian(t->fd[0]))
-		return error_text(err, -EINVAL, "TUN %.15s has a virtio_net_hdr of %d bytes or of "
-						"foreign byte order: 10 or 12 in the host's order "
-						"are understood", t->name, size);
+		return error_text(err, -EINVAL,
+				  "TUN %.15s has a virtio_net_hdr of %d bytes or of "
+				  "foreign byte order: 10 or 12 in the host's order "
+				  "are understood",
+				  t->name, size);
 	t->vnet_hdr_bytes = (unsigned int)size;
 	return 0;
 }
@@ -183,8 +188,10 @@ static int visit_device(struct tun *t, int *ret_netns, char err[ERROR_TEXT_MAX])
 	if (r < 0)
 		error_at(err, r, "cannot look at TUN %.15s in its network namespace", t->name);
 	else if (pi)
-		r = error_text(err, -EINVAL, "TUN %.15s adds packet information: make it with "
-					     "IFF_NO_PI", t->name);
+		r = error_text(err, -EINVAL,
+			       "TUN %.15s adds packet information: make it with "
+			       "IFF_NO_PI",
+			       t->name);
 	if (r < 0)
 		fd_close(netns);
 	else

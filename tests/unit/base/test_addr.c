@@ -25,8 +25,13 @@ static struct addr addr(const char *text)
 
 static void text_survives_the_round_trip(void **state)
 {
-	static const char *const texts[] = { "0.0.0.0", "192.0.2.1", "255.255.255.255", "::", "::1",
-					     "2001:db8::1", "fe80::1:2:3:4",
+	static const char *const texts[] = { "0.0.0.0",
+					     "192.0.2.1",
+					     "255.255.255.255",
+					     "::",
+					     "::1",
+					     "2001:db8::1",
+					     "fe80::1:2:3:4",
 					     "2001:db8:1111:2222:3333:4444:5555:6666" };
 	char buf[ADDR_TEXT_MAX];
 
@@ -49,8 +54,9 @@ static void mapped_text_is_ipv4(void **state)
 
 static void refuses_what_is_no_address(void **state)
 {
-	static const char *const texts[] = { "", "1.2.3", "1.2.3.4.5", "256.1.1.1", "localhost", ":::",
-					     "1.2.3.4 ", "2001:db8::1%eth0", "12345::" };
+	static const char *const texts[] = { "",	  "1.2.3", "1.2.3.4.5", "256.1.1.1",
+					     "localhost", ":::",   "1.2.3.4 ",	"2001:db8::1%eth0",
+					     "12345::" };
 	struct addr a;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -146,9 +152,21 @@ static void endpoints_take_every_form(void **state)
 static void refuses_what_is_no_endpoint(void **state)
 {
 	static const char *const texts[] = {
-		"", ":53", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:+53",
-		"192.0.2.1: 53", "192.0.2.1:53x", "192.0.2.1:99999999999999999999", "[::1", "[::1]53",
-		"[::1]:", "[]:53", "[::1]:53:54", "name:53",
+		"",
+		":53",
+		"192.0.2.1:",
+		"192.0.2.1:0",
+		"192.0.2.1:65536",
+		"192.0.2.1:+53",
+		"192.0.2.1: 53",
+		"192.0.2.1:53x",
+		"192.0.2.1:99999999999999999999",
+		"[::1",
+		"[::1]53",
+		"[::1]:",
+		"[]:53",
+		"[::1]:53:54",
+		"name:53",
 		"[2001:db8:1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb]:53",
 	};
 	struct endpoint ep = { .port = 7 };

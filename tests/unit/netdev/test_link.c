@@ -210,7 +210,8 @@ static void finds_routes_of_every_table(void **state)
 	assert_int_equal(system("ip route add 10.77.0.0/16 dev headrace0 table 4711"), 0);
 	assert_true(routed("10.77.0.0", 24));
 	assert_int_equal(system("ip route add 0.0.0.0/1 dev headrace0 && "
-				"ip route add 128.0.0.0/1 dev headrace0"), 0);
+				"ip route add 128.0.0.0/1 dev headrace0"),
+			 0);
 	assert_false(routed("10.78.0.0", 24));
 }
 
@@ -229,17 +230,18 @@ static void an_unknown_device_is_an_error_of_its_own(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(sets_mtu_and_queue_length_and_raises_the_link, enter,
-						leave),
+		cmocka_unit_test_setup_teardown(sets_mtu_and_queue_length_and_raises_the_link,
+						enter, leave),
 		cmocka_unit_test_setup_teardown(no_address_appears_by_itself, enter, leave),
 		cmocka_unit_test_setup_teardown(ipv6_addresses_are_usable_at_once, enter, leave),
-		cmocka_unit_test_setup_teardown(default_routes_lead_everything_into_the_device, enter,
-						leave),
+		cmocka_unit_test_setup_teardown(default_routes_lead_everything_into_the_device,
+						enter, leave),
 		cmocka_unit_test_setup_teardown(raises_loopback, enter, leave),
 		cmocka_unit_test_setup_teardown(finds_routes_into_a_prefix_but_not_default_routes,
 						enter, leave),
 		cmocka_unit_test_setup_teardown(finds_routes_of_every_table, enter, leave),
-		cmocka_unit_test_setup_teardown(an_unknown_device_is_an_error_of_its_own, enter, leave),
+		cmocka_unit_test_setup_teardown(an_unknown_device_is_an_error_of_its_own, enter,
+						leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

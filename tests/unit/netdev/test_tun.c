@@ -203,15 +203,15 @@ static void says_clearly_that_the_tun_device_is_missing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(opens_queues_of_one_device_with_every_offload, enter,
-						leave),
+		cmocka_unit_test_setup_teardown(opens_queues_of_one_device_with_every_offload,
+						enter, leave),
 		cmocka_unit_test_setup_teardown(two_devices_get_two_names, enter, leave),
 		cmocka_unit_test(refuses_a_number_of_queues_that_no_role_could_use),
 		cmocka_unit_test_setup_teardown(takes_the_steering_program_off_without_one, enter,
 						leave),
 		cmocka_unit_test_setup_teardown(adopts_a_plain_tun, enter, leave),
-		cmocka_unit_test_setup_teardown(adopts_a_tun_with_header_from_another_namespace, enter,
-						leave),
+		cmocka_unit_test_setup_teardown(adopts_a_tun_with_header_from_another_namespace,
+						enter, leave),
 		cmocka_unit_test_setup_teardown(refuses_what_it_cannot_use, enter, leave),
 		cmocka_unit_test(says_clearly_that_the_tun_device_is_missing),
 	};
