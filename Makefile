@@ -92,7 +92,7 @@ UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
 BPFTEST_SRC := $(wildcard tests/bpf/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 # Helper programs of the network tests and the benchmark's load generators.
-HELPER_SRC := $(wildcard tests/net/*.c tests/bench/*.c)
+HELPER_SRC := $(wildcard tests/net/*.c tests/bench/*.c tests/kernel/*.c)
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
 
 OWN_SRC := $(wildcard userspace/main.c) $(LIB_SRC) $(CLIENT_SRC)
@@ -204,7 +204,8 @@ $(FUZZ_BIN): $(B)/tests/%: tests/%.c $(FUZZ_MAIN) $(B)/libheadrace.a $(B)/.flags
 $(HELPER_BIN): $(B)/tests/%: tests/%.c $(B)/.flags | $(FOUND)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
-	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $<
+	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(HELPER_LIBS)
+$(B)/tests/kernel/%: HELPER_LIBS = $(call once,BPF_LIBS,libbpf)
 
 # --- running --------------------------------------------------------------------------------
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))

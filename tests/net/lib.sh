@@ -108,7 +108,8 @@ wait_for() {
 	done
 }
 
-gone() { ! kill -0 "$1" 2>/dev/null; }
+# A zombie that nobody has waited for yet is gone, too.
+gone() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
 
 # --- world ------------------------------------------------------------------------------------
 
