@@ -109,7 +109,9 @@ HELPER_BIN := $(HELPER_SRC:%.c=$(B)/%)
 SKEL := build/gen/headrace.skel.h
 
 all: $(B)/headraced $(B)/headrace ## build headraced and headrace (default)
+	@:
 tests: $(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(HELPER_BIN) ## build every test program
+	@:
 
 # --- what must be there -------------------------------------------------------------------
 # Looked at once; the packages' names are Debian's and known to tools/bootstrap.
@@ -194,6 +196,7 @@ $(UNIT_BIN) $(BPFTEST_BIN): $(B)/tests/%: tests/%.c $(B)/libheadrace.a $(TESTLIB
 		$(B)/libheadrace.a $(DAEMON_LIBS) $(TEST_LIBS)
 
 # Fuzz targets: with libFuzzer in PROFILE=fuzz, else with a main() that replays a corpus.
+$(FUZZ_BIN): EXTRA += -Wno-missing-prototypes
 FUZZ_MAIN := $(if $(filter fuzz,$(PROFILE)),,tests/fuzz/main.c)
 $(FUZZ_BIN): $(B)/tests/%: tests/%.c $(FUZZ_MAIN) $(B)/libheadrace.a $(B)/.flags
 	$(call say,FUZZ,$@)
@@ -247,6 +250,7 @@ fuzz-programs: $(FUZZ_BIN)
 
 coverage: ## line coverage of units, BPF tests and corpus replay: build/coverage/html
 	@tools/bootstrap test
+	@rm -rf build/coverage/raw build/coverage/html
 	+@PROFILE=coverage LLVM_PROFILE_FILE=$(CURDIR)/build/coverage/raw/%p-%m.profraw \
 		tests/run unit bpf fuzz
 	@tools/coverage build/coverage
