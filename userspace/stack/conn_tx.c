@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * From upstream to the application. The owner reads its socket straight into a buffer that
+ * lwIP's segments then point into, so the bytes are copied once on the way in and once on
+ * the way out. A buffer is kept until no segment can refer to it; a short read is copied
+ * into the segment instead, so that it does not tie up 64 KiB.
+ */
+#include <errno.h>
+
+#include "stack/internal.h"
+
+#define TX_COPY_BELOW 4096
+#define TX_ROOM_MIN (TCP_SND_BUF / 8)
+#define TX_QUEUE_SPARE 8 /* pbufs that one write may need at most */
+
+/* Sequence number of the first byte that a segment still refers to. */
+static uint32_t tx_first_seq(const struct tcp_pcb *pcb)
+{
+	uint32_t seq = pcb->snd_lbb;
+
+	if (pcb->unacked)
+		seq = lwip_ntohl(pcb->unacked->tcphdr->seqno);
+	if (pcb->unsent) { /* may precede `unacked` while it is retransmitted */
+		uint32_t unsent = lwip_ntohl(pcb->unsent->tcphdr->seqno);
+
+		if (TCP_SEQ_LT(unsent, seq))
+			seq = unsent;
+	}
+	return seq;
+}
+
+static void tx_free_acked(struct conn *c)
+{
+	uint32_t seq = tx_first_seq(c->pcb);
+
+	while (c->tx_head && TCP_SEQ_GEQ(seq, c->tx_head->seq_end)) {
+		struct buffer *b = c->tx_head;
+
+		c->tx_head = b->next;
+		if (!c->tx_head)
+			c->tx_tail = NULL;
+		buffer_put(c->stack, b);
+	}
+}
+
+err_t conn_on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
+{
+	tx_free_acked(arg);
+	return ERR_OK;
+}
+
+void conn_tx_release(struct conn *c)
+{
+	buffer_put_all(c->stack, &c->tx_head, &c->tx_tail);
+}
+
+bool conn_room(const struct conn *c)
+{
+	const struct tcp_pcb *pcb = c->pcb;
+
+	return pcb && c->state == CONN_OPEN && !c->finished && pcb->snd_buf >= TX_ROOM_MIN &&
+	       pcb->snd_queuelen + TX_QUEUE_SPARE < TCP_SND_QUEUELEN;
+}
+
+void *conn_reserve(struct conn *c, size_t *ret_size)
+{
+	struct stack *s = c->stack;
+
+	if (!conn_room(c))
+		return NULL;
+	if (!s->spare)
+		s->spare = buffer_get(s, BUFFER_BYTES);
+	if (!s->spare)
+		return NULL;
+	/* Without GSO there is no need to stop at a segment: lwIP cuts. */
+	*ret_size = s->opt.tso ? c->segment_max : BUFFER_BYTES - 1;
+	return s->spare->data;
+}
+
+static void tx_keep_spare(struct conn *c)
+{
+	struct buffer *b = c->stack->spare;
+
+	c->stack->spare = NULL;
+	b->next = NULL;
+	b->seq_end = c->pcb->snd_lbb;
+	if (c->tx_tail)
+		c->tx_tail->next = b;
+	else
+		c->tx_head = b;
+	c->tx_tail = b;
+}
+
+int conn_commit(struct conn *c, size_t len)
+{
+	bool copy = len < TX_COPY_BELOW;
+	err_t err;
+
+	conn_enter(c);
+	err = tcp_write(c->pcb, c->stack->spare->data, (u16_t)len, copy ? TCP_WRITE_FLAG_COPY : 0);
+	if (err == ERR_OK) {
+		if (!copy)
+			tx_keep_spare(c);
+		tcp_output(c->pcb);
+	}
+	conn_leave(c);
+	return err == ERR_OK ? 0 : -ENOMEM;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Between the files of stack/: the only header that shows lwIP's types. */
+#ifndef STACK_INTERNAL_H
+#define STACK_INTERNAL_H
+
+#include <lwip/netif.h>
+#include <lwip/pbuf.h>
+#include <lwip/priv/tcp_priv.h>
+#include <lwip/tcp.h>
+
+#include "stack/stack.h"
+
+#define STACK_TICK_MS TCP_TMR_INTERVAL
+#define STACK_ACK_DELAY_MS 5
+#define BUFFER_BYTES 65536 /* of a full one */
+#define BUFFER_SMALL_BYTES 4096
+#define BUFFERS_POOLED 16
+#define WINDOW_INITIAL 65535
+
+/* Bytes on their way: taken from a pool if full-sized, of malloc if small. */
+struct buffer {
+	struct buffer *next;
+	uint32_t size; /* of data[] */
+	uint32_t start; /* data[start..end) is valid */
+	uint32_t end;
+	uint32_t seq_end; /* to the application: sequence number behind its last byte */
+	uint8_t data[];
+};
+
+struct stack {
+	struct netif netif;
+	struct tcp_pcb_listen *listener; /* takes the port of each SYN that it is fed */
+	struct stack_options opt;
+	struct timer tick;
+	struct timer ack_timer;
+	struct list hot;
+	struct list acks;
+	struct conn *inside; /* lwIP's lists hold this connection's pcb */
+	struct buffer *pool;
+	unsigned int pooled;
+	struct buffer *spare; /* handed out by conn_reserve() */
+	size_t buffer_bytes;
+	uint8_t linear[65536]; /* a packet with more pieces than an iovec has */
+};
+
+/* buffer.c: `size` is BUFFER_SMALL_BYTES or BUFFER_BYTES. NULL without memory. */
+struct buffer *buffer_get(struct stack *s, uint32_t size);
+void buffer_put(struct stack *s, struct buffer *b);
+void buffer_put_all(struct stack *s, struct buffer **head, struct buffer **tail);
+void buffers_trim(struct stack *s, unsigned int keep);
+
+/* output.c */
+err_t output_ip4(struct netif *netif, struct pbuf *p, const ip4_addr_t *to);
+err_t output_ip6(struct netif *netif, struct pbuf *p, const ip6_addr_t *to);
+
+/* isn.c */
+void isn_setup(const struct siphash_key *key);
+
+/* conn.c: the pcb's callback functions, and what follows each change of a pcb. */
+void conn_enter(struct conn *c);
+void conn_leave(struct conn *c);
+void conn_dead(struct conn *c);
+bool conn_needs_timer(const struct tcp_pcb *pcb);
+
+/* conn_rx.c, conn_tx.c */
+err_t conn_on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err);
+err_t conn_on_sent(void *arg, struct tcp_pcb *pcb, u16_t len);
+void conn_tx_release(struct conn *c);
+
+#endif

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The TCP engine: connections of applications, each terminated by stack/ and carried on by
+ * a socket of our own. Here: which connection a segment belongs to, and how one is made and
+ * ended. tcp_connect.c dials, tcp_relay.c moves the bytes, tcp_table.c finds.
+ *
+ * An application sees what upstream does: its SYN is answered when upstream has answered
+ * ours, each FIN and RST is passed on by itself, and neither side is read from faster than
+ * the other takes.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/random.h"
+#include "worker/tcp_internal.h"
+
+struct tcp_flow *tcp_flow_new(struct tcp_engine *e, const struct flow_key *key)
+{
+	struct tcp_flow *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->engine = e;
+	f->key = *key;
+	f->created_ns = clock_ns();
+	f->watch.fd = -1;
+	list_init(&f->link);
+	conn_init(&f->conn, e->stack);
+	if (tcp_table_add(&e->table, f) < 0) {
+		free(f);
+		return NULL;
+	}
+	return f;
+}
+
+static void tcp_close_upstream(struct tcp_flow *f, bool reset)
+{
+	struct linger hard = { .l_onoff = 1 };
+	int fd = f->watch.fd;
+
+	if (fd < 0)
+		return;
+	loop_remove(f->engine->worker->loop, &f->watch);
+	if (reset)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	close(fd);
+}
+
+void tcp_flow_info(const struct tcp_flow *f, struct flow_info *ret_info)
+{
+	struct worker *w = f->engine->worker;
+	struct endpoint upstream = { .port = 0 };
+
+	if (!f->relayed)
+		upstream = worker_upstream_of(w, &f->key);
+	worker_flow_info(w, &f->key, &upstream, ret_info);
+}
+
+/* What the books are told, once per flow. */
+static void tcp_flow_tell_end(struct tcp_flow *f, enum flow_end end)
+{
+	struct worker *w = f->engine->worker;
+	struct flow_info info;
+
+	tcp_flow_info(f, &info);
+	info.end = (uint8_t)end;
+	datapath_flow_end(&w->datapath, &f->key, f->created_ns, &info);
+	if (f->state == TCP_FLOW_CONNECTING)
+		tcp_connect_done(f);
+	else
+		datapath_count(&w->datapath, RSTAT_TCP_OPEN, -1);
+}
+
+void tcp_flow_forget(struct tcp_flow *f)
+{
+	struct tcp_engine *e = f->engine;
+
+	if (f->state == TCP_FLOW_TIME_WAIT) {
+		list_remove(&f->link);
+		e->time_wait_count--;
+	}
+	conn_release(&f->conn);
+	tcp_table_remove(&e->table, f);
+	free(f->syn);
+	free(f);
+}
+
+void tcp_flow_free(struct tcp_flow *f, enum flow_end end)
+{
+	conn_abort(&f->conn);
+	tcp_flow_tell_end(f, end);
+	tcp_close_upstream(f, false);
+	tcp_flow_forget(f);
+}
+
+void tcp_flow_reset(struct tcp_flow *f, enum flow_end end)
+{
+	conn_abort(&f->conn);
+	tcp_flow_tell_end(f, end);
+	tcp_close_upstream(f, true);
+	tcp_flow_forget(f);
+}
+
+/* Forgets the oldest until time and number allow what is left. */
+static void tcp_time_wait_sweep(struct tcp_engine *e)
+{
+	uint64_t now = clock_ns();
+
+	while (!list_is_empty(&e->time_waits)) {
+		struct tcp_flow *f = list_first(&e->time_waits, struct tcp_flow, link);
+		uint64_t ends = f->created_ns + TCP_TIME_WAIT_MS * NSEC_PER_MSEC;
+
+		if (ends > now && e->time_wait_count <= TCP_TIME_WAITS_MAX) {
+			loop_arm(e->worker->loop, &e->time_wait_timer,
+				 (ends - now) / NSEC_PER_MSEC + 1);
+			return;
+		}
+		tcp_flow_forget(f);
+	}
+}
+
+static void tcp_time_wait_expire(struct timer *t)
+{
+	tcp_time_wait_sweep(container_of(t, struct tcp_engine, time_wait_timer));
+}
+
+void tcp_flow_time_wait(struct tcp_flow *f)
+{
+	struct tcp_engine *e = f->engine;
+
+	tcp_flow_tell_end(f, END_FINISHED);
+	tcp_close_upstream(f, false);
+	f->state = TCP_FLOW_TIME_WAIT;
+	f->created_ns = clock_ns();
+	list_append(&e->time_waits, &f->link);
+	e->time_wait_count++;
+	if (!timer_is_armed(&e->time_wait_timer) || e->time_wait_count > TCP_TIME_WAITS_MAX)
+		tcp_time_wait_sweep(e);
+}
+
+/* RFC 9293, 3.10.7.4 and RFC 1337: acknowledge what is sent again, ignore a RST. */
+static void tcp_time_wait_input(struct tcp_flow *f, struct worker_packet *p)
+{
+	struct tcp_engine *e = f->engine;
+	struct packet_path path = {
+		.src = f->key.daddr,
+		.dst = f->key.saddr,
+		.sport = f->key.dport,
+		.dport = f->key.sport,
+	};
+
+	if ((p->head.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN) {
+		tcp_flow_forget(f);
+		tcp_dial(e, p);
+		return;
+	}
+	if (p->head.tcp_flags & TCP_RST)
+		return;
+	if ((p->head.tcp_flags & TCP_FIN) || p->head.total_len > p->head.payload_offset)
+		stack_send_ack(e->stack, &path, f->conn.seq, f->conn.ack_seq);
+}
+
+static void tcp_open_input(struct tcp_flow *f, struct worker_packet *p)
+{
+	if (f->conn.state == CONN_CLOSED || f->conn.state == CONN_TIME_WAIT) {
+		/* All was said; the last bytes are still on their way upstream. */
+		worker_drop(f->engine->worker, DROP_STRAY);
+		return;
+	}
+	conn_input(&f->conn, &p->head, p->raw.data);
+	tcp_relay_update(f);
+}
+
+/* A segment of no connection: the beginning of one, or a stray. */
+static void tcp_unknown_input(struct tcp_engine *e, struct worker_packet *p)
+{
+	if ((p->head.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN) {
+		tcp_dial(e, p);
+		return;
+	}
+	worker_drop(e->worker, DROP_STRAY);
+	stack_refuse(e->stack, &p->head, p->raw.data);
+}
+
+void tcp_engine_input(struct tcp_engine *e, struct worker_packet *p)
+{
+	struct tcp_flow *f = tcp_table_find(&e->table, &p->key, tcp_table_hash(&e->table, &p->key));
+
+	if (!f)
+		tcp_unknown_input(e, p);
+	else if (f->state == TCP_FLOW_OPEN)
+		tcp_open_input(f, p);
+	else if (f->state == TCP_FLOW_CONNECTING)
+		tcp_connect_input(f, p);
+	else
+		tcp_time_wait_input(f, p);
+}
+
+/*
+ * What we send is unacceptable to the application's socket, so it answers with an ACK that
+ * says what it expects (RFC 9293, 3.10.7.4), and that ACK, of no known connection, is
+ * answered by the one RST that it accepts. Nothing is known of its sequence numbers: of two
+ * that lie half the space apart one is outside any window.
+ */
+void tcp_engine_orphan(struct tcp_engine *e, const struct flow_key *key)
+{
+	struct packet_path path = {
+		.src = key->daddr,
+		.dst = key->saddr,
+		.sport = key->dport,
+		.dport = key->sport,
+	};
+	uint32_t seq = random_u32();
+
+	stack_send_ack(e->stack, &path, seq, seq);
+	stack_send_ack(e->stack, &path, seq + (1U << 31), seq);
+}
+
+static int tcp_output(void *arg, const struct iovec *iov, int iovcnt,
+		      const struct queue_offload *off)
+{
+	struct tcp_engine *e = arg;
+	int r = queue_write(&e->worker->queue, iov, iovcnt, off);
+
+	if (r < 0)
+		worker_drop(e->worker, DROP_TUN_FULL);
+	else
+		datapath_count(&e->worker->datapath, RSTAT_TUN_TX, 1);
+	return r;
+}
+
+static void tcp_turn(struct loop_turn *t)
+{
+	struct tcp_engine *e = container_of(t, struct tcp_engine, turn);
+	size_t now = stack_buffer_bytes(e->stack);
+
+	datapath_count(&e->worker->datapath, RSTAT_BUFFER_BYTES,
+		       (int64_t)now - (int64_t)e->buffer_bytes);
+	e->buffer_bytes = now;
+}
+
+static int tcp_engine_stack(struct tcp_engine *e)
+{
+	static const struct stack_ops ops = {
+		.output = tcp_output,
+		.received = tcp_relay_received,
+		.gone = tcp_relay_gone,
+	};
+	struct worker *w = e->worker;
+	struct stack_options opt = {
+		.loop = w->loop,
+		.ops = &ops,
+		.arg = e,
+		.isn_key = w->config.isn_key,
+		.address4 = w->config.settings.stack4,
+		.mtu = w->config.settings.mtu,
+		.tso = w->queue.tso,
+	};
+
+	return stack_new(&opt, &e->stack);
+}
+
+int tcp_engine_new(struct worker *w, struct tcp_engine **ret_engine)
+{
+	struct tcp_engine *e = calloc(1, sizeof(*e));
+	int r;
+
+	if (!e)
+		return -ENOMEM;
+	e->worker = w;
+	list_init(&e->connecting);
+	list_init(&e->time_waits);
+	timer_init(&e->connect_timer, tcp_connect_expire);
+	timer_init(&e->time_wait_timer, tcp_time_wait_expire);
+	e->turn.turn = tcp_turn;
+	r = tcp_table_init(&e->table);
+	if (r < 0)
+		goto err_free;
+	r = tcp_engine_stack(e);
+	if (r < 0)
+		goto err_table;
+	loop_add_turn(w->loop, &e->turn);
+	*ret_engine = e;
+	return 0;
+
+err_table:
+	tcp_table_done(&e->table);
+err_free:
+	free(e);
+	return r;
+}
+
+void tcp_engine_free(struct tcp_engine *e)
+{
+	struct tcp_flow *f;
+
+	if (!e)
+		return;
+	while ((f = tcp_table_any(&e->table))) {
+		if (f->state == TCP_FLOW_TIME_WAIT) {
+			tcp_flow_forget(f);
+			continue;
+		}
+		if (f->state == TCP_FLOW_CONNECTING)
+			stack_refuse(e->stack, &f->syn->head, f->syn->packet);
+		tcp_flow_reset(f, END_SHUTDOWN);
+	}
+	loop_disarm(&e->connect_timer);
+	loop_disarm(&e->time_wait_timer);
+	loop_remove_turn(&e->turn);
+	stack_free(e->stack);
+	tcp_table_done(&e->table);
+	free(e);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Between the files of the TCP engine (tcp*.c); nobody else includes it. */
+#ifndef WORKER_TCP_INTERNAL_H
+#define WORKER_TCP_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/loop.h"
+#include "stack/stack.h"
+#include "worker/tcp_table.h"
+#include "worker/worker.h"
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+/* 60 bytes of IPv4 or 40 + extension headers of IPv6, and 60 of TCP. */
+#define TCP_SYN_BYTES 192
+
+/* The SYN that waits for its upstream, without payload. */
+struct tcp_syn {
+	struct packet head;
+	size_t len;
+	uint8_t packet[TCP_SYN_BYTES];
+};
+
+/*
+ * A connection of an application.
+ *
+ *   state           | event                                     | next
+ *   (none)          | SYN                                       | TCP_FLOW_CONNECTING
+ *   CONNECTING      | upstream connected: SYN-ACK               | TCP_FLOW_OPEN
+ *   CONNECTING      | refused, unreachable, too late, RST       | (freed)
+ *   OPEN            | both directions done, FIN of ours first   | TCP_FLOW_TIME_WAIT
+ *   OPEN            | both directions done otherwise, any RST   | (freed)
+ *   TIME_WAIT       | TCP_TIME_WAIT_MS, a new SYN               | (freed)
+ */
+enum tcp_flow_state { TCP_FLOW_CONNECTING, TCP_FLOW_OPEN, TCP_FLOW_TIME_WAIT };
+
+struct tcp_flow {
+	struct conn conn; /* the application's side */
+	struct watch watch; /* the upstream socket, edge-triggered; -1 = closed */
+	struct list link; /* in engine->connecting or engine->time_waits, else in none */
+	struct tcp_flow *hash_next;
+	struct tcp_engine *engine;
+	struct tcp_syn *syn; /* CONNECTING only */
+	uint64_t created_ns; /* the SYN's arrival; TIME_WAIT: when it began */
+	struct flow_key key;
+	uint32_t hash;
+	uint8_t state; /* enum tcp_flow_state */
+	uint8_t failed; /* enum flow_end: upstream failed in received(), END_NONE = no */
+	bool readable : 1; /* upstream may have more */
+	bool writable : 1; /* upstream takes more, as far as is known */
+	bool hangup : 1; /* upstream's FIN or error is behind what can be read */
+	bool upstream_eof : 1; /* and was read */
+	bool shut : 1; /* the application's FIN was passed on */
+	bool relayed : 1; /* upstream is the resolver: a socketpair */
+};
+
+struct tcp_engine {
+	struct worker *worker;
+	struct stack *stack;
+	struct tcp_table table;
+	struct list connecting; /* oldest first */
+	struct list time_waits; /* oldest first */
+	uint32_t connects;
+	uint32_t time_wait_count;
+	struct timer connect_timer;
+	struct timer time_wait_timer;
+	struct loop_turn turn;
+	size_t buffer_bytes; /* as last counted */
+};
+
+/* tcp.c */
+struct tcp_flow *tcp_flow_new(struct tcp_engine *e, const struct flow_key *key);
+/* What `flow_info` says of it. */
+void tcp_flow_info(const struct tcp_flow *f, struct flow_info *ret_info);
+/* Ends the flow for the books, closes upstream, frees. The application's side is aborted
+ * if it is still open. */
+void tcp_flow_free(struct tcp_flow *f, enum flow_end end);
+/* As above, and upstream is told by a RST. */
+void tcp_flow_reset(struct tcp_flow *f, enum flow_end end);
+/* Tells the books and closes upstream; the flow stays to answer FINs that are sent again. */
+void tcp_flow_time_wait(struct tcp_flow *f);
+/* Frees a flow whose end has been told. */
+void tcp_flow_forget(struct tcp_flow *f);
+
+/* tcp_connect.c */
+void tcp_dial(struct tcp_engine *e, struct worker_packet *p);
+void tcp_connect_ready(struct tcp_flow *f, uint32_t events);
+void tcp_connect_input(struct tcp_flow *f, struct worker_packet *p);
+void tcp_connect_expire(struct timer *t);
+/* The flow is no longer in flight. */
+void tcp_connect_done(struct tcp_flow *f);
+
+/* tcp_relay.c */
+void tcp_relay_ready(struct watch *w, uint32_t events);
+size_t tcp_relay_received(struct conn *c, const struct iovec *iov, int iovcnt);
+void tcp_relay_gone(struct conn *c);
+/* Does what the last event made possible; may free the flow. */
+void tcp_relay_update(struct tcp_flow *f);
+
+#endif
