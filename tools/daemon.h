@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The private headraced of one `headrace run`: start, request, readiness, end. */
+#ifndef TOOLS_DAEMON_H
+#define TOOLS_DAEMON_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <jansson.h>
+
+#include "base/addr.h"
+#include "tools/client.h"
+
+struct daemon {
+	struct client client;
+	pid_t pid; /* 0 = not running, or reaped */
+	int status; /* of waitpid(), once reaped */
+	char stack4[ADDR_TEXT_MAX]; /* from "ready": where DNS is answered */
+	int netns_fd; /* from "ready"; -1 = no namespace of its own */
+};
+
+/* Starts it in a session of its own. 0, or -1 after one line on stderr. */
+int daemon_start(struct daemon *d);
+
+/* Sends the "run" request, with a TUN descriptor or -1. 0, or -1 after one line on stderr. */
+int daemon_request(struct daemon *d, const json_t *request, int tun_fd);
+
+/*
+ * Takes what has come in while it gets ready: 1 = ready, 0 = not yet, -1 = failed and said.
+ */
+int daemon_progress(struct daemon *d);
+
+/* Reaps it if it has ended. Is it gone? */
+bool daemon_is_gone(struct daemon *d);
+
+/* Asks it to end and waits; kills what does not end in time. Closes everything. */
+void daemon_stop(struct daemon *d);
+
+#endif

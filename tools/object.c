@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* JSON objects as text without knowing their keys (see object.h). */
+#include <stdbool.h>
+#include <string.h>
+
+#include "tools/format.h"
+#include "tools/object.h"
+#include "tools/table.h"
+
+#define LABEL_MAX 64
+#define DEPTH_MAX 4 /* deeper nesting is not shown: the daemon sends two levels */
+
+static bool has_suffix(const char *key, const char *suffix)
+{
+	size_t len = strlen(key);
+	size_t cut = strlen(suffix);
+
+	return len > cut && !strcmp(key + len - cut, suffix);
+}
+
+static const char *number_value(const char *key, json_int_t n, char buf[OBJECT_VALUE_MAX])
+{
+	uint64_t u = n < 0 ? 0 : (uint64_t)n;
+
+	if (!strncmp(key, "bytes_", 6) || has_suffix(key, "_bytes"))
+		return format_bytes(u, buf);
+	if (has_suffix(key, "_ms"))
+		return format_ms(u, buf);
+	if (has_suffix(key, "_us"))
+		return format_us(u, buf);
+	snprintf(buf, OBJECT_VALUE_MAX, "%lld", (long long)n);
+	return buf;
+}
+
+const char *object_value(const char *key, const json_t *value, char buf[OBJECT_VALUE_MAX])
+{
+	switch (json_typeof(value)) {
+	case JSON_STRING:
+		return format_text(json_string_value(value), buf, OBJECT_VALUE_MAX);
+	case JSON_INTEGER:
+		return number_value(key, json_integer_value(value), buf);
+	case JSON_REAL:
+		snprintf(buf, OBJECT_VALUE_MAX, "%.3g", json_real_value(value));
+		return buf;
+	case JSON_TRUE:
+		return "yes";
+	case JSON_FALSE:
+		return "no";
+	default:
+		return NULL;
+	}
+}
+
+/* "tcp_open" -> "tcp open", "uptime_ms" -> "uptime": what a person reads. */
+static const char *key_label(const char *key, char buf[LABEL_MAX])
+{
+	static const char *const units[] = { "_ms", "_us", "_bytes" };
+
+	format_text(key, buf, LABEL_MAX);
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (has_suffix(buf, units[i]))
+			buf[strlen(buf) - strlen(units[i])] = 0;
+	}
+	for (char *c = buf; *c; c++) {
+		if (*c == '_')
+			*c = ' ';
+	}
+	return buf;
+}
+
+static bool is_zero(const json_t *value)
+{
+	return json_is_integer(value) && !json_integer_value(value);
+}
+
+static bool is_shown(const json_t *value, int depth)
+{
+	if (json_is_string(value) && !*json_string_value(value))
+		return false;
+	return !depth || !is_zero(value);
+}
+
+static int label_width(const json_t *object, int depth)
+{
+	char label[LABEL_MAX];
+	char text[OBJECT_VALUE_MAX];
+	const char *key;
+	json_t *value;
+	size_t width = 0;
+
+	json_object_foreach((json_t *)object, key, value) {
+		if (!is_shown(value, depth) || !object_value(key, value, text))
+			continue;
+
+		size_t len = strlen(key_label(key, label));
+
+		width = len > width ? len : width;
+	}
+	return (int)width;
+}
+
+static void print_scalars(const json_t *object, int depth, FILE *out)
+{
+	int width = label_width(object, depth);
+	char label[LABEL_MAX];
+	char text[OBJECT_VALUE_MAX];
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)object, key, value) {
+		const char *shown = object_value(key, value, text);
+
+		if (!shown || !is_shown(value, depth))
+			continue;
+		fprintf(out, "%*s%-*s  %s\n", 2 * depth, "", width, key_label(key, label), shown);
+	}
+}
+
+static void print_heading(const char *text, int depth, FILE *out)
+{
+	bool colour = table_colour(out);
+
+	fprintf(out, "%*s%s%s%s\n", 2 * depth, "", colour ? "\033[1m" : "", text,
+		colour ? "\033[0m" : "");
+}
+
+static void print_object(const json_t *object, int depth, FILE *out);
+
+static void print_array(const char *key, const json_t *array, int depth, FILE *out)
+{
+	char text[OBJECT_VALUE_MAX];
+	char label[LABEL_MAX];
+	json_t *item;
+	size_t i;
+
+	if (json_array_size(array))
+		print_heading(key_label(key, label), depth, out);
+	json_array_foreach(array, i, item) {
+		if (json_is_object(item)) {
+			if (i)
+				fputc('\n', out);
+			print_object(item, depth + 1, out);
+			continue;
+		}
+
+		const char *shown = object_value(key, item, text);
+
+		if (shown)
+			fprintf(out, "%*s- %s\n", 2 * (depth + 1), "", shown);
+	}
+}
+
+static void print_object(const json_t *object, int depth, FILE *out)
+{
+	char label[LABEL_MAX];
+	const char *key;
+	json_t *value;
+
+	print_scalars(object, depth, out);
+	if (depth == DEPTH_MAX)
+		return;
+	json_object_foreach((json_t *)object, key, value) {
+		if (json_is_object(value)) {
+			print_heading(key_label(key, label), depth, out);
+			print_object(value, depth + 1, out);
+		} else if (json_is_array(value)) {
+			print_array(key, value, depth, out);
+		}
+	}
+}
+
+void object_print(const json_t *object, FILE *out)
+{
+	print_object(object, 0, out);
+}
