@@ -361,6 +361,14 @@ echo_start() {
 	wait_for listening "[$ECHO6]:7" || die "no UDP echo by IPv6"
 }
 
+# tcp_start: `tcp serve` (tests/net/tcp.c) on port 9 of $ECHO4 and $ECHO6.
+tcp_start() {
+	start_far tcp4 "$HELPERS/tcp" serve $ECHO4 9
+	start_far tcp6 "$HELPERS/tcp" serve $ECHO6 9
+	wait_for listening "$ECHO4:9" || die "no TCP server"
+	wait_for listening "[$ECHO6]:9" || die "no TCP server by IPv6"
+}
+
 # --- headrace ---------------------------------------------------------------------------------
 
 headrace() { in_host "$B/headrace" "$@"; }

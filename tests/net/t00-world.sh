@@ -10,6 +10,7 @@ web_start
 dns_start
 resolver_start
 echo_start
+tcp_start
 
 sum=$(web_file file.bin 1000000)
 get() { in_host curl -sf -m 10 "$1" | sha256sum; }
@@ -26,4 +27,14 @@ check resolver_answers same "www.$ZONE.
 $WEB4" "$(resolve "@$RESOLVER4" "alias.$ZONE" A)"
 check udp_comes_back_by_ipv4 in_host "$HELPERS/udp" ping $ECHO4 7 0 1 1472 1473 9000 65507
 check udp_comes_back_by_ipv6 in_host "$HELPERS/udp" ping $ECHO6 7 0 1 1452 1453 9000 65507
+tcp() { in_host "$HELPERS/tcp" "$@"; }
+check tcp_echo tcp echo $ECHO4 9 1000000
+check tcp_half_close_by_client tcp half-up $ECHO6 9 1000000
+check tcp_half_close_by_server tcp half-down $ECHO4 9 1000000
+check tcp_reset_by_client tcp abort $ECHO4 9 30
+check tcp_reset_by_server tcp aborted $ECHO6 9 30
+check tcp_many_at_once tcp many $ECHO4 9 100
+check tcp_one_after_the_other tcp serial $ECHO4 9 100
+refused() { within 0 50 "$(tcp connect $ECHO4 10 | sed -n 's/^ECONNREFUSED //p')"; }
+check tcp_refused refused
 finish
