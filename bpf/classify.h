@@ -140,7 +140,8 @@ PARSE_INLINE __u32 packet_worker(const struct packet *p, __u32 workers)
 	if (workers <= 1)
 		return 0;
 	for (i = 0; i < 4; i++)
-		hash = (hash ^ addr_word(&p->saddr, i) ^ (addr_word(&p->daddr, i) << 1)) * 0x9e3779b1U;
+		hash = (hash ^ addr_word(&p->saddr, i) ^ (addr_word(&p->daddr, i) << 1)) *
+		       0x9e3779b1U;
 	if (p->proto == PROTO_TCP && !p->is_fragment)
 		hash = (hash ^ p->sport ^ ((__u32)p->dport << 16)) * 0x9e3779b1U;
 	hash ^= hash >> 16;

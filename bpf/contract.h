@@ -237,7 +237,7 @@ struct flow {
 	__u8 verdict; /* enum verdict */
 	__u8 state; /* enum flow_state */
 	__u8 capture; /* enum capture_point */
-	__u8 queue; /* TUN queue = slot of the role that carries it */
+	__u8 queue; /* slot of the role that carries it (and its TUN queue, if it has one) */
 	__u8 fin_up; /* TCP FIN seen from the application */
 	__u8 fin_down;
 	__u8 pad[6];
@@ -312,7 +312,8 @@ struct settings {
 	__u32 workers; /* 1..WORKERS_MAX */
 	__u32 tun_ifindex;
 	__u32 mtu;
-	__u32 resolver_queue; /* 1 = the resolver has queue RESOLVER_QUEUE; 0 = workers have all */
+	__u32 resolver_queue; /* 1 = the resolver has queue RESOLVER_QUEUE, worker n queue n;
+			       * 0 = worker n has queue n - 1 and relays DNS */
 	__u32 any_source; /* 1 = no source check (a TUN handed in whose subnets are unknown) */
 };
 

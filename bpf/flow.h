@@ -296,8 +296,7 @@ static __always_inline int flow_refused_lately(struct scratch *x, __u64 now)
 }
 
 /* Tells of a flow that was refused in place: one END event, no entry. */
-static __always_inline void flow_refuse(struct __sk_buff *skb, struct scratch *x,
-					enum flow_end end)
+static __always_inline void flow_refuse(struct __sk_buff *skb, struct scratch *x, enum flow_end end)
 {
 	struct packet *p = &x->packet;
 

@@ -263,8 +263,9 @@ PARSE_INLINE int parse_v6_chain(struct packet *p, const __u8 *data, __u32 len, _
 
 	for (i = 0; i <= PARSE_EXTENSIONS_MAX; i++) {
 		*at = offset;
-		if (p->fragment_offset || (p->proto != PROTO_ROUTING && p->proto != PROTO_FRAGMENT &&
-					   p->proto != PROTO_OPTIONS && (p->proto || i)))
+		if (p->fragment_offset ||
+		    (p->proto != PROTO_ROUTING && p->proto != PROTO_FRAGMENT &&
+		     p->proto != PROTO_OPTIONS && (p->proto || i)))
 			return 0;
 		PARSE_HIDE(offset);
 		if (i == PARSE_EXTENSIONS_MAX || offset > PARSE_HEAD_MAX - 8)

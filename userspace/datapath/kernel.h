@@ -41,16 +41,25 @@ struct kernel_options {
  */
 int kernel_load(const struct kernel_options *opt, struct kernel **ret_kernel, char err[256]);
 
-/* Attaches the TUN programs; called in the network namespace of the device. 0 or -errno. */
+/*
+ * Attaches the TUN programs; called in the network namespace of the device. Write the
+ * settings first: until then every packet is refused for its source. 0 or -errno.
+ */
 int kernel_attach_tun(struct kernel *k, int ifindex);
 /* Descriptor of the steering program for TUNSETSTEERINGEBPF, -1 without BPF. */
 int kernel_steer_fd(const struct kernel *k);
 
-/* Writes the settings map (whole). 0 or -errno. */
+/*
+ * Writes the settings map (whole); own_cgroup is filled in here, with the id of the roles'
+ * cgroup where the hook is in force. 0 or -errno.
+ */
 int kernel_settings(struct kernel *k, const struct settings *s);
 void kernel_heartbeat(struct kernel *k);
 
-/* Descriptor to hand to a role for ROLE_FD_FLOWS .. ROLE_FD_FLOW_END, -1 = none. */
+/*
+ * Descriptor to hand to a role for ROLE_FD_FLOWS .. ROLE_FD_FLOW_END, -1 = none; it stays
+ * ours. That of ROLE_FD_FLOWS cannot be written by: the kernel half is the only writer.
+ */
 int kernel_role_fd(const struct kernel *k, enum role_descriptor_kind kind);
 /* Moves a process into the roles' cgroup. 0 or -errno. */
 int kernel_adopt(struct kernel *k, int pid);

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Loads the kernel half and ties its parts together: objects and sizes here, and the rest
+ * by attach.c, cgroup.c, pin.c, counters.c and events.c. Steps that fail are noted in the
+ * features and left out, down to no BPF at all; only what has no step below is an error.
+ */
+#include "datapath/kernel.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "datapath/kernel_internal.h"
+#include "datapath/walk.h"
+#include "headrace.skel.h"
+
+#define KERNEL_FLOOR_MAJOR 6
+#define KERNEL_FLOOR_MINOR 1
+
+int kernel_check_version(char err[256])
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname u;
+
+	if (uname(&u) || sscanf(u.release, "%u.%u", &major, &minor) != 2) {
+		snprintf(err, 256, "the kernel does not tell its version");
+		return -ENOSYS;
+	}
+	if (major > KERNEL_FLOOR_MAJOR ||
+	    (major == KERNEL_FLOOR_MAJOR && minor >= KERNEL_FLOOR_MINOR))
+		return 0;
+	snprintf(err, 256, "Linux %u.%u or later is needed, this is %.64s", KERNEL_FLOOR_MAJOR,
+		 KERNEL_FLOOR_MINOR, u.release);
+	return -ENOSYS;
+}
+
+/* What libbpf says, the verifier's log included, is for those who debug. */
+static int print_debug(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	char text[1024];
+
+	if (level == LIBBPF_DEBUG || log_level() < LOG_LEVEL_DEBUG)
+		return 0;
+	vsnprintf(text, sizeof(text), fmt, args);
+	text[strcspn(text, "\n")] = '\0';
+	log_debug("bpf", "%s", text);
+	return 0;
+}
+
+static void maps_none(struct kernel *k)
+{
+	memset(&k->maps, 0xff, sizeof(k->maps));
+	memset(&k->programs, 0xff, sizeof(k->programs));
+	k->flows_readonly = -1;
+}
+
+#define TAKE_MAP(name) k->maps.name = bpf_map__fd(s->maps.name);
+
+static void take_descriptors(struct kernel *k)
+{
+	struct headrace *s = k->skeleton;
+
+	KERNEL_MAPS(TAKE_MAP)
+	k->maps.own_cgroups = bpf_map__fd(s->maps.own_cgroups);
+	k->programs = (struct kernel_programs){
+		.tun_egress = bpf_program__fd(s->progs.tun_egress),
+		.tun_ingress = bpf_program__fd(s->progs.tun_ingress),
+		.tun_steer = bpf_program__fd(s->progs.tun_steer),
+		.sock_protect = bpf_program__fd(s->progs.sock_protect),
+		.flow_end = bpf_program__fd(s->progs.flow_end),
+	};
+}
+
+static int write_abi(const struct kernel *k)
+{
+	const struct abi abi = {
+		.magic = CONTRACT_MAGIC,
+		.version = CONTRACT_VERSION,
+		.size_flow_key = sizeof(struct flow_key),
+		.size_flow = sizeof(struct flow),
+		.size_flow_info = sizeof(struct flow_info),
+		.size_settings = sizeof(struct settings),
+		.size_role_counters = sizeof(struct role_counters),
+	};
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(k->maps.abi, &zero, &abi, BPF_ANY);
+}
+
+/* A second descriptor of `flows` by which nobody can write to it. */
+static int open_readonly(int map_fd)
+{
+	LIBBPF_OPTS(bpf_get_fd_by_id_opts, opts, .open_flags = BPF_F_RDONLY);
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+	int err;
+
+	err = bpf_obj_get_info_by_fd(map_fd, &info, &len);
+	return err ? err : bpf_map_get_fd_by_id_opts(info.id, &opts);
+}
+
+static int load_programs(struct kernel *k, uint32_t flows_max)
+{
+	int err;
+
+	libbpf_set_print(print_debug);
+	k->skeleton = headrace__open();
+	if (!k->skeleton)
+		return -errno;
+	err = bpf_map__set_max_entries(k->skeleton->maps.flows, flows_max);
+	if (!err)
+		err = bpf_map__set_max_entries(k->skeleton->maps.flow_info, flows_max);
+	if (!err)
+		err = headrace__load(k->skeleton);
+	if (err)
+		goto err_destroy;
+	take_descriptors(k);
+	err = write_abi(k);
+	if (!err) {
+		k->flows_readonly = open_readonly(k->maps.flows);
+		err = k->flows_readonly < 0 ? k->flows_readonly :
+					      events_open(&k->events, k->maps.events);
+	}
+	if (!err)
+		return 0;
+err_destroy:
+	k->flows_readonly = fd_close(k->flows_readonly);
+	headrace__destroy(k->skeleton);
+	k->skeleton = NULL;
+	maps_none(k);
+	return err;
+}
+
+static void make_cgroup(struct kernel *k, const char *instance)
+{
+	__u32 zero = 0;
+	int err;
+
+	err = cgroup_make(&k->cgroup, instance, k->programs.sock_protect);
+	if (!err) {
+		err = bpf_map_update_elem(k->maps.own_cgroups, &zero, &k->cgroup.dir, BPF_ANY);
+		if (err)
+			cgroup_remove(&k->cgroup);
+	}
+	if (err) {
+		log_debug("kernel", "no cgroup hook: %s", strerror(-err));
+		return;
+	}
+	k->features.protect = "cgroup hook";
+	snprintf(k->features.cgroup, sizeof(k->features.cgroup), "%s", k->cgroup.path);
+}
+
+static void make_pins(struct kernel *k, const char *instance)
+{
+	int err;
+
+	err = pins_find(&k->features.bpffs);
+	if (!err)
+		err = pins_make(&k->pins, instance, &k->maps);
+	if (err) {
+		log_debug("kernel", "maps are not pinned: %s", strerror(-err));
+		return;
+	}
+	snprintf(k->features.pin_directory, sizeof(k->features.pin_directory), "%s",
+		 k->pins.directory);
+}
+
+static struct kernel *kernel_alloc(void)
+{
+	struct kernel *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->features.attach = "none";
+	k->features.protect = "SO_MARK";
+	k->features.bpffs = "none";
+	maps_none(k);
+	attachment_init(&k->tun);
+	cgroup_init(&k->cgroup);
+	counters_init(&k->counters);
+	return k;
+}
+
+int kernel_load(const struct kernel_options *opt, struct kernel **ret_kernel, char err[256])
+{
+	struct kernel *k = kernel_alloc();
+	int ret;
+
+	if (!k) {
+		snprintf(err, 256, "out of memory");
+		return -ENOMEM;
+	}
+	ret = load_programs(k, opt->flows_max ? opt->flows_max : FLOWS_MAX);
+	k->features.bpf = !ret;
+	if (ret)
+		snprintf(k->features.bpf_error, sizeof(k->features.bpf_error),
+			 "programs not loaded: %s", strerror(-ret));
+	ret = counters_open(&k->counters, k->maps.role_counters);
+	if (ret) {
+		snprintf(err, 256, "no memory for counters: %s", strerror(-ret));
+		kernel_unload(k);
+		return ret;
+	}
+	if (k->features.bpf) {
+		make_cgroup(k, opt->instance);
+		if (opt->pin)
+			make_pins(k, opt->instance);
+	}
+	*ret_kernel = k;
+	return 0;
+}
+
+void kernel_unload(struct kernel *k)
+{
+	if (!k)
+		return;
+	attachment_detach(&k->tun);
+	cgroup_remove(&k->cgroup);
+	pins_remove(&k->pins);
+	events_close(&k->events);
+	counters_close(&k->counters);
+	fd_close(k->flows_readonly);
+	headrace__destroy(k->skeleton);
+	free(k);
+}
+
+void kernel_clean_stale(bool (*alive)(const char *instance))
+{
+	pins_clean_stale(alive);
+	cgroup_clean_stale(alive);
+}
+
+int kernel_attach_tun(struct kernel *k, int ifindex)
+{
+	if (!k->features.bpf)
+		return 0;
+	return attachment_attach(&k->tun, &k->programs, ifindex, &k->features.attach);
+}
+
+int kernel_steer_fd(const struct kernel *k)
+{
+	return k->programs.tun_steer;
+}
+
+static int write_settings(struct kernel *k)
+{
+	__u32 zero = 0;
+
+	if (!k->features.bpf)
+		return 0;
+	return bpf_map_update_elem(k->maps.settings, &zero, &k->settings, BPF_ANY);
+}
+
+int kernel_settings(struct kernel *k, const struct settings *s)
+{
+	k->settings = *s;
+	k->settings.own_cgroup = k->cgroup.id;
+	return write_settings(k);
+}
+
+void kernel_heartbeat(struct kernel *k)
+{
+	k->settings.heartbeat_ns = clock_ns();
+	write_settings(k);
+}
+
+int kernel_role_fd(const struct kernel *k, enum role_descriptor_kind kind)
+{
+	switch (kind) {
+	case ROLE_FD_FLOWS:
+		return k->flows_readonly;
+	case ROLE_FD_FLOW_INFO:
+		return k->maps.flow_info;
+	case ROLE_FD_DOMAINS:
+		return k->maps.domains;
+	case ROLE_FD_COUNTERS:
+		return k->counters.memfd >= 0 ? k->counters.memfd : k->maps.role_counters;
+	case ROLE_FD_FLOW_END:
+		return k->programs.flow_end;
+	default:
+		return -1;
+	}
+}
+
+int kernel_adopt(struct kernel *k, int pid)
+{
+	return cgroup_adopt(&k->cgroup, pid);
+}
+
+struct flow_visit {
+	struct kernel *kernel;
+	int (*fn)(void *arg, const struct kernel_flow *f);
+	void *arg;
+};
+
+static int visit_flow(void *arg, const struct flow_key *key, const struct flow *flow)
+{
+	struct flow_visit *visit = arg;
+	struct kernel_flow f = { .key = *key, .flow = *flow };
+
+	bpf_map_lookup_elem(visit->kernel->maps.flow_info, key, &f.info);
+	return visit->fn(visit->arg, &f);
+}
+
+int kernel_flow_each(struct kernel *k, int (*fn)(void *arg, const struct kernel_flow *f), void *arg)
+{
+	struct flow_visit visit = { .kernel = k, .fn = fn, .arg = arg };
+
+	return walk_flows(k->maps.flows, visit_flow, &visit);
+}
+
+struct flow_ending {
+	struct kernel *kernel;
+	int slot;
+	enum flow_end end;
+};
+
+/* A reason that the role gave before it died stands. */
+static int end_flow(void *arg, const struct kernel_flow *f)
+{
+	struct flow_ending *ending = arg;
+	struct flow_info info = f->info;
+
+	if (ending->slot >= 0 && f->flow.queue != ending->slot)
+		return 0;
+	if (info.end == END_NONE)
+		info.end = ending->end;
+	walk_flow_end(ending->kernel->programs.flow_end, &f->key, UINT64_MAX, &info);
+	return 0;
+}
+
+void kernel_flow_end_all(struct kernel *k, int slot, enum flow_end end)
+{
+	struct flow_ending ending = { .kernel = k, .slot = slot, .end = end };
+
+	kernel_flow_each(k, end_flow, &ending);
+}
+
+const struct kernel_features *kernel_features(const struct kernel *k)
+{
+	return &k->features;
+}

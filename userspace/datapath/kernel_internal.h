@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the files of datapath/ that serve main share. kernel.c alone sees the skeleton and
+ * puts its descriptors here; attach.c, cgroup.c, pin.c, counters.c and events.c each own
+ * the part of struct kernel that is named after them. Only for these files.
+ */
+#ifndef DATAPATH_KERNEL_INTERNAL_H
+#define DATAPATH_KERNEL_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "datapath/kernel.h"
+
+struct headrace;
+struct ring_buffer;
+
+/* Maps that are pinned, by their names. */
+#define KERNEL_MAPS(X)                                                                             \
+	X(flows)                                                                                   \
+	X(flow_info)                                                                               \
+	X(domains)                                                                                 \
+	X(events)                                                                                  \
+	X(settings)                                                                                \
+	X(abi)                                                                                     \
+	X(drops)                                                                                   \
+	X(stats)                                                                                   \
+	X(role_counters)
+
+#define KERNEL_MAP_FIELD(name) int name;
+
+struct kernel_maps {
+	KERNEL_MAPS(KERNEL_MAP_FIELD)
+	int own_cgroups; /* not pinned: nobody else's business */
+};
+
+struct kernel_programs {
+	int tun_egress;
+	int tun_ingress;
+	int tun_steer;
+	int sock_protect;
+	int flow_end;
+};
+
+/* attach.c: the TUN programs on their device. */
+struct attachment {
+	int ifindex; /* 0 = not attached */
+	int netns; /* the device's network namespace */
+	int link[2]; /* tcx: egress, ingress; -1 with clsact */
+	bool own_qdisc; /* clsact: the qdisc is ours to remove */
+};
+
+/* cgroup.c: the roles' cgroup and the hook on it. */
+struct cgroup {
+	char path[256]; /* "" = none */
+	int dir; /* descriptor of it */
+	uint64_t id;
+	int link; /* of sock_protect */
+};
+
+/* pin.c */
+struct pins {
+	char directory[128]; /* "" = none */
+};
+
+/* counters.c: role_counters, of the map or of a memfd. */
+struct counters {
+	int memfd; /* -1 with the map */
+	struct role_counters *entries; /* ROLES_MAX of them */
+};
+
+/* events.c */
+struct events {
+	struct ring_buffer *ring;
+	void (*fn)(void *arg, const struct flow_event *e); /* of the read in progress */
+	void *arg;
+	unsigned int left; /* events that this read may still take */
+};
+
+struct kernel {
+	struct headrace *skeleton; /* NULL = no BPF */
+	struct kernel_features features;
+	struct kernel_maps maps; /* owned by the skeleton; all -1 without BPF */
+	struct kernel_programs programs;
+	int flows_readonly; /* what roles get: the kernel half alone writes `flows` */
+	struct attachment tun;
+	struct cgroup cgroup;
+	struct pins pins;
+	struct counters counters;
+	struct events events;
+	struct settings settings; /* as last written */
+};
+
+void attachment_init(struct attachment *a);
+/* Attaches in the calling thread's network namespace. *ret_how names the way. 0 or -errno. */
+int attachment_attach(struct attachment *a, const struct kernel_programs *p, int ifindex,
+		      const char **ret_how);
+void attachment_detach(struct attachment *a);
+
+void cgroup_init(struct cgroup *c);
+/* Makes headrace-<instance> and attaches the hook to it. 0 or -errno. */
+int cgroup_make(struct cgroup *c, const char *instance, int sock_protect_fd);
+int cgroup_adopt(const struct cgroup *c, int pid);
+/* Detaches and removes it, waiting a moment for its last process to go. */
+void cgroup_remove(struct cgroup *c);
+void cgroup_clean_stale(bool (*alive)(const char *instance));
+
+/* Finds or mounts bpffs; *ret_how names what was found. 0 or -errno: there is none. */
+int pins_find(const char **ret_how);
+/* Pins the maps in the instance's own directory. 0 or -errno. */
+int pins_make(struct pins *p, const char *instance, const struct kernel_maps *maps);
+void pins_remove(struct pins *p);
+void pins_clean_stale(bool (*alive)(const char *instance));
+
+void counters_init(struct counters *c);
+/* map_fd = -1: in a memfd. 0 or -errno. */
+int counters_open(struct counters *c, int map_fd);
+void counters_close(struct counters *c);
+
+int events_open(struct events *e, int map_fd);
+void events_close(struct events *e);
+
+#endif

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The kernel half as a role sees it. Everything goes by descriptors of maps and of the
+ * flow_end program that main handed over: a role has no capability, and needs none, as
+ * bpf(2) then asks only for the descriptor.
+ *
+ * Counters are a shared mapping of the whole `role_counters` map (or memfd), of which the
+ * role writes its own entry; before it is handed over an anonymous mapping of the same size
+ * stands in, so that `counters` always points into such a mapping and is never NULL.
+ */
+#include "datapath/role.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <bpf/bpf.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "datapath/walk.h"
+
+#define COUNTERS_BYTES (ROLES_MAX * sizeof(struct role_counters))
+
+void datapath_init(struct datapath *dp, unsigned int slot)
+{
+	struct role_counters *all;
+
+	memset(dp, 0, sizeof(*dp));
+	dp->flows = dp->flow_info = dp->domains = dp->flow_end = -1;
+	dp->slot = slot;
+	all = mmap(NULL, COUNTERS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		   0);
+	if (all == MAP_FAILED)
+		abort(); /* at start, for two pages: nothing can be done without memory */
+	dp->counters = all + slot;
+}
+
+static void counters_unmap(struct datapath *dp)
+{
+	if (dp->counters)
+		munmap(dp->counters - dp->slot, COUNTERS_BYTES);
+	dp->counters = NULL;
+}
+
+int datapath_map_counters(struct datapath *dp, int counters_fd)
+{
+	struct role_counters *all;
+
+	all = mmap(NULL, COUNTERS_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, counters_fd, 0);
+	if (all == MAP_FAILED)
+		return -errno;
+	counters_unmap(dp);
+	dp->counters = all + dp->slot;
+	return 0;
+}
+
+void datapath_done(struct datapath *dp)
+{
+	counters_unmap(dp);
+	dp->flows = fd_close(dp->flows);
+	dp->flow_info = fd_close(dp->flow_info);
+	dp->domains = fd_close(dp->domains);
+	dp->flow_end = fd_close(dp->flow_end);
+}
+
+int datapath_flow_note(struct datapath *dp, const struct flow_key *key,
+		       const struct flow_info *info)
+{
+	struct flow_info own = *info;
+
+	if (dp->flow_info < 0)
+		return 0;
+	own.slot = dp->slot;
+	return bpf_map_update_elem(dp->flow_info, key, &own, BPF_ANY);
+}
+
+int datapath_flow_end(struct datapath *dp, const struct flow_key *key, uint64_t created_ns,
+		      const struct flow_info *info)
+{
+	if (dp->flow_end < 0)
+		return 0;
+	return walk_flow_end(dp->flow_end, key, created_ns, info);
+}
+
+struct each {
+	unsigned int slot;
+	void (*fn)(void *arg, const struct flow_key *key, const struct flow *flow);
+	void *arg;
+};
+
+static int each_of_slot(void *arg, const struct flow_key *key, const struct flow *flow)
+{
+	struct each *each = arg;
+
+	if (flow->queue == each->slot)
+		each->fn(each->arg, key, flow);
+	return 0;
+}
+
+int datapath_flow_each(struct datapath *dp, unsigned int slot,
+		       void (*fn)(void *arg, const struct flow_key *key, const struct flow *flow),
+		       void *arg)
+{
+	struct each each = { .slot = slot, .fn = fn, .arg = arg };
+
+	return walk_flows(dp->flows, each_of_slot, &each);
+}
+
+const char *datapath_domain_get(struct datapath *dp, const struct addr *addr,
+				char buf[DOMAIN_TEXT_MAX])
+{
+	struct domain_key key = { .addr = *addr };
+	struct domain_value value;
+
+	buf[0] = '\0';
+	if (dp->domains < 0 || bpf_map_lookup_elem(dp->domains, &key, &value))
+		return buf;
+	if (value.expires_ns <= clock_ns())
+		return buf;
+	value.name[DOMAIN_TEXT_MAX - 1] = '\0';
+	return strcpy(buf, value.name);
+}
+
+int datapath_domain_put(struct datapath *dp, const struct addr *addr, const char *name,
+			uint64_t expires_ns)
+{
+	struct domain_key key = { .addr = *addr };
+	struct domain_value value = { .expires_ns = expires_ns };
+
+	if (dp->domains < 0)
+		return 0;
+	memcpy(value.name, name, strnlen(name, DOMAIN_TEXT_MAX - 1));
+	return bpf_map_update_elem(dp->domains, &key, &value, BPF_ANY);
+}
