@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "netdev/packet.h"
 #include "netdev/queue.h"
+#include "tests/fuzz/fuzz.h"
 
 #define DATA_AT 12 /* where queue_read() puts the packet */
 

@@ -7,15 +7,14 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define INPUT_MAX (1 << 20)
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#define INPUT_MAX (1 << 20)
 
 static uint8_t input[INPUT_MAX];
 static unsigned long replayed;
