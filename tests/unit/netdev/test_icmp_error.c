@@ -279,7 +279,9 @@ static void every_truncation_is_survived(void **state)
 
 		if (!v4) {
 			packet[6] = IPPROTO_AH;
-			memcpy(packet + 40, "\x2c\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 12);
+			memset(packet + 40, 0, 12);
+			packet[40] = IPPROTO_FRAGMENT;
+			packet[41] = 1; /* 12 bytes */
 		}
 		for (size_t cut = 0; cut <= len; cut++) {
 			uint8_t *exact = malloc(cut ? cut : 1);

@@ -96,7 +96,7 @@ static void a_socket_that_the_hook_did_not_mark_is_closed(void **state)
 
 static void looks_at_the_first_socket_of_each_family_only(void **state)
 {
-	int fd;
+	int fd = -1;
 
 	hook_mark = MARK;
 	looks = 0;
