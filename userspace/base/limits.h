@@ -33,6 +33,11 @@
 #define DNS_QUERIES_MAX 10000 /* in flight */
 #define DNS_QUERY_TIMEOUT_MS 5000
 #define DNS_CACHE_ENTRIES 4096
+#define DNS_CACHE_BYTES (8U << 20) /* of answers */
+#define DNS_FLOWS_MAX 16384 /* client 5-tuples that the resolver remembers */
+#define DNS_STREAMS_MAX 512 /* DNS over TCP */
+#define DNS_STREAM_QUERIES_MAX 64 /* in flight per stream, then it is not read */
+#define DNS_STREAM_OUT_MAX (256U << 10) /* bytes of answers that a stream does not take */
 #define DNS_UPSTREAMS_MAX 8
 #define DNS_FLOW_IDLE_MS 10000 /* a DNS client's flow after its last answer */
 #define DNS_DOMAIN_GRACE_MS 300000 /* address -> name outlives the TTL, 5 min as the floor */
