@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The host's resolver configuration, read by c-ares, which knows the file's many forms;
+ * c-ares asks nothing here. It says 127.0.0.1 where no server is configured: that is told
+ * apart by looking for a `nameserver` line, so that "none" can be said as such.
+ *
+ * A loopback stub such as 127.0.0.53 is as good as any: roles live in the host's network
+ * namespace. Link-local servers come without their interface (c-ares 1.18 does not say it)
+ * and so cannot be reached; the next one is asked.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <ares.h>
+
+#include "base/clock.h"
+#include "dns/bootstrap.h"
+
+#define LINE_MAX_BYTES 512
+#define LINES_MAX 4096
+
+void bootstrap_init(struct bootstrap *b, const char *path)
+{
+	memset(b, 0, sizeof(*b));
+	b->path = path;
+}
+
+static bool names_a_server(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char line[LINE_MAX_BYTES];
+	bool found = false;
+
+	if (!f)
+		return false;
+	for (int i = 0; i < LINES_MAX && !found && fgets(line, sizeof(line), f); i++)
+		found = strncmp(line + strspn(line, " \t"), "nameserver", 10) == 0;
+	fclose(f);
+	return found;
+}
+
+static struct endpoint endpoint_of(const struct ares_addr_port_node *node)
+{
+	struct endpoint ep = { 0 };
+	int port = node->udp_port ? node->udp_port : DNS_PORT;
+
+	ep.addr = node->family == AF_INET ? addr_from_v4(node->addr.addr4.s_addr) :
+					    addr_from_v6(&node->addr.addr6);
+	ep.port = htons((uint16_t)port);
+	return ep;
+}
+
+static int read_channel(ares_channel channel, struct endpoint *ret_servers)
+{
+	struct ares_addr_port_node *list = NULL;
+	int num = 0;
+
+	if (ares_get_servers_ports(channel, &list) != ARES_SUCCESS)
+		return -ENOMEM;
+	for (struct ares_addr_port_node *node = list; node && num < DNS_UPSTREAMS_MAX;
+	     node = node->next)
+		ret_servers[num++] = endpoint_of(node);
+	ares_free_data(list);
+	return num;
+}
+
+int bootstrap_read(const char *path, struct endpoint ret_servers[DNS_UPSTREAMS_MAX])
+{
+	char copy[256];
+	struct ares_options options = { .resolvconf_path = copy };
+	ares_channel channel;
+	int r;
+
+	if (!names_a_server(path))
+		return 0;
+	snprintf(copy, sizeof(copy), "%s", path);
+	r = ares_init_options(&channel, &options, ARES_OPT_RESOLVCONF);
+	if (r != ARES_SUCCESS)
+		return r == ARES_ENOMEM ? -ENOMEM : -EINVAL;
+	r = read_channel(channel, ret_servers);
+	ares_destroy(channel);
+	return r;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+bool bootstrap_changed(struct bootstrap *b)
+{
+	uint64_t now = clock_ms();
+	struct stat st;
+	bool same;
+
+	if (b->known && now - b->checked_ms < BOOTSTRAP_CHECK_MS)
+		return false;
+	b->checked_ms = now;
+	if (stat(b->path, &st) < 0)
+		memset(&st, 0, sizeof(st));
+	same = b->known && same_file(&st, &b->seen);
+	b->seen = st;
+	b->known = true;
+	return !same;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The table of queries in flight: who asked what, until it is answered. Two queries are the
+ * same only if client address and port, destination, transport, ID and question all are:
+ * equal IDs of different clients, ports or names never meet.
+ */
+#ifndef DNS_QUERY_H
+#define DNS_QUERY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "bpf/contract.h"
+#include "dns/edns.h"
+#include "dns/msg.h"
+
+/* Who asked; enough to answer when the packet or the stream's buffer is long gone. */
+struct client {
+	struct flow_key flow; /* proto: IPPROTO_UDP or IPPROTO_TCP */
+	uint32_t stream; /* TCP: place and */
+	uint32_t generation; /* age of the stream, see stream.h; UDP: 0 */
+};
+
+struct exchange;
+
+struct query {
+	struct list age; /* query_table.in_flight, oldest first; else .unused */
+	struct list waiting; /* exchange.queries */
+	struct query *chain; /* of its bucket */
+	struct client client;
+	struct msg_question question; /* with the client's case */
+	struct edns edns; /* what the client said; its offsets are of no use any more */
+	uint16_t id;
+	uint16_t flags; /* of its header */
+	uint64_t started_ns; /* clock_ns() */
+	struct exchange *exchange; /* that it waits for, NULL = none yet */
+};
+
+struct query_table;
+
+/* 0 or -ENOMEM. `max` queries; memory is touched only as far as it was ever needed. */
+int query_table_new(uint32_t max, struct query_table **ret_table);
+/* Accepts NULL. */
+void query_table_free(struct query_table *t);
+
+/* The query in flight that this one repeats, NULL if there is none. */
+struct query *query_find(struct query_table *t, const struct client *client, uint16_t id,
+			 const struct msg_question *question);
+/* Takes an entry and hashes it; everything but these and started_ns is zero. NULL = full. */
+struct query *query_add(struct query_table *t, const struct client *client, uint16_t id,
+			const struct msg_question *question);
+/* Forgets it; it must be in no exchange's list any more. */
+void query_remove(struct query_table *t, struct query *q);
+
+uint32_t query_count(const struct query_table *t);
+/* The one that is in flight longest, NULL = none. */
+struct query *query_oldest(struct query_table *t);
+
+#endif
