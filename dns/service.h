@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The resolver's work without its transports: takes queries, answers them from the cache or
+ * from upstream, or says why not. Every well-formed query gets exactly one answer.
+ */
+#ifndef DNS_SERVICE_H
+#define DNS_SERVICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/loop.h"
+#include "datapath/role.h"
+#include "dns/bootstrap.h"
+#include "dns/cache.h"
+#include "dns/exchange.h"
+#include "dns/flows.h"
+#include "dns/history.h"
+#include "dns/query.h"
+#include "dns/upstream.h"
+
+struct service_options {
+	uint32_t queries_max; /* 0 = DNS_QUERIES_MAX */
+	uint32_t sockets_max; /* open at a time; further questions wait */
+	uint32_t timeout_ms; /* 0 = DNS_QUERY_TIMEOUT_MS */
+	uint32_t mtu;
+	uint32_t upstreams; /* 0 = those of `resolv_conf` */
+	struct endpoint upstream[DNS_UPSTREAMS_MAX];
+	const char *resolv_conf; /* NULL = BOOTSTRAP_FILE */
+	/* Sends `msg` to a client; never more than it can take. */
+	void (*reply)(void *arg, const struct client *client, const uint8_t *msg, size_t len);
+	void *arg;
+};
+
+struct service {
+	struct service_options options;
+	struct loop *loop;
+	struct datapath *datapath;
+	struct query_table *queries;
+	struct exchanges *exchanges;
+	struct cache *cache;
+	struct flows *flows;
+	struct upstream_set upstreams;
+	struct bootstrap bootstrap;
+	struct timer expiry; /* of the oldest query */
+	struct timer sweep; /* of flows, each second while there are any */
+	struct history history;
+	uint8_t answer[MSG_MAX + EDNS_OPT_BYTES]; /* one that is made here */
+	uint8_t short_answer[MSG_HEADER_BYTES + MSG_QUESTION_MAX + EDNS_OPT_BYTES];
+};
+
+/* 0 or -errno. `loop` and `dp` outlive it. */
+int service_new(struct loop *loop, struct datapath *dp, const struct service_options *options,
+		struct service **ret_service);
+/* Accepts NULL. Queries in flight get SERVFAIL, DNS flows are ended. */
+void service_free(struct service *s);
+
+/* What a client sent: anything, of any length. */
+void service_query(struct service *s, const struct client *client, const uint8_t *msg, size_t len);
+
+/* After a restart: takes over the DNS flows that the predecessor left open. */
+void service_adopt(struct service *s);
+
+/* A packet of this flow came that held no query. */
+void service_flow_seen(struct service *s, const struct flow_key *key);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * DNS over TCP (RFC 7766), on the stream sockets that workers hand over: length-prefixed
+ * queries, as many at a time as the client likes, answered in whatever order they are done.
+ */
+#ifndef DNS_STREAM_H
+#define DNS_STREAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/loop.h"
+#include "datapath/role.h"
+#include "dns/query.h"
+
+struct streams;
+
+/* `query` is called for each message; it may call stream_reply() at once. */
+struct stream_options {
+	uint32_t max;
+	void (*query)(void *arg, const struct client *client, const uint8_t *msg, size_t len);
+	void *arg;
+};
+
+/* 0 or -errno. `loop` and `dp` outlive it. */
+int streams_new(struct loop *loop, struct datapath *dp, const struct stream_options *options,
+		struct streams **ret_streams);
+/* Accepts NULL. Closes all. */
+void streams_free(struct streams *ss);
+
+/* Takes `fd` (SOCK_STREAM, closed here whatever happens), the stream of flow `key`. */
+void stream_open(struct streams *ss, int fd, const struct flow_key *key);
+/* Sends an answer, or forgets it if the client's stream is gone. */
+void stream_reply(struct streams *ss, const struct client *client, const uint8_t *msg, size_t len);
+uint32_t streams_count(const struct streams *ss);
+
+#endif

@@ -1,0 +1,537 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* service.c: from a client's query to its answer, with resolvers on loopback behind it. */
+#include "support.h"
+
+#include <netinet/in.h>
+
+#include "dns/service.h"
+
+#define REPLIES_MAX 16384
+
+static struct loop *loop;
+static struct datapath datapath;
+static struct service *service;
+static struct fake fake;
+
+/* What came back. The latest whole, of all the rest who got it with which ID. */
+static struct {
+	unsigned int num;
+	struct client client;
+	struct wire last;
+	uint16_t port[REPLIES_MAX];
+	uint16_t id[REPLIES_MAX];
+	char name[REPLIES_MAX][32];
+} got;
+
+static void take_reply(void *arg, const struct client *client, const uint8_t *msg, size_t len)
+{
+	struct msg_question question;
+
+	assert_true(got.num < REPLIES_MAX);
+	got.client = *client;
+	got.last.len = 0;
+	wire_bytes(&got.last, msg, len);
+	got.port[got.num] = ntohs(client->flow.sport);
+	got.id[got.num] = msg_get16(msg);
+	if (msg_question_get(msg, len, &question) == 0)
+		name_format(&question.name, got.name[got.num], sizeof(got.name[0]));
+	got.num++;
+}
+
+static struct client client_of(uint16_t port)
+{
+	struct client c = { .flow.proto = IPPROTO_UDP, .flow.sport = htons(port) };
+
+	c.flow.dport = htons(DNS_PORT);
+	c.flow.saddr = addr_from_v4(htonl(0x0a000002));
+	c.flow.daddr = addr_from_v4(htonl(0x0a000001));
+	return c;
+}
+
+/* The address that the fake gives for a name: from its first letters, so that a mix-up shows. */
+static void say_address(struct fake *f, bool tcp, const uint8_t *query, size_t len,
+			struct wire *answer)
+{
+	uint8_t rdata[4] = { 192, 0, 2, (uint8_t)(query[13] | 0x20) };
+
+	wire_answer_to(answer, query, len, 0);
+	wire_record(answer, SECTION_ANSWER, NULL, TYPE_A, 60, rdata, 4);
+}
+
+static void say_nothing(struct fake *f, bool tcp, const uint8_t *query, size_t len,
+			struct wire *answer)
+{
+}
+
+/* 100 bytes per record; whole over TCP only. */
+static void say_much(struct fake *f, bool tcp, const uint8_t *query, size_t len,
+		     struct wire *answer)
+{
+	uint8_t text[86] = { 85 };
+
+	wire_answer_to(answer, query, len, tcp ? 0 : MSG_TC);
+	for (int i = 0; tcp && i < 30; i++)
+		wire_record(answer, SECTION_ANSWER, NULL, 16, 300, text, sizeof(text));
+}
+
+static void start(fake_fn say, const struct service_options *changes)
+{
+	struct service_options options = { .mtu = 1500, .sockets_max = 500, .reply = take_reply };
+
+	if (changes)
+		options = *changes;
+	options.reply = take_reply;
+	clock_inject(test_clock);
+	datapath_init(&datapath, 0);
+	assert_int_equal(loop_new(&loop), 0);
+	fake_open(&fake, loop, "127.0.0.1", true, say);
+	if (!options.resolv_conf) {
+		options.upstreams = 1;
+		options.upstream[0] = fake.endpoint;
+	}
+	assert_int_equal(service_new(loop, &datapath, &options, &service), 0);
+	memset(&got, 0, sizeof(got));
+}
+
+static int teardown(void **state)
+{
+	service_free(service);
+	service = NULL;
+	fake_close(&fake);
+	loop_free(loop);
+	clock_inject(NULL);
+	test_socket_error = 0;
+	return 0;
+}
+
+static void ask(uint16_t port, unsigned int id, const char *name, unsigned int type)
+{
+	struct client client = client_of(port);
+	static struct wire w;
+
+	wire_query(&w, id, name, type);
+	service_query(service, &client, w.b, w.len);
+}
+
+static void ask_wire(uint16_t port, const struct wire *w)
+{
+	struct client client = client_of(port);
+
+	service_query(service, &client, w->b, w->len);
+}
+
+static unsigned int rcode(void)
+{
+	return msg_get16(got.last.b + 2) & MSG_RCODE;
+}
+
+static void answers_from_upstream_with_the_clients_id_and_case(void **state)
+{
+	start(say_address, NULL);
+	ask(1000, 0x1234, "WwW.example.TEST", TYPE_A);
+	assert_int_equal(got.num, 0);
+	turn_until(loop, got.num == 1);
+	assert_int_equal(msg_get16(got.last.b), 0x1234);
+	assert_memory_equal(got.last.b + 12, "\3WwW\7example\4TEST", 18);
+	assert_int_equal(msg_get16(got.last.b + 6), 1);
+	assert_int_equal(rcode(), RCODE_NOERROR);
+	assert_int_equal(test_counters.stats.dns_queries, 1);
+	assert_int_equal(test_counters.stats.dns_upstream, 1);
+	assert_int_equal(test_counters.stats.dns_pending, 0);
+}
+
+static void notes_the_address_under_the_name_asked(void **state)
+{
+	start(say_address, NULL);
+	ask(1000, 1, "WwW.example.TEST", TYPE_A);
+	turn_until(loop, got.num == 1);
+	assert_int_equal(test_kernel.domains, 1);
+	assert_string_equal(test_kernel.domain, "www.example.test");
+	assert_int_equal(addr_to_v4(&test_kernel.addr), htonl(0xc0000200 | 'w'));
+	assert_int_equal(test_kernel.domain_expires_ns,
+			 test_now_ns + (60000ULL + DNS_DOMAIN_GRACE_MS) * NSEC_PER_MSEC);
+}
+
+static void answers_from_the_cache_with_aged_ttl(void **state)
+{
+	struct msg_record record;
+	struct msg_walk walk;
+
+	start(say_address, NULL);
+	ask(1000, 1, "www.test", TYPE_A);
+	turn_until(loop, got.num == 1);
+	advance_ms(21000);
+	ask(1001, 2, "WWW.test", TYPE_A);
+	assert_int_equal(got.num, 2);
+	assert_int_equal(fake.asked, 1);
+	assert_int_equal(msg_get16(got.last.b), 2);
+	assert_memory_equal(got.last.b + 12, "\3WWW\4test", 9);
+	msg_walk_begin(&walk, got.last.b, got.last.len, 12 + 10 + 4);
+	assert_int_equal(msg_walk_next(&walk, &record), 1);
+	assert_int_equal(record.ttl, 39);
+	assert_int_equal(test_counters.stats.dns_cached, 1);
+	assert_int_equal(test_counters.stats.dns_cache_entries, 1);
+	advance_ms(39000);
+	ask(1002, 3, "www.test", TYPE_A);
+	turn_until(loop, got.num == 3);
+	assert_int_equal(fake.asked, 2);
+}
+
+static void cached_answers_have_an_opt_for_those_who_sent_one(void **state)
+{
+	static struct wire w;
+
+	start(say_address, NULL);
+	ask(1000, 1, "www.test", TYPE_A);
+	turn_until(loop, got.num == 1);
+	wire_query(&w, 2, "www.test", TYPE_A);
+	wire_opt(&w, 1232, false, "\0\12\0\10abcdefgh", 12);
+	ask_wire(1001, &w);
+	assert_int_equal(got.num, 2);
+	assert_int_equal(msg_get16(got.last.b + 10), 1);
+	/* the other client's cookie is not answered with ours */
+	assert_memory_equal(got.last.b + got.last.len - 11, "\0\0\x29\4\xd0\0\0\0\0\0\0", 11);
+}
+
+/* N-14 */
+static void ten_thousand_queries_with_equal_ids_get_their_own_answers(void **state)
+{
+	static bool seen[65536];
+	char name[32];
+
+	start(say_address, NULL);
+	memset(seen, 0, sizeof(seen));
+	for (unsigned int i = 0; i < DNS_QUERIES_MAX; i++) {
+		snprintf(name, sizeof(name), "%c%u.test", 'a' + i % 26, i);
+		ask((uint16_t)(2000 + i), 7, name, TYPE_A);
+	}
+	assert_int_equal(test_counters.stats.dns_pending, DNS_QUERIES_MAX);
+	for (int i = 0; i < 20000 && got.num < DNS_QUERIES_MAX; i++)
+		loop_once(loop, 10);
+	assert_int_equal(got.num, DNS_QUERIES_MAX);
+	for (unsigned int i = 0; i < got.num; i++) {
+		unsigned int n = got.port[i] - 2000U;
+
+		snprintf(name, sizeof(name), "%c%u.test", 'a' + n % 26, n);
+		assert_int_equal(got.id[i], 7);
+		assert_string_equal(got.name[i], name);
+		assert_false(seen[n]);
+		seen[n] = true;
+	}
+	assert_int_equal(test_counters.stats.dns_servfail, 0);
+}
+
+static void one_more_than_allowed_gets_servfail(void **state)
+{
+	struct service_options options = { .mtu = 1500, .queries_max = 4, .sockets_max = 8 };
+
+	start(say_nothing, &options);
+	for (uint16_t i = 0; i < 5; i++)
+		ask(1000 + i, i, "www.test", TYPE_A);
+	assert_int_equal(got.num, 1);
+	assert_int_equal(got.port[0], 1004);
+	assert_int_equal(rcode(), RCODE_SERVFAIL);
+	assert_int_equal(test_counters.drops.dns_limit, 1);
+}
+
+static void equal_questions_share_one_upstream_query(void **state)
+{
+	start(say_address, NULL);
+	ask(1000, 1, "www.test", TYPE_A);
+	ask(1001, 2, "WWW.TEST", TYPE_A);
+	ask(1002, 1, "www.test", TYPE_A);
+	turn_until(loop, got.num == 3);
+	assert_int_equal(fake.asked, 1);
+	assert_string_equal(got.name[1], "WWW.TEST");
+}
+
+static void queries_with_different_options_do_not_share(void **state)
+{
+	static struct wire w;
+
+	start(say_address, NULL);
+	for (int i = 0; i < 2; i++) {
+		wire_query(&w, 1, "www.test", TYPE_A);
+		wire_opt(&w, 1232, false, i ? "\0\12\0\10abcdefgh" : "\0\12\0\10ijklmnop", 12);
+		ask_wire((uint16_t)(1000 + i), &w);
+	}
+	turn_until(loop, got.num == 2);
+	assert_int_equal(fake.asked, 2);
+}
+
+static void a_clients_repetition_is_absorbed(void **state)
+{
+	start(say_address, NULL);
+	ask(1000, 1, "www.test", TYPE_A);
+	ask(1000, 1, "www.test", TYPE_A);
+	turn_until(loop, got.num == 1);
+	settle_loop(loop);
+	assert_int_equal(got.num, 1);
+	assert_int_equal(fake.asked, 1);
+}
+
+static void silence_upstream_is_servfail_after_the_limit(void **state)
+{
+	start(say_nothing, NULL);
+	ask(1000, 0x4321, "Slow.test", TYPE_A);
+	settle_loop(loop);
+	advance_ms(4999);
+	settle_loop(loop);
+	assert_int_equal(got.num, 0);
+	advance_ms(2);
+	turn_until(loop, got.num == 1);
+	assert_int_equal(rcode(), RCODE_SERVFAIL);
+	assert_int_equal(msg_get16(got.last.b), 0x4321);
+	assert_string_equal(got.name[0], "Slow.test");
+	assert_int_equal(test_counters.drops.dns_timeout, 1);
+	assert_int_equal(test_counters.stats.dns_servfail, 1);
+	assert_int_equal(test_counters.stats.dns_pending, 0);
+}
+
+/* N-15, within the resolver */
+static void a_silent_name_does_not_hold_up_others(void **state)
+{
+	start(say_nothing, NULL);
+	ask(1000, 1, "slow.test", TYPE_A);
+	settle_loop(loop);
+	fake.say = say_address;
+	ask(1001, 2, "fast.test", TYPE_A);
+	turn_until(loop, got.num == 1);
+	assert_string_equal(got.name[0], "fast.test");
+}
+
+static void large_answers_are_cut_and_whole_over_tcp(void **state)
+{
+	struct client tcp = client_of(1001);
+	static struct wire w;
+
+	start(say_much, NULL);
+	ask(1000, 1, "big.test", 16);
+	turn_until(loop, got.num == 1);
+	assert_int_equal(fake.asked, 1);
+	assert_int_equal(fake.asked_tcp, 1);
+	assert_true(msg_get16(got.last.b + 2) & MSG_TC);
+	assert_int_equal(got.last.len, 12 + 10 + 4);
+	assert_int_equal(msg_get16(got.last.b + 6), 0);
+	tcp.flow.proto = IPPROTO_TCP;
+	wire_query(&w, 2, "big.test", 16);
+	service_query(service, &tcp, w.b, w.len);
+	assert_int_equal(got.num, 2);
+	assert_int_equal(fake.asked_tcp, 1);
+	assert_false(msg_get16(got.last.b + 2) & MSG_TC);
+	assert_int_equal(msg_get16(got.last.b + 6), 30);
+}
+
+/* N-16 */
+static void no_answer_exceeds_the_mtu_whatever_the_client_says(void **state)
+{
+	struct client v6 = client_of(1001);
+	static struct wire w;
+
+	start(say_much, NULL);
+	wire_query(&w, 1, "big.test", 16);
+	wire_opt(&w, 65535, false, NULL, 0);
+	ask_wire(1000, &w);
+	turn_until(loop, got.num == 1);
+	assert_true(got.last.len <= 1500 - 28);
+	assert_true(msg_get16(got.last.b + 2) & MSG_TC);
+	memset(v6.flow.saddr.b, 1, 16);
+	service_query(service, &v6, w.b, w.len);
+	assert_true(got.last.len <= 1500 - 48);
+	assert_int_equal(msg_get16(got.last.b + 10), 1);
+}
+
+static void expect_rcode(const struct wire *w, unsigned int want)
+{
+	unsigned int before = got.num;
+
+	ask_wire(1000, w);
+	assert_int_equal(got.num, before + 1);
+	assert_int_equal(rcode(), want);
+	assert_int_equal(msg_get16(got.last.b), msg_get16(w->b));
+}
+
+static void says_why_it_does_not_answer(void **state)
+{
+	static struct wire w;
+
+	start(say_address, NULL);
+	wire_begin(&w, 1, MSG_RD);
+	expect_rcode(&w, RCODE_FORMERR);
+	wire_query(&w, 2, "a.test", TYPE_A);
+	wire_question(&w, "b.test", TYPE_A);
+	expect_rcode(&w, RCODE_FORMERR);
+	wire_query(&w, 3, "a.test", TYPE_A);
+	wire_opt(&w, 512, false, NULL, 0);
+	wire_opt(&w, 512, false, NULL, 0);
+	expect_rcode(&w, RCODE_FORMERR);
+	wire_begin(&w, 4, 5 << 11);
+	wire_question(&w, "test", TYPE_SOA);
+	expect_rcode(&w, RCODE_NOTIMP);
+	wire_query(&w, 5, "test", TYPE_AXFR);
+	expect_rcode(&w, RCODE_REFUSED);
+	assert_int_equal(fake.asked, 0);
+}
+
+/* N-12 */
+static void drops_and_counts_what_is_no_query(void **state)
+{
+	static struct wire w;
+	size_t whole;
+
+	start(say_address, NULL);
+	wire_query(&w, 1, "www.test", TYPE_A);
+	wire_opt(&w, 1232, true, "\0\12\0\10abcdefgh", 12);
+	whole = w.len;
+	for (w.len = 0; w.len < whole; w.len++)
+		ask_wire(1000, &w);
+	assert_int_equal(test_counters.drops.dns_malformed, whole);
+	w.len = whole;
+	w.b[2] |= 0x80;
+	ask_wire(1000, &w);
+	assert_int_equal(test_counters.drops.dns_malformed, whole + 1);
+	assert_int_equal(got.num, 0);
+	assert_int_equal(test_counters.stats.dns_pending, 0);
+}
+
+static void without_descriptors_it_is_servfail_at_once(void **state)
+{
+	start(say_address, NULL);
+	test_socket_error = -EMFILE;
+	ask(1000, 1, "www.test", TYPE_A);
+	turn_until(loop, got.num == 1);
+	assert_int_equal(rcode(), RCODE_SERVFAIL);
+	assert_int_equal(test_counters.drops.no_descriptor, 1);
+}
+
+static void an_unprotected_socket_is_not_used(void **state)
+{
+	start(say_address, NULL);
+	test_socket_error = -EPERM;
+	ask(1000, 1, "www.test", TYPE_A);
+	turn_until(loop, got.num == 1);
+	assert_int_equal(rcode(), RCODE_SERVFAIL);
+	assert_int_equal(test_counters.drops.protect, 1);
+	assert_int_equal(fake.asked, 0);
+}
+
+static void without_name_servers_it_is_servfail(void **state)
+{
+	struct service_options options = { .mtu = 1500,
+					   .sockets_max = 8,
+					   .resolv_conf = "/nonexistent/resolv.conf" };
+
+	start(say_address, &options);
+	ask(1000, 1, "www.test", TYPE_A);
+	turn_until(loop, got.num == 1);
+	assert_int_equal(rcode(), RCODE_SERVFAIL);
+	assert_int_equal(test_counters.drops.upstream_unreachable, 1);
+}
+
+static void a_flow_ends_as_answered_when_idle(void **state)
+{
+	start(say_address, NULL);
+	ask(1000, 1, "www.test", TYPE_A);
+	assert_int_equal(test_kernel.notes, 1);
+	assert_string_equal(test_kernel.info.domain, "www.test");
+	turn_until(loop, got.num == 1);
+	advance_ms(DNS_FLOW_IDLE_MS - 1);
+	settle_loop(loop);
+	assert_int_equal(test_kernel.ends, 0);
+	advance_ms(1001);
+	settle_loop(loop);
+	assert_int_equal(test_kernel.ends, 1);
+	assert_int_equal(test_kernel.info.end, END_ANSWERED);
+	assert_string_equal(test_kernel.info.outbound, "resolver");
+	assert_int_equal(test_kernel.info.upstream_port, fake.endpoint.port);
+}
+
+static void a_flow_without_answer_ends_as_unanswered(void **state)
+{
+	start(say_nothing, NULL);
+	ask(1000, 1, "www.test", TYPE_A);
+	for (int i = 0; i < 17; i++) {
+		advance_ms(1000);
+		settle_loop(loop);
+	}
+	assert_int_equal(got.num, 1);
+	assert_int_equal(test_kernel.ends, 1);
+	assert_int_equal(test_kernel.info.end, END_UNANSWERED);
+}
+
+static void what_is_in_flight_at_the_end_gets_servfail(void **state)
+{
+	start(say_nothing, NULL);
+	ask(1000, 1, "www.test", TYPE_A);
+	settle_loop(loop);
+	service_free(service);
+	service = NULL;
+	assert_int_equal(got.num, 1);
+	assert_int_equal(rcode(), RCODE_SERVFAIL);
+	assert_int_equal(test_kernel.ends, 1);
+}
+
+static void queries_beyond_the_sockets_wait_their_turn(void **state)
+{
+	struct service_options options = { .mtu = 1500, .sockets_max = 2 };
+	char name[16];
+
+	start(say_address, &options);
+	for (uint16_t i = 0; i < 50; i++) {
+		snprintf(name, sizeof(name), "n%u.test", i);
+		ask(1000 + i, i, name, TYPE_A);
+	}
+	turn_until(loop, got.num == 50);
+	assert_int_equal(test_counters.stats.dns_servfail, 0);
+}
+
+static void remembers_the_last_queries(void **state)
+{
+	const struct history_entry *h;
+
+	start(say_address, NULL);
+	ask(1000, 1, "www.test", TYPE_A);
+	turn_until(loop, got.num == 1);
+	ask(1001, 1, "www.test", TYPE_A);
+	h = history_get(&service->history, 0);
+	assert_int_equal(h->source, SOURCE_CACHE);
+	assert_int_equal(ntohs(h->client.port), 1001);
+	h = history_get(&service->history, 1);
+	assert_int_equal(h->source, SOURCE_UPSTREAM);
+	assert_int_equal(h->upstream.port, fake.endpoint.port);
+	assert_string_equal(h->name, "www.test");
+	assert_null(history_get(&service->history, 2));
+}
+
+#define T(name) cmocka_unit_test_teardown(name, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(answers_from_upstream_with_the_clients_id_and_case),
+		T(notes_the_address_under_the_name_asked),
+		T(answers_from_the_cache_with_aged_ttl),
+		T(cached_answers_have_an_opt_for_those_who_sent_one),
+		T(ten_thousand_queries_with_equal_ids_get_their_own_answers),
+		T(one_more_than_allowed_gets_servfail),
+		T(equal_questions_share_one_upstream_query),
+		T(queries_with_different_options_do_not_share),
+		T(a_clients_repetition_is_absorbed),
+		T(silence_upstream_is_servfail_after_the_limit),
+		T(a_silent_name_does_not_hold_up_others),
+		T(large_answers_are_cut_and_whole_over_tcp),
+		T(no_answer_exceeds_the_mtu_whatever_the_client_says),
+		T(says_why_it_does_not_answer),
+		T(drops_and_counts_what_is_no_query),
+		T(without_descriptors_it_is_servfail_at_once),
+		T(an_unprotected_socket_is_not_used),
+		T(without_name_servers_it_is_servfail),
+		T(a_flow_ends_as_answered_when_idle),
+		T(a_flow_without_answer_ends_as_unanswered),
+		T(what_is_in_flight_at_the_end_gets_servfail),
+		T(queries_beyond_the_sockets_wait_their_turn),
+		T(remembers_the_last_queries),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
