@@ -27,6 +27,7 @@
 
 /* Reassembly */
 #define FRAGMENTS_MAX 512 /* held per role */
+#define FRAGMENT_DATAGRAMS_MAX 64 /* in progress, 64 KiB of address space each */
 #define FRAGMENT_TIMEOUT_MS 15000
 
 /* DNS */
