@@ -7,12 +7,14 @@
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/loop.h"
 #include "base/role.h"
 #include "bpf/parse.h"
 #include "datapath/role.h"
+#include "netdev/packet.h"
 #include "netdev/queue.h"
 
 struct tcp_engine;
@@ -29,6 +31,7 @@ struct worker {
 	struct tcp_engine *tcp;
 	struct udp_engine *udp;
 	struct icmp_engine *icmp;
+	uint32_t fragment_id; /* of the next datagram written as fragments */
 };
 
 /*
@@ -37,8 +40,9 @@ struct worker {
  */
 struct worker_packet {
 	struct packet head; /* as parsed */
-	struct queue_packet raw;
+	struct queue_packet raw; /* len = head.total_len: padding is cut off */
 	struct flow_key key;
+	bool reassembled; /* arrived as fragments */
 };
 
 /* Engines: each is made once, is given packets, and frees all it holds. 0 or -errno. */
@@ -50,7 +54,10 @@ void tcp_engine_free(struct tcp_engine *e);
 void tcp_engine_orphan(struct tcp_engine *e, const struct flow_key *key);
 
 int udp_engine_new(struct worker *w, struct udp_engine **ret_engine);
+/* p->raw must stay valid until udp_engine_flush() where udp_engine_holds() is then true. */
 void udp_engine_input(struct udp_engine *e, struct worker_packet *p);
+bool udp_engine_holds(const struct udp_engine *e);
+void udp_engine_flush(struct udp_engine *e);
 void udp_engine_free(struct udp_engine *e);
 void udp_engine_orphan(struct udp_engine *e, const struct flow_key *key);
 
@@ -58,10 +65,19 @@ int icmp_engine_new(struct worker *w, struct icmp_engine **ret_engine);
 void icmp_engine_input(struct icmp_engine *e, struct worker_packet *p);
 void icmp_engine_free(struct icmp_engine *e);
 
-/* For the engines: worker.c. */
+/* For the engines: output.c. */
 void worker_drop(struct worker *w, enum drop_reason why);
 /* Writes a complete packet or counts DROP_TUN_FULL. */
 void worker_write(struct worker *w, const void *packet, size_t len);
+/* queue_write() that counts RSTAT_TUN_TX or, on failure, DROP_TUN_FULL. 0 or -errno. */
+int worker_writev(struct worker *w, const struct iovec *iov, int iovcnt,
+		  const struct queue_offload *off);
+/*
+ * Writes an IP packet with `l4` (header with a complete checksum) and `payload` behind it,
+ * as fragments where it is larger than the MTU.
+ */
+void worker_write_l4(struct worker *w, const struct packet_path *path, uint8_t proto,
+		     const struct iovec *l4, const struct iovec *payload);
 /* Sends an ICMP error about `quoted` from `from` (NULL = the stack's address). */
 void worker_icmp_error(struct worker *w, int icmp_error, uint32_t mtu, const struct addr *from,
 		       const void *quoted, size_t quoted_len);

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The UDP engine: sessions.
+ *
+ * A session stands for one (source, destination) pair and has a socket of its own, connected
+ * to the destination: so only the true peer can answer, ICMP errors about it come back to
+ * exactly this socket, and its answers need no look-up. It ends when no datagram passed in
+ * either direction for config.udp_idle_ms (looked at every config.udp_sweep_ms), when it is
+ * the least recently used one and room is needed, or with the worker.
+ *
+ * A refusal does not end a session: the peer may come to life; it only is what the session
+ * will have ended by if nothing else happens.
+ */
+#include "worker/udp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "netdev/socket.h"
+#include "worker/failure.h"
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+static void sweep(struct timer *t)
+{
+	struct udp_engine *e = container_of(t, struct udp_engine, sweep);
+	const struct role_config *c = &e->worker->config;
+	struct session *s;
+
+	while ((s = sessions_idle(&e->sessions, c->udp_idle_ms)))
+		udp_session_close(udp_session_of(s), udp_session_of(s)->end);
+	loop_arm(e->worker->loop, &e->sweep, c->udp_sweep_ms);
+}
+
+int udp_engine_new(struct worker *w, struct udp_engine **ret_engine)
+{
+	struct udp_engine *e = calloc(1, sizeof(*e));
+	int err;
+
+	if (!e)
+		return -ENOMEM;
+	e->worker = w;
+	err = sessions_init(&e->sessions, UDP_SESSIONS_MAX, sizeof(struct udp_session));
+	if (err)
+		goto err_engine;
+	err = udp_receiver_new(&e->receiver);
+	if (err)
+		goto err_sessions;
+	timer_init(&e->sweep, sweep);
+	loop_arm(w->loop, &e->sweep, w->config.udp_sweep_ms);
+	*ret_engine = e;
+	return 0;
+
+err_sessions:
+	sessions_done(&e->sessions);
+err_engine:
+	free(e);
+	return err;
+}
+
+void udp_engine_free(struct udp_engine *e)
+{
+	struct session *s;
+
+	if (!e)
+		return;
+	udp_engine_flush(e);
+	while ((s = sessions_oldest(&e->sessions)))
+		udp_session_close(udp_session_of(s), END_SHUTDOWN);
+	loop_disarm(&e->sweep);
+	udp_receiver_free(e->receiver);
+	sessions_done(&e->sessions);
+	free(e);
+}
+
+static void session_ready(struct watch *watch, uint32_t events)
+{
+	struct udp_session *s = container_of(watch, struct udp_session, watch);
+
+	if (events & (EPOLLERR | EPOLLHUP))
+		udp_errors_clear(s);
+	if (events & EPOLLIN)
+		udp_receive(s);
+}
+
+/* Options that a failure of does no harm to: errors and batches are then just not seen. */
+static void socket_prepare(int fd, int family)
+{
+	int on = 1;
+
+	if (family == AF_INET)
+		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
+	else
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
+}
+
+static int socket_make(struct udp_session *s, const struct endpoint *to,
+		       const struct udp_options *options)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = endpoint_to_sockaddr(to, &ss);
+	int err = socket_open(ss.ss_family, SOCK_DGRAM, &s->watch.fd);
+
+	if (err)
+		return err;
+	socket_prepare(s->watch.fd, ss.ss_family);
+	udp_options_apply(s, options, true);
+	if (connect(s->watch.fd, (struct sockaddr *)&ss, len))
+		err = -errno;
+	else
+		err = loop_add(s->engine->worker->loop, &s->watch, EPOLLIN);
+	if (err) {
+		close(s->watch.fd);
+		s->watch.fd = -1;
+	}
+	return err;
+}
+
+/* The end of every session: its flow's end, its socket, its place. */
+void udp_session_close(struct udp_session *s, enum flow_end end)
+{
+	struct udp_engine *e = s->engine;
+	struct worker *w = e->worker;
+	struct endpoint to = worker_upstream_of(w, &s->session.key);
+	int fd = s->watch.fd;
+	struct flow_info info;
+
+	if (e->run.session == s)
+		udp_engine_flush(e);
+	loop_remove(w->loop, &s->watch);
+	if (fd >= 0) {
+		close(fd);
+		datapath_count(&w->datapath, RSTAT_UDP_OPEN, -1);
+	}
+	worker_flow_info(w, &s->session.key, &to, &info);
+	info.end = end;
+	datapath_flow_end(&w->datapath, &s->session.key, s->session.created_ns, &info);
+	sessions_remove(&e->sessions, &s->session);
+}
+
+/* A place in the table; the least recently used session gives way. */
+static struct udp_session *session_take(struct udp_engine *e, const struct flow_key *key)
+{
+	struct session *s = sessions_add(&e->sessions, key);
+
+	if (!s) {
+		udp_session_close(udp_session_of(sessions_oldest(&e->sessions)), END_LIMIT);
+		s = sessions_add(&e->sessions, key);
+	}
+	return udp_session_of(s);
+}
+
+struct udp_session *udp_session_open(struct udp_engine *e, const struct worker_packet *p,
+				     const struct udp_options *options)
+{
+	struct worker *w = e->worker;
+	struct endpoint to = worker_upstream_of(w, &p->key);
+	struct udp_session *s = session_take(e, &p->key);
+	struct flow_info info;
+	int err;
+
+	s->engine = e;
+	s->end = END_IDLE;
+	s->watch = (struct watch){ .ready = session_ready, .fd = -1 };
+	err = socket_make(s, &to, options);
+	if (err) {
+		struct failure f = failure_of_open(-err);
+
+		worker_drop(w, f.why);
+		worker_icmp_error(w, f.icmp, 0, NULL, p->raw.data, p->raw.len);
+		udp_session_close(s, f.end);
+		return NULL;
+	}
+	datapath_count(&w->datapath, RSTAT_UDP_OPEN, 1);
+	datapath_count(&w->datapath, RSTAT_UDP_TOTAL, 1);
+	worker_flow_info(w, &p->key, &to, &info);
+	datapath_flow_note(&w->datapath, &p->key, &info);
+	return s;
+}
+
+/* The dead worker's socket is gone: the application learns it as from a peer without one. */
+void udp_engine_orphan(struct udp_engine *e, const struct flow_key *key)
+{
+	struct packet_path path = { key->saddr, key->daddr, key->sport, key->dport };
+	uint8_t quoted[PACKET_HEADERS_MAX];
+	size_t len = packet_synthetic(quoted, &path, IPPROTO_UDP, 0);
+
+	worker_icmp_error(e->worker, ICMP_ERR_PORT, 0, &key->daddr, quoted, len);
+}
