@@ -17,7 +17,6 @@
 
 #define UDP_RUN_MAX 64 /* segments of one UDP_SEGMENT send: UDP_MAX_SEGMENTS of Linux 6.1 */
 #define UDP_PAYLOAD_MAX 65535 /* room for one datagram from a socket */
-#define UDP_HEADER_BYTES 8
 
 /* What of a datagram's IP header goes out as socket options. */
 struct udp_options {

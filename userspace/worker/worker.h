@@ -45,7 +45,8 @@ struct worker_packet {
 	bool reassembled; /* arrived as fragments */
 };
 
-/* Engines: each is made once, is given packets, and frees all it holds. 0 or -errno. */
+/* Engines: each is made once, is given packets, and frees all it holds (UDP and ICMP accept
+ * NULL there). 0 or -errno. */
 int tcp_engine_new(struct worker *w, struct tcp_engine **ret_engine);
 void tcp_engine_input(struct tcp_engine *e, struct worker_packet *p);
 /* Ends every connection (reset towards the application) and frees the engine. */
