@@ -6,6 +6,7 @@
  * hook and cgroup are the same for all that follow.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 
@@ -58,13 +59,13 @@ static int protect_socket(int fd, int family)
 	return check_marked(fd, &protect.seen_marked[family == AF_INET6]);
 }
 
-int socket_open(int family, int type, int *ret_fd)
+static int open_protected(int family, int type, int protocol, int *ret_fd)
 {
 	int fd, r;
 
 	if (family != AF_INET && family != AF_INET6)
 		return -EAFNOSUPPORT;
-	fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
 	if (fd < 0)
 		return -errno;
 	r = protect_socket(fd, family);
@@ -74,6 +75,17 @@ int socket_open(int family, int type, int *ret_fd)
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+int socket_open(int family, int type, int *ret_fd)
+{
+	return open_protected(family, type, 0, ret_fd);
+}
+
+int socket_open_ping(int family, int *ret_fd)
+{
+	return open_protected(family, SOCK_DGRAM,
+			      family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6, ret_fd);
 }
 
 int socket_connect(const struct endpoint *to, int type, int *ret_fd)

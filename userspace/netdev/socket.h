@@ -20,7 +20,10 @@ void socket_protect_setup(enum protect_mode mode, uint32_t mark);
  */
 int socket_open(int family, int type, int *ret_fd);
 
-/* As above and connect() begun: 0 also while it is in progress (stream). The socket is
+/* As above: an ICMP echo ("ping") socket. -EACCES = net.ipv4.ping_group_range leaves us out. */
+int socket_open_ping(int family, int *ret_fd);
+
+/* As socket_open() and connect() begun: 0 also while it is in progress (stream). The socket is
  * closed on error. */
 int socket_connect(const struct endpoint *to, int type, int *ret_fd);
 

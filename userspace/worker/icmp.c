@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The ICMP engine: sessions of echo. A request to the stack's own address is answered here;
+ * one to anywhere else is really sent, so that what the application sees of loss, time and
+ * errors is true. A session ends when nothing passed in either direction for ICMP_IDLE_MS,
+ * or as the least recently used one when room is needed.
+ *
+ * Replies carry our own TTL, not that which they arrived with. Other ICMP than echo requests
+ * is counted (DROP_ICMP_TYPE) and ends here.
+ */
+#include "worker/icmp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/clock.h"
+#include "netdev/packet.h"
+#include "worker/failure.h"
+
+#define ICMP4_REPLY 0
+#define ICMP6_REPLY 129
+
+static void session_close(struct icmp_session *s, enum flow_end end)
+{
+	struct icmp_engine *e = s->engine;
+	struct worker *w = e->worker;
+	struct endpoint to = worker_upstream_of(w, &s->session.key);
+	struct flow_info info;
+
+	icmp_upstream_close(s);
+	datapath_count(&w->datapath, RSTAT_ICMP_OPEN, -1);
+	worker_flow_info(w, &s->session.key, &to, &info);
+	info.end = end;
+	datapath_flow_end(&w->datapath, &s->session.key, s->session.created_ns, &info);
+	sessions_remove(&e->sessions, &s->session);
+}
+
+static void sweep(struct timer *t)
+{
+	struct icmp_engine *e = container_of(t, struct icmp_engine, sweep);
+	struct session *s;
+
+	while ((s = sessions_idle(&e->sessions, ICMP_IDLE_MS)))
+		session_close(icmp_session_of(s), icmp_session_of(s)->end);
+	loop_arm(e->worker->loop, &e->sweep, ICMP_IDLE_MS / 2);
+}
+
+static void watch_raw(struct icmp_engine *e, int i, void (*ready)(struct watch *, uint32_t))
+{
+	e->raw[i] = (struct watch){ .ready = ready, .fd = e->worker->icmp_fd[i] };
+	if (e->raw[i].fd >= 0 && loop_add(e->worker->loop, &e->raw[i], EPOLLIN))
+		e->raw[i].fd = -1;
+}
+
+int icmp_engine_new(struct worker *w, struct icmp_engine **ret_engine)
+{
+	struct icmp_engine *e = calloc(1, sizeof(*e));
+	unsigned int ids = 1U << w->config.icmp_id_bits;
+	int err;
+
+	if (!e)
+		return -ENOMEM;
+	err = sessions_init(&e->sessions, ICMP_SESSIONS_MAX, sizeof(struct icmp_session));
+	if (err) {
+		free(e);
+		return err;
+	}
+	e->worker = w;
+	e->free_count = ids < ICMP_SESSIONS_MAX ? ids : ICMP_SESSIONS_MAX;
+	for (unsigned int i = 0; i < e->free_count; i++)
+		e->free_index[i] = i;
+	watch_raw(e, 0, icmp_raw4_ready);
+	watch_raw(e, 1, icmp_raw6_ready);
+	timer_init(&e->sweep, sweep);
+	loop_arm(w->loop, &e->sweep, ICMP_IDLE_MS / 2);
+	*ret_engine = e;
+	return 0;
+}
+
+void icmp_engine_free(struct icmp_engine *e)
+{
+	struct session *s;
+
+	if (!e)
+		return;
+	while ((s = sessions_oldest(&e->sessions)))
+		session_close(icmp_session_of(s), END_SHUTDOWN);
+	loop_disarm(&e->sweep);
+	loop_remove(e->worker->loop, &e->raw[0]);
+	loop_remove(e->worker->loop, &e->raw[1]);
+	sessions_done(&e->sessions);
+	free(e);
+}
+
+void icmp_write_reply(struct icmp_session *s, __be16 seq, const struct iovec *payload)
+{
+	const struct flow_key *k = &s->session.key;
+	struct packet_path path = { .src = k->daddr, .dst = k->saddr };
+	bool v4 = icmp_is_v4(s);
+	uint8_t proto = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	struct icmp_echo h = {
+		.type = v4 ? ICMP4_REPLY : ICMP6_REPLY,
+		.id = k->sport,
+		.seq = seq,
+	};
+	struct iovec l4 = { &h, sizeof(h) };
+	uint32_t sum = v4 ? 0 :
+			    csum_pseudo(&path.src, &path.dst, proto, sizeof(h) + payload->iov_len);
+
+	sum = csum_add(csum_add(sum, &h, sizeof(h)), payload->iov_base, payload->iov_len);
+	h.checksum = csum_fold(sum);
+	worker_write_l4(s->engine->worker, &path, proto, &l4, payload);
+}
+
+static bool is_stack(const struct worker *w, const struct addr *a)
+{
+	const struct settings *s = &w->config.settings;
+
+	return addr_eq(a, addr_is_v4(a) ? &s->stack4 : &s->stack6);
+}
+
+static struct icmp_session *session_take(struct icmp_engine *e, const struct flow_key *key)
+{
+	struct session *s = sessions_add(&e->sessions, key);
+
+	if (!s) {
+		session_close(icmp_session_of(sessions_oldest(&e->sessions)), END_LIMIT);
+		s = sessions_add(&e->sessions, key);
+	}
+	return icmp_session_of(s);
+}
+
+static struct icmp_session *session_open(struct icmp_engine *e, const struct worker_packet *p)
+{
+	struct worker *w = e->worker;
+	struct endpoint to = worker_upstream_of(w, &p->key);
+	struct icmp_session *s = session_take(e, &p->key);
+	struct flow_info info;
+	int err = 0;
+
+	s->engine = e;
+	s->end = END_IDLE;
+	s->watch = (struct watch){ .ready = icmp_ping_ready, .fd = -1 };
+	datapath_count(&w->datapath, RSTAT_ICMP_OPEN, 1);
+	datapath_count(&w->datapath, RSTAT_ICMP_TOTAL, 1);
+	if (!is_stack(w, &p->key.daddr))
+		err = icmp_upstream_open(s);
+	if (err) {
+		struct failure f = failure_of_open(-err);
+
+		worker_drop(w, f.why);
+		worker_icmp_error(w, f.icmp, 0, NULL, p->raw.data, p->raw.len);
+		session_close(s, f.end);
+		return NULL;
+	}
+	worker_flow_info(w, &p->key, &to, &info);
+	datapath_flow_note(&w->datapath, &p->key, &info);
+	return s;
+}
+
+/* A request to ourselves. */
+static void answer(struct icmp_session *s, const struct worker_packet *p)
+{
+	const uint8_t *at = p->raw.data + p->head.l4_offset;
+	struct iovec payload = { (void *)(at + sizeof(struct icmp_echo)),
+				 p->raw.len - p->head.payload_offset };
+	struct icmp_echo h;
+
+	memcpy(&h, at, sizeof(h));
+	icmp_write_reply(s, h.seq, &payload);
+}
+
+void icmp_engine_input(struct icmp_engine *e, struct worker_packet *p)
+{
+	struct session *found;
+	struct icmp_session *s;
+
+	if (!packet_is_echo_request(&p->head)) {
+		worker_drop(e->worker, DROP_ICMP_TYPE);
+		return;
+	}
+	found = sessions_find(&e->sessions, &p->key);
+	s = found ? icmp_session_of(found) : session_open(e, p);
+	if (!s)
+		return;
+	sessions_touch(&e->sessions, &s->session);
+	if (is_stack(e->worker, &p->key.daddr))
+		answer(s, p);
+	else
+		icmp_send(s, p);
+}
