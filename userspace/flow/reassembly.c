@@ -13,8 +13,6 @@
  * exact duplicates count as overlaps (a TUN does not duplicate); ECN marks of later fragments
  * are not merged (RFC 3168 §5.3).
  */
-#include "flow/reassembly.h"
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -22,6 +20,7 @@
 
 #include "base/limits.h"
 #include "base/list.h"
+#include "flow/reassembly.h"
 #include "netdev/packet.h"
 
 #define UNIT_BYTES 8 /* fragment offsets count in these */
@@ -348,8 +347,7 @@ static bool take_atomic(struct reassembly *r, const struct packet *head, const s
 	}
 	memcpy(r->lone_space, f->packet, f->header_len);
 	memcpy(r->lone_space + f->header_len, f->packet + f->payload_offset, f->len);
-	header_finish(r->lone_space, &key, f->header_len, f->next_header, f->fragment_next,
-		      f->len);
+	header_finish(r->lone_space, &key, f->header_len, f->next_header, f->fragment_next, f->len);
 	*ret_whole = (struct reassembled){ r->lone_space, f->header_len + f->len };
 	return true;
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Sessions: chained hash over one pool; by_age is kept in order by moving to its end. */
-#include "flow/sessions.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "flow/sessions.h"
 
 int sessions_init(struct sessions *t, unsigned int max, size_t item_bytes)
 {

@@ -3,11 +3,11 @@
  * Fragment headers: those of packet_ip_header() with the fragment fields put in. The caller
  * cuts the datagram; only its L4 checksum has to be complete before.
  */
-#include "netdev/fragment.h"
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
+
+#include "netdev/fragment.h"
 
 #define FRAGMENT_UNIT 8
 #define IP4_MORE 0x2000

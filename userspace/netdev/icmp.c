@@ -7,8 +7,6 @@
  * A raw IPv4 socket's filter sees the packet from its IP header on, an IPv6 one's from the
  * ICMPv6 header on. In a quoted IPv6 packet a fragment header is stepped over, no other.
  */
-#include "netdev/icmp.h"
-
 #include <errno.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
@@ -18,6 +16,8 @@
 #include <unistd.h>
 
 #include <linux/filter.h>
+
+#include "netdev/icmp.h"
 
 #define ID_BITS_MAX 15
 #define ACCEPT 0xffffffffU
@@ -120,7 +120,7 @@ static int prepare(int fd, int family, uint32_t mark, uint16_t base, uint16_t ma
 
 int icmp_socket_open(int family, uint32_t mark, uint16_t id_base, uint16_t id_bits, int *ret_fd)
 {
-	uint16_t mask = (uint16_t)~((1U << id_bits) - 1);
+	uint16_t mask = 0xffffU << id_bits & 0xffff;
 	int fd, err;
 
 	if ((family != AF_INET && family != AF_INET6) || id_bits > ID_BITS_MAX || id_base & ~mask)

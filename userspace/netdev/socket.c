@@ -84,8 +84,8 @@ int socket_open(int family, int type, int *ret_fd)
 
 int socket_open_ping(int family, int *ret_fd)
 {
-	return open_protected(family, SOCK_DGRAM,
-			      family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6, ret_fd);
+	return open_protected(family, SOCK_DGRAM, family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6,
+			      ret_fd);
 }
 
 int socket_connect(const struct endpoint *to, int type, int *ret_fd)

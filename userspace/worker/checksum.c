@@ -3,13 +3,12 @@
  * Checksums. What an application of this host sent needs no look (virtio_net_hdr says so);
  * routed-in and reassembled packets do, since nobody verified them before us.
  */
-#include "worker/checksum.h"
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #include "netdev/packet.h"
+#include "worker/checksum.h"
 
 #define UDP_LENGTH_AT 4
 #define UDP_CHECKSUM_AT 6

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The table from errno to drop reason, ICMP error and flow end. */
-#include "worker/failure.h"
-
 #include <errno.h>
 #include <stddef.h>
+
+#include "worker/failure.h"
 
 static const struct {
 	int err;

@@ -8,8 +8,6 @@
  * Replies carry our own TTL, not that which they arrived with. Other ICMP than echo requests
  * is counted (DROP_ICMP_TYPE) and ends here.
  */
-#include "worker/icmp.h"
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -19,6 +17,7 @@
 #include "base/clock.h"
 #include "netdev/packet.h"
 #include "worker/failure.h"
+#include "worker/icmp.h"
 
 #define ICMP4_REPLY 0
 #define ICMP6_REPLY 129

@@ -37,8 +37,8 @@ static int ping_open(struct icmp_session *s)
 
 	if (err)
 		return err;
-	setsockopt(s->watch.fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR,
-		   &on, sizeof(on));
+	setsockopt(s->watch.fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, &on,
+		   sizeof(on));
 	if (connect(s->watch.fd, (struct sockaddr *)&ss, len))
 		err = -errno;
 	else
@@ -137,8 +137,8 @@ static void echo_fill(const struct icmp_session *s, struct icmp_echo *h,
 	h->checksum = 0;
 	h->id = htons(s->engine->worker->config.icmp_id_base + s->index);
 	if (icmp_is_v4(s))
-		h->checksum = csum_fold(csum_add(csum_add(0, h, sizeof(*h)), payload->iov_base,
-						 payload->iov_len));
+		h->checksum = csum_fold(
+			csum_add(csum_add(0, h, sizeof(*h)), payload->iov_base, payload->iov_len));
 }
 
 static int send_request(struct icmp_session *s, const struct worker_packet *p)

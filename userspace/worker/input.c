@@ -11,8 +11,6 @@
  * The device may fail (taken down, vanished): the queue is then left alone for TUN_RETRY_MS
  * and tried again, for ever; main decides when to give up.
  */
-#include "worker/input.h"
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -26,6 +24,7 @@
 #include "bpf/classify.h"
 #include "flow/reassembly.h"
 #include "worker/checksum.h"
+#include "worker/input.h"
 #include "worker/refuse.h"
 
 #define PACKETS_PER_TURN 64

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Refusals: a TCP reset (RFC 9293 §3.10.7.1) or an ICMP error, as the destination's. */
-#include "worker/refuse.h"
-
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+
+#include "worker/refuse.h"
 
 /* Sequence space that the segment takes: its payload, SYN and FIN. */
 static uint32_t segment_length(const struct worker_packet *p)

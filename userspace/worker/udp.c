@@ -11,8 +11,6 @@
  * A refusal does not end a session: the peer may come to life; it only is what the session
  * will have ended by if nothing else happens.
  */
-#include "worker/udp.h"
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -24,6 +22,7 @@
 #include "base/limits.h"
 #include "netdev/socket.h"
 #include "worker/failure.h"
+#include "worker/udp.h"
 
 #ifndef UDP_GRO
 #define UDP_GRO 104

@@ -43,8 +43,7 @@ static void set_int(int fd, int level, int name, int value)
 	setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-static void apply4(int fd, const struct udp_options *have, const struct udp_options *want,
-		   bool all)
+static void apply4(int fd, const struct udp_options *have, const struct udp_options *want, bool all)
 {
 	if (all || have->ttl != want->ttl)
 		set_int(fd, IPPROTO_IP, IP_TTL, want->ttl);
@@ -55,8 +54,7 @@ static void apply4(int fd, const struct udp_options *have, const struct udp_opti
 			want->whole ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT);
 }
 
-static void apply6(int fd, const struct udp_options *have, const struct udp_options *want,
-		   bool all)
+static void apply6(int fd, const struct udp_options *have, const struct udp_options *want, bool all)
 {
 	if (all || have->ttl != want->ttl)
 		set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, want->ttl);
@@ -176,8 +174,8 @@ static void run_add(struct udp_run *run, struct udp_session *s, const struct iov
 }
 
 /* A batch as the application's kernel made it. */
-static void send_segments(struct udp_session *s, struct iovec *payload,
-			  const struct iovec *packet, uint16_t segment)
+static void send_segments(struct udp_session *s, struct iovec *payload, const struct iovec *packet,
+			  uint16_t segment)
 {
 	struct iovec piece;
 

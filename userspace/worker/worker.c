@@ -10,8 +10,6 @@
  * brk, getrandom, clock_gettime, prlimit64, rt_sigaction, rt_sigreturn, exit_group, and
  * what the C library does on its own.
  */
-#include "worker/worker.h"
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -29,6 +27,7 @@
 #include "base/random.h"
 #include "netdev/socket.h"
 #include "worker/input.h"
+#include "worker/worker.h"
 
 struct role {
 	struct worker worker;

@@ -486,8 +486,7 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_a_first_fragment_without_its_l4_header,
 						setup, teardown),
-		cmocka_unit_test_setup_teardown(takes_a_last_fragment_of_one_byte, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(takes_a_last_fragment_of_one_byte, setup, teardown),
 		cmocka_unit_test_setup_teardown(drops_and_tells_what_is_never_completed, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(
