@@ -17,7 +17,8 @@
  *   dns                      "dns" lines from the resolver: upstreams, cache, last queries
  *   stop                     headraced ends in order
  * Over the inherited pair only:
- *   run     RUN_* keys       {"ready": {...}} with the network namespace as passed descriptor
+ *   run     RUN_* keys       {"ready": {...}}, which is the end of this answer, with the
+ *                            network namespace as passed descriptor
  *   report  full: bool       "flow" per ended flow (with "end"), then "summary"
  *
  * Keys of "flow" and "event" are written by one function, supervisor/show.c. Every object is
@@ -62,6 +63,7 @@
 #define RUN_UID "uid" /* integer: who may use the control socket besides root */
 #define RUN_TUN_FD "tun_fd" /* true: the TUN is handed in with the request's descriptor */
 #define RUN_LOG "log" /* "error".."debug" */
+#define RUN_WORKERS "workers" /* integer: worker roles, 1 if absent */
 
 /* Is `name` fit to name an instance? */
 int control_instance_valid(const char *name);

@@ -48,8 +48,19 @@
 #define ROLE_STOP_MS 2000 /* to end in order, then SIGKILL */
 #define ROLE_RESTART_DELAY_MS 100 /* doubles to ROLE_RESTART_DELAY_MAX_MS while it keeps dying */
 #define ROLE_RESTART_DELAY_MAX_MS 5000
+#define ROLE_STEADY_MS 10000 /* a role that lived so long is restarted without delay's growth */
+#define ROLE_READY_MS 10000 /* from START to READY, then it is killed */
 #define HEARTBEAT_MS 500
 #define REPORT_FLOWS_MAX 65536 /* ended flows kept for the report; beyond it only sums */
+#define REPORT_SETTLE_MS 300 /* a report waits so long for closing connections to end */
+
+/* Control socket */
+#define CONTROL_CLIENTS_MAX 32
+#define CONTROL_REQUEST_MAX 8192 /* one line */
+#define CONTROL_BUFFER_BYTES (64U << 20) /* unsent answers of all clients together */
+#define CONTROL_FOLLOW_BYTES (1U << 20) /* unsent events of one client */
+#define CONTROL_STALL_MS 10000 /* a client that takes nothing for so long is dropped */
+#define CONTROL_QUERY_MS 2000 /* for a role to answer a query */
 
 /* Log */
 #define LOG_BURST 10 /* lines per call site and window */

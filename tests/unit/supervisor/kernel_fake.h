@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A kernel half in memory, for tests of main: it keeps what it is told and shows what the
+ * test put in. A test program that includes this defines all of datapath/kernel.h, so the
+ * real one is not linked.
+ */
+#ifndef TESTS_KERNEL_FAKE_H
+#define TESTS_KERNEL_FAKE_H
+
+#include <stdio.h>
+#include <string.h>
+
+#include "datapath/kernel.h"
+
+#define FAKE_FLOWS_MAX 64
+
+struct kernel {
+	struct kernel_features features;
+	struct role_counters counters[ROLES_MAX];
+	struct settings settings;
+	struct kernel_flow flow[FAKE_FLOWS_MAX];
+	size_t flows;
+	unsigned int beats;
+	unsigned int adopted;
+	int attached_ifindex;
+	int ended_slot; /* of the last kernel_flow_end_all(), -2 = none */
+	enum flow_end ended_with;
+};
+
+static struct kernel fake_kernel;
+static char fake_load_error[64]; /* kernel_load() fails with it */
+static int fake_loaded; /* kernel_load() minus kernel_unload() */
+static int fake_attach_result;
+
+static void fake_kernel_reset(void)
+{
+	memset(&fake_kernel, 0, sizeof(fake_kernel));
+	fake_kernel.features = (struct kernel_features){ .attach = "none", .protect = "SO_MARK",
+							 .bpffs = "none" };
+	fake_kernel.ended_slot = -2;
+	fake_load_error[0] = '\0';
+	fake_loaded = 0;
+	fake_attach_result = 0;
+}
+
+int kernel_load(const struct kernel_options *opt, struct kernel **ret_kernel, char err[256])
+{
+	if (fake_load_error[0]) {
+		snprintf(err, 256, "%s", fake_load_error);
+		return -1;
+	}
+	fake_loaded++;
+	*ret_kernel = &fake_kernel;
+	return 0;
+}
+
+void kernel_unload(struct kernel *k)
+{
+	fake_loaded--;
+}
+
+int kernel_attach_tun(struct kernel *k, int ifindex)
+{
+	k->attached_ifindex = ifindex;
+	return fake_attach_result;
+}
+
+int kernel_steer_fd(const struct kernel *k)
+{
+	return -1;
+}
+
+int kernel_settings(struct kernel *k, const struct settings *s)
+{
+	k->settings = *s;
+	return 0;
+}
+
+void kernel_heartbeat(struct kernel *k)
+{
+	k->beats++;
+}
+
+int kernel_role_fd(const struct kernel *k, enum role_descriptor_kind kind)
+{
+	return -1;
+}
+
+int kernel_adopt(struct kernel *k, int pid)
+{
+	k->adopted++;
+	return 0;
+}
+
+int kernel_flow_each(struct kernel *k, int (*fn)(void *arg, const struct kernel_flow *f),
+		     void *arg)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < k->flows; i++)
+		r = fn(arg, &k->flow[i]);
+	return r;
+}
+
+void kernel_flow_end_all(struct kernel *k, int slot, enum flow_end end)
+{
+	k->ended_slot = slot;
+	k->ended_with = end;
+}
+
+void kernel_read_drops(struct kernel *k, struct drop_counters *ret_sum)
+{
+	memset(ret_sum, 0, sizeof(*ret_sum));
+	ret_sum->malformed = 7;
+}
+
+void kernel_read_stats(struct kernel *k, struct kernel_stats *ret_sum)
+{
+	memset(ret_sum, 0, sizeof(*ret_sum));
+	ret_sum->flows_new = k->flows;
+}
+
+struct role_counters *kernel_role_counters(struct kernel *k, unsigned int slot)
+{
+	return &k->counters[slot];
+}
+
+int kernel_events_fd(const struct kernel *k)
+{
+	return -1;
+}
+
+int kernel_events_read(struct kernel *k, void (*fn)(void *arg, const struct flow_event *e),
+		       void *arg)
+{
+	return 0;
+}
+
+const struct kernel_features *kernel_features(const struct kernel *k)
+{
+	return &k->features;
+}
+
+void kernel_clean_stale(bool (*alive)(const char *instance))
+{
+}
+
+int kernel_check_version(char err[256])
+{
+	return 0;
+}
+
+#endif

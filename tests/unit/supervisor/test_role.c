@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* role.c: processes that behave, die, hang or lie, on a clock turned by hand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "supervisor/role.h"
+#include "unit/supervisor/role_fake.h"
+
+#define PATIENCE_MS 5000 /* for a real process to do something */
+
+static struct loop *loop;
+static struct role role;
+static uint64_t skipped_ns; /* turned forward by hand, on top of the real clock */
+static int readies, deaths, stops, hand_overs, hand_over_result;
+static bool died_ready;
+static char answer[256];
+static bool answer_ended;
+
+static uint64_t real_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t test_clock(void)
+{
+	return real_ns() + skipped_ns;
+}
+
+static int on_hand_over(struct role *r)
+{
+	hand_overs++;
+	if (hand_over_result)
+		return hand_over_result;
+	return role_send(r, ROLE_START, NULL, 0, -1);
+}
+
+static void on_ready(struct role *r)
+{
+	readies++;
+}
+
+static void on_died(struct role *r, bool was_ready, const char *how)
+{
+	deaths++;
+	died_ready = was_ready;
+}
+
+static void on_stopped(struct role *r)
+{
+	stops++;
+}
+
+static void on_text(struct role *r, uint64_t tag, const char *text, size_t len)
+{
+	size_t have = strlen(answer);
+
+	assert_int_equal(tag, 77);
+	answer_ended = !len;
+	if (have + len < sizeof(answer)) {
+		memcpy(answer + have, text, len);
+		answer[have + len] = '\0';
+	}
+}
+
+static const struct role_ops ops = { .hand_over = on_hand_over, .ready = on_ready,
+				     .died = on_died, .stopped = on_stopped, .text = on_text };
+
+static int setup(void **state)
+{
+	readies = deaths = stops = hand_overs = hand_over_result = 0;
+	answer[0] = '\0';
+	answer_ended = false;
+	skipped_ns = 0;
+	clock_inject(test_clock);
+	return loop_new(&loop);
+}
+
+static int teardown(void **state)
+{
+	loop_free(loop);
+	clock_inject(NULL);
+	return 0;
+}
+
+/* Turns the loop until *what is true; fails the test after PATIENCE_MS. */
+static void wait_for(const int *count, int at_least)
+{
+	uint64_t until = real_ns() + PATIENCE_MS * NSEC_PER_MSEC;
+
+	while (*count < at_least) {
+		assert_true(real_ns() < until);
+		loop_once(loop, 10);
+	}
+}
+
+static void wait_for_state(enum role_state state)
+{
+	uint64_t until = real_ns() + PATIENCE_MS * NSEC_PER_MSEC;
+
+	while (role.state != state) {
+		assert_true(real_ns() < until);
+		loop_once(loop, 10);
+	}
+}
+
+static void start(enum fake_behaviour how)
+{
+	role_init(&role, ROLE_WORKER, how, loop, "test", &ops);
+	assert_int_equal(role_start(&role), 0);
+	assert_int_equal(role.state, ROLE_STATE_STARTING);
+}
+
+static void end_it(void)
+{
+	int before = stops;
+
+	role_stop(&role);
+	if (role.state != ROLE_STATE_STOPPED)
+		role_kill(&role);
+	wait_for(&stops, before + 1);
+	assert_int_equal(role.pid, -1);
+	assert_int_equal(role.socket.fd, -1);
+	assert_int_equal(role.process.fd, -1);
+}
+
+static void starts_answers_and_stops_in_order(void **state)
+{
+	start(FAKE_GOOD);
+	wait_for(&readies, 1);
+	assert_int_equal(role_query(&role, 77, "dns"), 0);
+	while (!answer_ended)
+		loop_once(loop, 10);
+	assert_non_null(strstr(answer, "{\"dns\":{\"restarted\":0"));
+	role_stop(&role);
+	assert_int_equal(role.state, ROLE_STATE_STOPPING);
+	wait_for(&stops, 1);
+	assert_int_equal(role.state, ROLE_STATE_STOPPED);
+	assert_int_equal(deaths, 0);
+	assert_int_equal(role_send(&role, ROLE_START, NULL, 0, -1), -ENOTCONN);
+}
+
+static void is_restarted_with_a_growing_delay(void **state)
+{
+	uint32_t expected[] = { 200, 400, 800, 1600, 3200, 5000, 5000 };
+
+	start(FAKE_DIES_AT_ONCE);
+	for (int i = 0; i < 7; i++) {
+		wait_for(&deaths, i + 1);
+		assert_false(died_ready);
+		assert_int_equal(role.state, ROLE_STATE_WAITING);
+		assert_int_equal(role.delay_ms, expected[i]);
+		skipped_ns += expected[i] * NSEC_PER_MSEC;
+	}
+	assert_int_equal(role.restarts, 6);
+	role_stop(&role);
+	assert_int_equal(stops, 1);
+}
+
+static void delay_is_short_again_after_a_steady_life(void **state)
+{
+	start(FAKE_DIES_WHEN_ASKED);
+	wait_for(&readies, 1);
+	role.delay_ms = ROLE_RESTART_DELAY_MAX_MS;
+	skipped_ns += ROLE_STEADY_MS * NSEC_PER_MSEC;
+	assert_int_equal(role_query(&role, 77, "die"), 0);
+	wait_for(&deaths, 1);
+	assert_true(died_ready);
+	assert_int_equal(role.delay_ms, 2 * ROLE_RESTART_DELAY_MS);
+	wait_for(&readies, 2);
+	assert_int_equal(role.restarts, 1);
+	end_it();
+}
+
+static void is_killed_when_it_does_not_get_ready(void **state)
+{
+	start(FAKE_NEVER_READY);
+	loop_once(loop, 50);
+	skipped_ns += ROLE_READY_MS * NSEC_PER_MSEC;
+	wait_for(&deaths, 1);
+	assert_int_equal(readies, 0);
+	end_it();
+}
+
+static void is_killed_when_it_does_not_stop(void **state)
+{
+	start(FAKE_DEAF);
+	wait_for(&readies, 1);
+	role_stop(&role);
+	loop_once(loop, 50);
+	assert_int_equal(stops, 0);
+	skipped_ns += ROLE_STOP_MS * NSEC_PER_MSEC;
+	wait_for(&stops, 1);
+}
+
+static void is_killed_when_it_breaks_the_protocol(void **state)
+{
+	start(FAKE_RUDE);
+	wait_for(&deaths, 1);
+	assert_true(died_ready);
+	end_it();
+}
+
+static void is_killed_when_it_closes_its_socket_and_stays(void **state)
+{
+	start(FAKE_CLOSES);
+	wait_for(&readies, 1);
+	while (role.socket.fd >= 0)
+		loop_once(loop, 10);
+	assert_int_equal(deaths, 0);
+	skipped_ns += ROLE_STOP_MS * NSEC_PER_MSEC;
+	wait_for(&deaths, 1);
+	end_it();
+}
+
+static void is_killed_when_it_cannot_be_set_up(void **state)
+{
+	hand_over_result = -EIO;
+	role_init(&role, ROLE_WORKER, FAKE_GOOD, loop, "test", &ops);
+	assert_int_equal(role_start(&role), -EIO);
+	wait_for(&deaths, 1);
+	hand_over_result = 0;
+	wait_for_state(ROLE_STATE_READY);
+	end_it();
+}
+
+static void refuses_a_message_that_is_too_long(void **state)
+{
+	static char big[ROLE_MESSAGE_MAX];
+
+	start(FAKE_GOOD);
+	assert_int_equal(role_send(&role, ROLE_CONFIG, big, sizeof(big), -1), -EMSGSIZE);
+	wait_for(&readies, 1);
+	end_it();
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(starts_answers_and_stops_in_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(is_restarted_with_a_growing_delay, setup, teardown),
+		cmocka_unit_test_setup_teardown(delay_is_short_again_after_a_steady_life, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(is_killed_when_it_does_not_get_ready, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(is_killed_when_it_does_not_stop, setup, teardown),
+		cmocka_unit_test_setup_teardown(is_killed_when_it_breaks_the_protocol, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(is_killed_when_it_closes_its_socket_and_stays,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(is_killed_when_it_cannot_be_set_up, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(refuses_a_message_that_is_too_long, setup,
+						teardown),
+	};
+
+	if (argc > 3 && !strcmp(argv[1], "--role"))
+		return role_fake_main(atoi(argv[3]));
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * headraced: what the command line asks for, and the way to the process that does it. The
+ * same executable is main (supervisor/) and, run again by main with --role, each of its
+ * roles.
+ *
+ * Options are a table of name, argument, help and setter; --help is printed from it. Exit
+ * status 2: the command line is wrong; 1: it could not be done.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/role.h"
+#include "dns/resolver.h"
+#include "supervisor/privilege.h"
+#include "supervisor/run.h"
+#include "worker/worker.h"
+
+#define EXIT_USAGE 2
+
+enum mode { MODE_NONE, MODE_RUN_FD, MODE_TUN_FD, MODE_HELP, MODE_VERSION };
+
+struct arguments {
+	enum mode mode;
+	const char *only_tun; /* an option that was given and needs --tun-fd, NULL = none */
+	int run_fd;
+	struct instance_options options;
+};
+
+static int parse_number(const char *text, long long *ret_n)
+{
+	char *end;
+
+	errno = 0;
+	*ret_n = strtoll(text, &end, 10);
+	return errno || end == text || *end ? -EINVAL : 0;
+}
+
+static int parse_descriptor(const char *text, int *ret_fd, char *err)
+{
+	long long n;
+
+	if (parse_number(text, &n) || n < 0 || n > 1 << 20) {
+		snprintf(err, OPTIONS_ERROR_MAX, "'%.40s' is not the number of a descriptor",
+			 text);
+		return -EINVAL;
+	}
+	*ret_fd = (int)n;
+	return 0;
+}
+
+static int set_mode(struct arguments *a, enum mode mode, char *err)
+{
+	if (a->mode != MODE_NONE && a->mode != mode) {
+		snprintf(err, OPTIONS_ERROR_MAX, "only one of --run-fd, --tun-fd, --help and "
+			 "--version can be given");
+		return -EINVAL;
+	}
+	a->mode = mode;
+	return 0;
+}
+
+static int take_help(struct arguments *a, const char *value, char *err)
+{
+	return set_mode(a, MODE_HELP, err);
+}
+
+static int take_version(struct arguments *a, const char *value, char *err)
+{
+	return set_mode(a, MODE_VERSION, err);
+}
+
+static int take_run_fd(struct arguments *a, const char *value, char *err)
+{
+	int r = parse_descriptor(value, &a->run_fd, err);
+
+	return r ? r : set_mode(a, MODE_RUN_FD, err);
+}
+
+static int take_tun_fd(struct arguments *a, const char *value, char *err)
+{
+	int r = parse_descriptor(value, &a->options.tun_fd, err);
+
+	a->options.tun_handed = true;
+	return r ? r : set_mode(a, MODE_TUN_FD, err);
+}
+
+static int take_instance(struct arguments *a, const char *value, char *err)
+{
+	a->only_tun = "--instance";
+	return options_set_instance(&a->options, value, err);
+}
+
+static int take_dns(struct arguments *a, const char *value, char *err)
+{
+	a->only_tun = "--dns";
+	return options_add_dns(&a->options, value, err);
+}
+
+static int take_host_loopback(struct arguments *a, const char *value, char *err)
+{
+	a->only_tun = "--host-loopback";
+	return options_set_host_loopback(&a->options, value, err);
+}
+
+static int take_mtu(struct arguments *a, const char *value, char *err)
+{
+	long long n;
+
+	a->only_tun = "--mtu";
+	if (parse_number(value, &n)) {
+		snprintf(err, OPTIONS_ERROR_MAX, "MTU '%.40s' is not a number", value);
+		return -EINVAL;
+	}
+	return options_set_mtu(&a->options, n, err);
+}
+
+static int take_no_ipv6(struct arguments *a, const char *value, char *err)
+{
+	a->only_tun = "--no-ipv6";
+	a->options.ipv6 = false;
+	return 0;
+}
+
+static int take_log(struct arguments *a, const char *value, char *err)
+{
+	a->only_tun = "--log";
+	return options_set_log(&a->options, value, err);
+}
+
+static const struct option_spec {
+	const char *name;
+	const char *value; /* what its argument is called in --help, NULL = none */
+	int (*take)(struct arguments *a, const char *value, char *err);
+	const char *help; /* NULL = hidden */
+} specs[] = {
+	{ "--tun-fd", "N", take_tun_fd,
+	  "serve the TUN that is open as descriptor N, in the foreground, until SIGTERM" },
+	{ "--instance", "NAME", take_instance, "name of the instance (default: run-PID)" },
+	{ "--dns", "ADDRESS[:PORT]", take_dns,
+	  "upstream DNS server, may be given more than once (default: the host's own)" },
+	{ "--host-loopback", "ADDRESS", take_host_loopback,
+	  "forward this address to the host's 127.0.0.1 or ::1" },
+	{ "--mtu", "N", take_mtu, "do not send larger packets to the TUN (default: its own MTU)" },
+	{ "--no-ipv6", NULL, take_no_ipv6, "IPv4 only" },
+	{ "--log", "LEVEL", take_log, "error, warn, info or debug (default: info)" },
+	{ "--run-fd", "N", take_run_fd, NULL }, /* as `headrace run` starts it */
+	{ "--help", NULL, take_help, "show this" },
+	{ "--version", NULL, take_version, "show the version" },
+};
+
+#define SPECS (sizeof(specs) / sizeof(specs[0]))
+
+static int usage_error(const char *text)
+{
+	fprintf(stderr, "headraced: %s (see headraced --help)\n", text);
+	return EXIT_USAGE;
+}
+
+static void print_help(void)
+{
+	printf("Usage: headraced --tun-fd N [OPTION...]\n"
+	       "The daemon of headrace(1). `headrace run -- COMMAND` starts it by itself.\n\n");
+	for (size_t i = 0; i < SPECS; i++) {
+		char left[64];
+
+		if (!specs[i].help)
+			continue;
+		snprintf(left, sizeof(left), "%s%s%s", specs[i].name, specs[i].value ? " " : "",
+			 specs[i].value ? specs[i].value : "");
+		printf("  %-26s %s\n", left, specs[i].help);
+	}
+	printf("\nA service of its own with a configuration file is not built yet.\n");
+}
+
+static const struct option_spec *spec_find(const char *name, size_t len)
+{
+	for (size_t i = 0; i < SPECS; i++)
+		if (strlen(specs[i].name) == len && !strncmp(specs[i].name, name, len))
+			return &specs[i];
+	return NULL;
+}
+
+/* One option, as `--name value` or `--name=value`. Moves *i behind it. */
+static int parse_one(struct arguments *a, int argc, char **argv, int *i, char *err)
+{
+	const char *arg = argv[(*i)++], *value = strchr(arg, '=');
+	const struct option_spec *s = spec_find(arg, value ? (size_t)(value - arg) : strlen(arg));
+
+	if (!s) {
+		snprintf(err, OPTIONS_ERROR_MAX, "'%.60s': no such option", arg);
+		return -EINVAL;
+	}
+	if (!s->value && value) {
+		snprintf(err, OPTIONS_ERROR_MAX, "%s takes no value", s->name);
+		return -EINVAL;
+	}
+	if (value)
+		value++;
+	else if (s->value && *i < argc)
+		value = argv[(*i)++];
+	if (s->value && !value) {
+		snprintf(err, OPTIONS_ERROR_MAX, "%s needs a value: %s", s->name, s->value);
+		return -EINVAL;
+	}
+	return s->take(a, value, err);
+}
+
+/* What the options contradict together. NULL = nothing. */
+static const char *contradiction(const struct arguments *a)
+{
+	static char text[96];
+
+	if (a->mode == MODE_NONE && !a->only_tun)
+		return "nothing to do: a service with a configuration file is not built yet; use "
+		       "`headrace run -- COMMAND` or --tun-fd";
+	if (!a->only_tun || a->mode == MODE_TUN_FD || a->mode == MODE_HELP ||
+	    a->mode == MODE_VERSION)
+		return NULL;
+	snprintf(text, sizeof(text), "%s goes with --tun-fd", a->only_tun);
+	return text;
+}
+
+/* A role: `--role KIND SLOT PROTECT`, with its socket as ROLE_FD. */
+static int role_main(char **argv)
+{
+	static char who[32];
+	bool worker = !strcmp(argv[0], "worker");
+	enum role_kind kind = worker ? ROLE_WORKER : ROLE_RESOLVER;
+	enum protect_mode protect = strcmp(argv[2], "so-mark") ? PROTECT_CGROUP : PROTECT_SO_MARK;
+	const char *what;
+	int type, err;
+	socklen_t len = sizeof(type);
+
+	snprintf(who, sizeof(who), worker ? "headraced[worker %s]" : "headraced[resolver]",
+		 argv[1]);
+	log_setup(who, LOG_LEVEL_INFO);
+	if (getsockopt(ROLE_FD, SOL_SOCKET, SO_TYPE, &type, &len) || type != SOCK_SEQPACKET)
+		return usage_error("--role is for headraced itself");
+	err = privilege_drop(kind, protect, &what);
+	if (err) {
+		log_err("role", "cannot drop privilege (%s): %s", what, strerror(-err));
+		return EXIT_FAILURE;
+	}
+	return worker ? worker_main() : resolver_main();
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments a = { .mode = MODE_NONE, .run_fd = -1 };
+	char err[OPTIONS_ERROR_MAX];
+	const char *wrong;
+
+	if (argc == 5 && !strcmp(argv[1], "--role"))
+		return role_main(argv + 2);
+	options_init(&a.options);
+	a.options.log_level = LOG_LEVEL_INFO;
+	for (int i = 1; i < argc;)
+		if (parse_one(&a, argc, argv, &i, err))
+			return usage_error(err);
+	wrong = contradiction(&a);
+	if (wrong)
+		return usage_error(wrong);
+	log_setup("headraced[main]", LOG_LEVEL_INFO);
+	switch (a.mode) {
+	case MODE_HELP:
+		print_help();
+		return EXIT_SUCCESS;
+	case MODE_VERSION:
+		printf("headraced %s\n", HEADRACE_VERSION);
+		return EXIT_SUCCESS;
+	case MODE_RUN_FD:
+		return run_inherited(a.run_fd);
+	default:
+		return run_foreground(&a.options);
+	}
+}

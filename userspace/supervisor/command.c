@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The commands of base/control.h as a table. Each answers its client itself; the instance's
+ * state and the kind of connection are checked before.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "datapath/kernel.h"
+#include "supervisor/command.h"
+#include "supervisor/drops.h"
+#include "supervisor/instance.h"
+#include "supervisor/show.h"
+#include "supervisor/status.h"
+
+static bool flag(const json_t *request, const char *key)
+{
+	return json_is_true(json_object_get(request, key));
+}
+
+static void do_status(struct instance *in, struct control_client *client, const json_t *request)
+{
+	control_send(client, "status", status_show(in));
+	control_answered(client);
+}
+
+static int send_flow(void *arg, const struct kernel_flow *f)
+{
+	struct control_client *client = arg;
+	struct show_flow s = { .key = &f->key, .flow = &f->flow, .info = &f->info,
+			       .now_ns = clock_ns() };
+
+	control_send(client, "flow", show_flow(&s));
+	return client->finished; /* dropped: no use to go on */
+}
+
+static void do_flows(struct instance *in, struct control_client *client, const json_t *request)
+{
+	kernel_flow_each(in->kernel, send_flow, client);
+	if (flag(request, "follow"))
+		client->follows = true;
+	else
+		control_answered(client);
+}
+
+static void do_drops(struct instance *in, struct control_client *client, const json_t *request)
+{
+	drops_send(in->kernel, in->crew.roles, client);
+	control_answered(client);
+}
+
+static void do_events(struct instance *in, struct control_client *client, const json_t *request)
+{
+	client->follows = true;
+}
+
+static void do_dns(struct instance *in, struct control_client *client, const json_t *request)
+{
+	queries_ask(&in->queries, crew_resolver(&in->crew), "dns", client);
+}
+
+static void do_stop(struct instance *in, struct control_client *client, const json_t *request)
+{
+	client->awaits_end = true;
+	instance_stop(in);
+}
+
+static void do_run(struct instance *in, struct control_client *client, const json_t *request)
+{
+	char err[OPTIONS_ERROR_MAX] = "";
+
+	if (in->state != INSTANCE_IDLE) {
+		control_refuse(client, "an instance is %s already",
+			       instance_state_name(in->state));
+		return;
+	}
+	client->awaits_end = true;
+	if (options_from_json(&in->options, request, err)) {
+		snprintf(in->error, sizeof(in->error), "%s", err);
+		instance_stop(in);
+		return;
+	}
+	in->options.tun_fd = client->in_fd;
+	client->in_fd = -1;
+	log_setup("headraced[main]", in->options.log_level);
+	report_init(&in->report, true);
+	instance_start(in);
+}
+
+/* --- report ------------------------------------------------------------------------------- */
+
+static int is_closing(void *arg, const struct kernel_flow *f)
+{
+	return f->key.proto == IPPROTO_TCP && f->flow.state >= FLOW_CLOSING;
+}
+
+static void send_report(struct instance *in)
+{
+	struct control_client *client = in->report_to;
+
+	in->report_to = NULL;
+	loop_disarm(&in->report_limit);
+	report_send(&in->report, in->kernel, in->report_full, client);
+	control_answered(client);
+}
+
+static void report_limit_expired(struct timer *t)
+{
+	send_report(container_of(t, struct instance, report_limit));
+}
+
+/*
+ * The command has just ended and its connections are being closed: they get a moment, so that
+ * the report says how they ended. More comes by command_flow_event().
+ */
+static void do_report(struct instance *in, struct control_client *client, const json_t *request)
+{
+	if (in->report_to) {
+		control_refuse(client, "a report is being made");
+		return;
+	}
+	in->report_to = client;
+	in->report_full = flag(request, "full");
+	loop_arm(in->loop, &in->report_limit, REPORT_SETTLE_MS);
+	if (in->events.fd >= 0)
+		in->events.ready(&in->events, 0);
+	if (in->report_to && !kernel_flow_each(in->kernel, is_closing, NULL))
+		send_report(in);
+}
+
+void command_flow_event(struct instance *in, const struct flow_event *e)
+{
+	if (control_has_followers(&in->control))
+		control_broadcast(&in->control, "event", show_event(e));
+	if (in->report_to && e->type == EVENT_FLOW_END &&
+	    !kernel_flow_each(in->kernel, is_closing, NULL))
+		loop_arm(in->loop, &in->report_limit, 0);
+}
+
+/* --- dispatch ----------------------------------------------------------------------------- */
+
+static const struct command {
+	const char *name;
+	void (*run)(struct instance *in, struct control_client *client, const json_t *request);
+	bool idle; /* may come before the instance runs */
+	bool inherited; /* over the inherited pair only */
+} commands[] = {
+	{ "status", do_status, false, false }, { "flows", do_flows, false, false },
+	{ "drops", do_drops, false, false },   { "events", do_events, false, false },
+	{ "dns", do_dns, false, false },       { "stop", do_stop, true, false },
+	{ "run", do_run, true, true },	       { "report", do_report, false, true },
+};
+
+static const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(name, commands[i].name))
+			return &commands[i];
+	return NULL;
+}
+
+void command_handle(struct instance *in, struct control_client *client, const json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "command"));
+	const struct command *c = name ? command_find(name) : NULL;
+
+	if (!c)
+		control_refuse(client, "no such command: %.40s", name ? name : "(none)");
+	else if (c->inherited && !client->run)
+		control_refuse(client, "'%s' is for headrace run alone", name);
+	else if (!c->idle && in->state != INSTANCE_RUNNING)
+		control_refuse(client, "the instance is %s", instance_state_name(in->state));
+	else
+		c->run(in, client, request);
+}
+
+void command_init(struct instance *in)
+{
+	timer_init(&in->report_limit, report_limit_expired);
+}
+
+void command_forget(struct instance *in, struct control_client *client)
+{
+	queries_forget(&in->queries, client);
+	if (in->report_to != client)
+		return;
+	in->report_to = NULL;
+	loop_disarm(&in->report_limit);
+}
+
+void command_ended(struct instance *in)
+{
+	if (in->report_to)
+		command_forget(in, in->report_to);
+	list_for_each_safe(l, next, &in->control.clients) {
+		struct control_client *client = container_of(l, struct control_client, link);
+
+		if (!client->awaits_end)
+			continue;
+		if (in->error[0])
+			control_refuse(client, "%s", in->error);
+		else
+			control_answered(client);
+	}
+}

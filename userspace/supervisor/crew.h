@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * All roles of an instance: who gets which descriptors, the relays between them, and what
+ * happens to the others when one dies.
+ */
+#ifndef SUPERVISOR_CREW_H
+#define SUPERVISOR_CREW_H
+
+#include <stdbool.h>
+
+#include "base/loop.h"
+#include "base/role.h"
+#include "supervisor/role.h"
+
+struct capture;
+struct crew;
+struct instance_options;
+struct kernel;
+
+struct crew_ops {
+	/* Every role is ready, for the first time. */
+	void (*ready)(struct crew *c);
+	/* A role ended before that; `text` says which and how. The crew is to be stopped. */
+	void (*failed)(struct crew *c, const char *text);
+	/* After crew_stop(): no process is left. */
+	void (*stopped)(struct crew *c);
+	/* See role_ops. */
+	void (*text)(struct crew *c, uint64_t tag, const char *text, size_t len);
+};
+
+struct crew {
+	const struct crew_ops *ops;
+	struct kernel *kernel; /* not owned, like the queues of the capture */
+	const struct capture *capture;
+	struct role_config config; /* what all roles have in common */
+	struct siphash_key isn_key[ROLES_MAX]; /* survive restarts */
+	int icmp_fd[ROLES_MAX][2]; /* owned; raw v4 and v6, -1 = not available */
+	struct role role[ROLES_MAX]; /* 0 = resolver */
+	unsigned int roles;
+	unsigned int icmp_base; /* first identifier of worker 1 */
+	bool complete; /* all have been ready once */
+	bool gathering; /* crew_start() is handing over: relays and START come later */
+};
+
+/* Fills in the structure; loop, options, kernel and capture must outlive it. */
+void crew_init(struct crew *c, struct loop *loop, const struct instance_options *opt,
+	       struct kernel *kernel, const struct capture *capture,
+	       const struct settings *settings, const struct crew_ops *ops);
+/* Spawns all roles; ops->ready or ops->failed follows. 0 or -errno, then crew_stop() it. */
+int crew_start(struct crew *c);
+/* Ends all roles; ops->stopped follows, at once if none has a process. */
+void crew_stop(struct crew *c);
+/* While stopping: without patience. */
+void crew_kill(struct crew *c);
+/* Closes what is owned; no process may be left. */
+void crew_done(struct crew *c);
+
+struct role *crew_resolver(struct crew *c);
+
+#endif

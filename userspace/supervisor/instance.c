@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The life of an instance. Starting is a list of steps, each with its undo; whatever ends the
+ * instance - an error on the way, a request, a signal, the client's hang-up - first ends the
+ * roles and then undoes the steps that were done, in reverse order.
+ *
+ * The control socket's name is taken before anything is made, so that of two instances of one
+ * name the second fails with nothing to undo, and so that the pins of an instance always have
+ * a live name: what has none is stale and is removed.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "datapath/kernel.h"
+#include "netdev/socket.h"
+#include "supervisor/instance.h"
+
+#define TUN_DEVICE "/dev/net/tun"
+
+#define STATE_NAME(name, text) [name] = text,
+static const char *const state_names[] = { INSTANCE_STATES(STATE_NAME) };
+_Static_assert(sizeof(state_names) / sizeof(state_names[0]) == INSTANCE_STATE_NUM, "names");
+
+const char *instance_state_name(enum instance_state state)
+{
+	return state_names[state];
+}
+
+static void set_state(struct instance *in, enum instance_state next)
+{
+	log_debug("instance", "%s: %s -> %s", in->options.instance, state_names[in->state],
+		  state_names[next]);
+	in->state = next;
+}
+
+/* --- steps -------------------------------------------------------------------------------- */
+
+static int check(struct instance *in)
+{
+	int err;
+
+	if (geteuid())
+		return error_text(in->error, -EPERM, "root is needed: use sudo (running without "
+				  "privilege is not supported yet)");
+	err = kernel_check_version(in->error);
+	if (err)
+		return err;
+	if (!in->options.tun_handed && access(TUN_DEVICE, R_OK | W_OK))
+		return error_at(in->error, -errno, "no usable " TUN_DEVICE ": load the module "
+				"(modprobe tun) or let the container have the device");
+	return 0;
+}
+
+/* A private view of the mounts: bpffs may have to be mounted, and nobody else shall see it. */
+static int enter_mounts(struct instance *in)
+{
+	if (unshare(CLONE_NEWNS))
+		return error_at(in->error, -errno, "cannot make a private mount namespace");
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
+		return error_at(in->error, -errno, "cannot make the mounts private");
+	return 0;
+}
+
+static int take_name(struct instance *in)
+{
+	int err = control_listen(in->options.instance, &in->listen_fd);
+
+	if (!err)
+		return 0;
+	in->listen_fd = -1;
+	if (err == -EADDRINUSE)
+		return error_text(in->error, err, "instance '%s' is running already: choose another "
+				  "name, or end it (headrace status --instance %s shows it)",
+				  in->options.instance, in->options.instance);
+	return error_at(in->error, err, "cannot listen on the control socket of '%s'",
+			in->options.instance);
+}
+
+static void free_name(struct instance *in)
+{
+	control_close(&in->control);
+	in->listen_fd = fd_close(in->listen_fd);
+}
+
+/* Liveness of an instance, for the removal of what dead ones left. */
+static bool is_alive(const char *name)
+{
+	int fd, err = control_connect(name, &fd);
+
+	if (!err)
+		fd_close(fd);
+	/* -EPERM: someone who is not root sits on the name, so no instance can be behind it */
+	return err != -ECONNREFUSED && err != -EPERM;
+}
+
+static int load_kernel(struct instance *in)
+{
+	const struct kernel_options opt = { .instance = in->options.instance,
+					    .flows_max = FLOWS_MAX, .pin = true };
+
+	kernel_clean_stale(is_alive);
+	return kernel_load(&opt, &in->kernel, in->error);
+}
+
+static void unload_kernel(struct instance *in)
+{
+	kernel_unload(in->kernel);
+	in->kernel = NULL;
+}
+
+static int open_capture(struct instance *in)
+{
+	in->settings = (struct settings){ .heartbeat_ns = clock_ns(), .mark = HEADRACE_MARK };
+	return capture_open(&in->capture, &in->options, in->kernel, &in->settings, in->error);
+}
+
+static void close_capture(struct instance *in)
+{
+	capture_close(&in->capture);
+}
+
+static int start_heartbeat(struct instance *in)
+{
+	loop_arm(in->loop, &in->heartbeat, HEARTBEAT_MS);
+	return 0;
+}
+
+static void stop_heartbeat(struct instance *in)
+{
+	loop_disarm(&in->heartbeat);
+}
+
+static int watch_events(struct instance *in)
+{
+	int err;
+
+	in->events.fd = kernel_events_fd(in->kernel);
+	if (in->events.fd < 0)
+		return 0;
+	err = loop_add(in->loop, &in->events, EPOLLIN);
+	if (err)
+		return error_at(in->error, err, "cannot watch the kernel half's events");
+	return 0;
+}
+
+static void unwatch_events(struct instance *in)
+{
+	loop_remove(in->loop, &in->events);
+}
+
+static const struct step {
+	int (*start)(struct instance *in); /* 0, or -errno with in->error filled */
+	void (*undo)(struct instance *in);
+} steps[] = {
+	{ check, NULL },
+	{ enter_mounts, NULL },
+	{ take_name, free_name },
+	{ load_kernel, unload_kernel },
+	{ open_capture, close_capture },
+	{ start_heartbeat, stop_heartbeat },
+	{ watch_events, unwatch_events },
+};
+
+#define STEPS (sizeof(steps) / sizeof(steps[0]))
+
+static int do_steps(struct instance *in)
+{
+	while (in->steps < STEPS) {
+		int err = steps[in->steps].start(in);
+
+		if (err)
+			return err;
+		in->steps++;
+	}
+	return 0;
+}
+
+static void undo_steps(struct instance *in)
+{
+	while (in->steps) {
+		const struct step *s = &steps[--in->steps];
+
+		if (s->undo)
+			s->undo(in);
+	}
+}
+
+/* --- events ------------------------------------------------------------------------------- */
+
+static void heartbeat_expired(struct timer *t)
+{
+	struct instance *in = container_of(t, struct instance, heartbeat);
+
+	kernel_heartbeat(in->kernel);
+	loop_arm(in->loop, t, HEARTBEAT_MS);
+}
+
+static void take_event(void *arg, const struct flow_event *e)
+{
+	struct instance *in = arg;
+
+	if (e->type == EVENT_FLOW_END)
+		report_add(&in->report, e);
+	in->ops->flow_event(in, e);
+}
+
+static void events_ready(struct watch *w, uint32_t events)
+{
+	struct instance *in = container_of(w, struct instance, events);
+
+	kernel_events_read(in->kernel, take_event, in);
+}
+
+static void ended(struct instance *in)
+{
+	if (in->kernel && in->steps == STEPS) {
+		/* roles end their own flows; here is what those left that were killed */
+		kernel_flow_end_all(in->kernel, -1, END_SHUTDOWN);
+		kernel_events_read(in->kernel, take_event, in);
+	}
+	undo_steps(in);
+	set_state(in, INSTANCE_ENDED);
+	in->ops->ended(in);
+}
+
+static void crew_ready(struct crew *c)
+{
+	struct instance *in = container_of(c, struct instance, crew);
+	int err = control_serve(&in->control, in->listen_fd, in->options.uid);
+
+	if (err) {
+		error_at(in->error, err, "cannot serve the control socket");
+		instance_stop(in);
+		return;
+	}
+	in->listen_fd = -1;
+	in->started_ms = clock_ms();
+	set_state(in, INSTANCE_RUNNING);
+	in->ops->ready(in);
+}
+
+static void crew_failed(struct crew *c, const char *text)
+{
+	struct instance *in = container_of(c, struct instance, crew);
+
+	if (in->state != INSTANCE_STARTING)
+		return;
+	if (!in->error[0])
+		error_text(in->error, -ECHILD, "%s", text);
+	instance_stop(in);
+}
+
+static void crew_stopped(struct crew *c)
+{
+	struct instance *in = container_of(c, struct instance, crew);
+
+	crew_done(c);
+	ended(in);
+}
+
+static void crew_text(struct crew *c, uint64_t tag, const char *text, size_t len)
+{
+	struct instance *in = container_of(c, struct instance, crew);
+
+	queries_text(&in->queries, tag, text, len);
+}
+
+static const struct crew_ops crew_ops = {
+	.ready = crew_ready,
+	.failed = crew_failed,
+	.stopped = crew_stopped,
+	.text = crew_text,
+};
+
+/* --- life --------------------------------------------------------------------------------- */
+
+void instance_init(struct instance *in, struct loop *loop, const struct instance_ops *ops,
+		   const struct control_ops *control_ops)
+{
+	memset(in, 0, sizeof(*in));
+	in->ops = ops;
+	in->loop = loop;
+	in->listen_fd = -1;
+	in->capture.netns_fd = -1;
+	in->events = (struct watch){ .ready = events_ready, .fd = -1 };
+	options_init(&in->options);
+	timer_init(&in->heartbeat, heartbeat_expired);
+	control_init(&in->control, loop, control_ops);
+	queries_init(&in->queries, loop);
+}
+
+void instance_start(struct instance *in)
+{
+	int err;
+
+	set_state(in, INSTANCE_STARTING);
+	/* the raw ICMP sockets are main's own and in no cgroup that marks them */
+	socket_protect_setup(PROTECT_SO_MARK, HEADRACE_MARK);
+	err = do_steps(in);
+	if (err) {
+		ended(in);
+		return;
+	}
+	crew_init(&in->crew, in->loop, &in->options, in->kernel, &in->capture, &in->settings,
+		  &crew_ops);
+	err = crew_start(&in->crew);
+	if (err) {
+		error_at(in->error, err, "cannot start the roles");
+		instance_stop(in);
+	}
+}
+
+void instance_stop(struct instance *in)
+{
+	switch (in->state) {
+	case INSTANCE_IDLE:
+		ended(in);
+		break;
+	case INSTANCE_STARTING:
+	case INSTANCE_RUNNING:
+		set_state(in, INSTANCE_STOPPING);
+		crew_stop(&in->crew);
+		break;
+	case INSTANCE_STOPPING:
+		crew_kill(&in->crew);
+		break;
+	default:
+		break;
+	}
+}
+
+void instance_done(struct instance *in)
+{
+	control_done(&in->control);
+	queries_done(&in->queries);
+	report_done(&in->report);
+	in->options.tun_fd = fd_close(in->options.tun_fd);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * An instance: everything that one headraced makes and runs, from the first check to the
+ * undoing of the last step.
+ */
+#ifndef SUPERVISOR_INSTANCE_H
+#define SUPERVISOR_INSTANCE_H
+
+#include "base/error.h"
+#include "base/loop.h"
+#include "supervisor/capture.h"
+#include "supervisor/control.h"
+#include "supervisor/crew.h"
+#include "supervisor/options.h"
+#include "supervisor/query.h"
+#include "supervisor/report.h"
+
+struct instance;
+
+/*
+ * state    | event                | action                                   | next
+ * IDLE     | instance_start()     | all steps, crew_start()                  | STARTING
+ * STARTING | every role is ready  | serve the control socket, ops->ready     | RUNNING
+ * STARTING | a step or role fails | keep the error, crew_stop()              | STOPPING
+ * IDLE     | instance_stop()      | ops->ended                               | ENDED
+ * STARTING, RUNNING | instance_stop() | crew_stop()                          | STOPPING
+ * STOPPING | instance_stop()      | kill the roles                           | STOPPING
+ * STOPPING | no role is left      | undo the steps, ops->ended               | ENDED
+ */
+#define INSTANCE_STATES(X)                                                                         \
+	X(INSTANCE_IDLE, "idle")                                                                   \
+	X(INSTANCE_STARTING, "starting")                                                           \
+	X(INSTANCE_RUNNING, "running")                                                             \
+	X(INSTANCE_STOPPING, "ending")                                                             \
+	X(INSTANCE_ENDED, "ended")
+
+enum instance_state { INSTANCE_STATES(CONTRACT_ENUM) INSTANCE_STATE_NUM };
+
+struct instance_ops {
+	void (*ready)(struct instance *in);
+	/* Nothing is left. in->error: why it failed, "" = ended in order. */
+	void (*ended)(struct instance *in);
+	void (*flow_event)(struct instance *in, const struct flow_event *e);
+};
+
+struct instance {
+	const struct instance_ops *ops;
+	struct loop *loop;
+	struct instance_options options;
+	enum instance_state state;
+	unsigned int steps; /* done, to be undone in reverse order */
+	char error[ERROR_TEXT_MAX];
+	uint64_t started_ms;
+	int listen_fd; /* of the control socket, until it is served; -1 = none */
+	struct settings settings;
+	struct kernel *kernel;
+	struct capture capture;
+	struct crew crew;
+	struct control control;
+	struct queries queries;
+	struct report report;
+	struct watch events; /* ring buffer of the kernel half */
+	struct timer heartbeat;
+	/* A report that waits until closing connections have ended; NULL = none. */
+	struct control_client *report_to;
+	bool report_full;
+	struct timer report_limit;
+};
+
+/* Fills in the structure; ready for instance_start(). */
+void instance_init(struct instance *in, struct loop *loop, const struct instance_ops *ops,
+		   const struct control_ops *control_ops);
+/* Starts what in->options asks for; ops->ready or ops->ended follows, maybe at once. */
+void instance_start(struct instance *in);
+/* Ends it in order; ops->ended follows. A second call ends it without patience. */
+void instance_stop(struct instance *in);
+/* Frees what is left once it has ended. */
+void instance_done(struct instance *in);
+
+const char *instance_state_name(enum instance_state state);
+
+#endif

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Dropping privilege in a role.
+ *
+ * The order matters: the descriptor limit and the bounding set need root; a change of user
+ * clears PDEATHSIG and the dumpable flag, so both come after it; the system call filter is
+ * last, because everything before it is not on its list. A parent that died before PDEATHSIG
+ * was set shows as a hung-up socket.
+ *
+ * Under AddressSanitizer the process stays dumpable and without a filter: its leak check
+ * attaches to itself with ptrace.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cap-ng.h>
+
+#include "supervisor/privilege.h"
+#include "supervisor/sandbox.h"
+
+static int raise_descriptors(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim))
+		return -errno;
+	lim.rlim_cur = lim.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &lim) ? -errno : 0;
+}
+
+static const struct passwd *role_user(void)
+{
+	const struct passwd *pw = getpwnam(PRIVILEGE_USER);
+
+	return pw ? pw : getpwnam(PRIVILEGE_FALLBACK_USER);
+}
+
+static int change_user(enum protect_mode protect)
+{
+	const struct passwd *pw = role_user();
+	uid_t uid;
+	gid_t gid;
+
+	if (!pw)
+		return -ENOENT;
+	uid = pw->pw_uid;
+	gid = pw->pw_gid;
+	if (!uid || !gid)
+		return -EPERM; /* a user that is root would make all of this a farce */
+	if (setgroups(0, NULL))
+		return -errno;
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (protect == PROTECT_SO_MARK &&
+	    capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN))
+		return -EPERM;
+	if (capng_change_id((int)uid, (int)gid, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING))
+		return -EPERM;
+	if (getuid() != uid || geteuid() != uid || getgid() != gid || !setuid(0))
+		return -EPERM;
+	return 0;
+}
+
+static int die_with_parent(void)
+{
+	struct pollfd p = { .fd = ROLE_FD, .events = POLLIN };
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+		return -errno;
+	if (poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR | POLLNVAL)))
+		return -EPIPE;
+	return 0;
+}
+
+static int hide(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return prctl(PR_SET_DUMPABLE, 1) ? -errno : 0;
+#else
+	return prctl(PR_SET_DUMPABLE, 0) ? -errno : 0;
+#endif
+}
+
+int privilege_drop(enum role_kind kind, enum protect_mode protect, const char **ret_what)
+{
+	int err;
+
+	*ret_what = "RLIMIT_NOFILE";
+	err = raise_descriptors();
+	if (err)
+		return err;
+	*ret_what = "user " PRIVILEGE_USER " or " PRIVILEGE_FALLBACK_USER;
+	err = change_user(protect);
+	if (err)
+		return err;
+	*ret_what = "PDEATHSIG";
+	err = die_with_parent();
+	if (err)
+		return err;
+	*ret_what = "not dumpable";
+	err = hide();
+	if (err)
+		return err;
+	*ret_what = "no_new_privs";
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -errno;
+	*ret_what = "seccomp";
+	return sandbox_enter(kind);
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Queries to a role on behalf of a client. The role's answer is a stream of JSON lines, cut
+ * anywhere into messages. Each line is put together again, parsed, and passed on only as an
+ * object under the one key that was asked for: a role that is no longer ours cannot speak to
+ * the client in main's name.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "supervisor/control.h"
+#include "supervisor/query.h"
+#include "supervisor/role.h"
+
+#define QUERIES (CONTROL_CLIENTS_MAX + 1)
+
+static void end(struct query *q)
+{
+	loop_disarm(&q->limit);
+	q->client = NULL;
+}
+
+static void limit_expired(struct timer *t)
+{
+	struct query *q = container_of(t, struct query, limit);
+	struct control_client *client = q->client;
+
+	end(q);
+	control_refuse(client, "no answer within %d ms", CONTROL_QUERY_MS);
+}
+
+void queries_init(struct queries *q, struct loop *loop)
+{
+	memset(q, 0, sizeof(*q));
+	q->loop = loop;
+}
+
+static struct query *query_new(struct queries *q)
+{
+	for (size_t i = 0; i < QUERIES; i++) {
+		if (!q->query[i]) {
+			q->query[i] = calloc(1, sizeof(struct query));
+			if (q->query[i])
+				timer_init(&q->query[i]->limit, limit_expired);
+			return q->query[i];
+		}
+		if (!q->query[i]->client)
+			return q->query[i];
+	}
+	return NULL;
+}
+
+void queries_ask(struct queries *qs, struct role *r, const char *key,
+		 struct control_client *client)
+{
+	struct query *q;
+	int err;
+
+	queries_forget(qs, client);
+	q = query_new(qs);
+	if (!q) {
+		control_refuse(client, "out of memory");
+		return;
+	}
+	err = role_query(r, ++qs->last_tag, key);
+	if (err) {
+		control_refuse(client, "the %s is %s: %s", r->name, role_state_name(r->state),
+			       strerror(-err));
+		return;
+	}
+	q->client = client;
+	q->key = key;
+	q->tag = qs->last_tag;
+	q->len = 0;
+	loop_arm(qs->loop, &q->limit, CONTROL_QUERY_MS);
+}
+
+/* One whole line: {"KEY": {...}} or it is left out. */
+static void pass_on(struct query *q)
+{
+	json_t *line = json_loadb(q->line, q->len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *object = json_object_get(line, q->key);
+
+	if (json_is_object(object) && json_object_size(line) == 1)
+		control_send(q->client, q->key, json_incref(object));
+	json_decref(line);
+}
+
+static struct query *find(struct queries *qs, uint64_t tag)
+{
+	for (size_t i = 0; i < QUERIES; i++)
+		if (qs->query[i] && qs->query[i]->client && qs->query[i]->tag == tag)
+			return qs->query[i];
+	return NULL;
+}
+
+void queries_text(struct queries *qs, uint64_t tag, const char *text, size_t len)
+{
+	struct query *q = find(qs, tag);
+
+	if (!q)
+		return;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] != '\n') {
+			/* a line too long stays one byte too long, and is not passed on */
+			if (q->len < sizeof(q->line))
+				q->line[q->len++] = text[i];
+			continue;
+		}
+		if (q->len < sizeof(q->line))
+			pass_on(q);
+		q->len = 0;
+	}
+	if (!len) {
+		struct control_client *client = q->client;
+
+		end(q);
+		control_answered(client);
+	}
+}
+
+void queries_forget(struct queries *qs, const struct control_client *client)
+{
+	for (size_t i = 0; i < QUERIES; i++)
+		if (qs->query[i] && qs->query[i]->client == client)
+			end(qs->query[i]);
+}
+
+void queries_done(struct queries *qs)
+{
+	for (size_t i = 0; i < QUERIES; i++) {
+		if (qs->query[i])
+			end(qs->query[i]);
+		free(qs->query[i]);
+		qs->query[i] = NULL;
+	}
+}

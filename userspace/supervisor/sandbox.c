@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * seccomp allow-lists. A role reads and writes descriptors that it was given or that it
+ * opened as internet sockets; nothing here lets it start a program, open a file for writing,
+ * signal another process or make a socket of another family. The resolver may open files to
+ * read, for c-ares reads the host's resolver configuration.
+ *
+ * What is not on the list fails with EPERM instead of killing the process: a library that
+ * tries something optional goes on without it, and a role that cannot do without says so.
+ */
+#include "supervisor/sandbox.h"
+
+#ifdef __SANITIZE_ADDRESS__
+
+int sandbox_enter(enum role_kind kind)
+{
+	return 0;
+}
+
+#else
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <linux/bpf.h>
+#include <linux/sockios.h>
+
+#include <seccomp.h>
+
+static const int calls_common[] = {
+	/* descriptors */
+	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(close),
+	SCMP_SYS(dup), SCMP_SYS(fcntl), SCMP_SYS(fstat), SCMP_SYS(lseek), SCMP_SYS(poll),
+	SCMP_SYS(ppoll), SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait), SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(splice),
+	/* sockets; socket() itself by family below */
+	SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
+	SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(sendto), SCMP_SYS(sendmsg),
+	SCMP_SYS(sendmmsg), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg),
+	SCMP_SYS(shutdown),
+	/* memory */
+	SCMP_SYS(brk), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
+	SCMP_SYS(mprotect),
+	/* time, chance, oneself */
+	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom),
+	SCMP_SYS(clock_nanosleep), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid),
+	SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(futex),
+	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(sched_yield),
+	SCMP_SYS(exit), SCMP_SYS(exit_group),
+};
+
+/* Also of getaddrinfo-like code in c-ares: it reads files, asks for the host's name. */
+static const int calls_resolver[] = {
+	SCMP_SYS(newfstatat), SCMP_SYS(stat), SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat),
+	SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getcwd), SCMP_SYS(pread64),
+	SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch),
+	SCMP_SYS(inotify_rm_watch),
+};
+
+static const int socket_families[] = { AF_INET, AF_INET6 };
+
+static const unsigned long ioctls[] = { FIONREAD, FIONBIO, SIOCOUTQ, SIOCGIFINDEX };
+
+/* Maps that were handed over, and the flow_end program; nothing can be made or loaded. */
+static const int bpf_commands[] = {
+	BPF_MAP_LOOKUP_ELEM,	BPF_MAP_UPDATE_ELEM,	BPF_MAP_DELETE_ELEM,
+	BPF_MAP_GET_NEXT_KEY,	BPF_MAP_LOOKUP_BATCH,	BPF_PROG_TEST_RUN,
+	BPF_OBJ_GET_INFO_BY_FD,
+};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+
+		/* -EDOM: this architecture has no such call */
+		if (err && err != -EDOM)
+			return err;
+	}
+	return 0;
+}
+
+static int allow_arguments(scmp_filter_ctx ctx)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < COUNT(socket_families); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+				       SCMP_A0(SCMP_CMP_EQ, socket_families[i]));
+	if (!err)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
+				       SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	for (size_t i = 0; !err && i < COUNT(ioctls); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU, ioctls[i]));
+	for (size_t i = 0; !err && i < COUNT(bpf_commands); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
+				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)bpf_commands[i]));
+	return err;
+}
+
+static int allow_reading_files(scmp_filter_ctx ctx)
+{
+	const unsigned int writing = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND;
+	int err;
+
+	err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+			       SCMP_A2(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
+	if (!err)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(open), 1,
+				       SCMP_A1(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
+	return err == -EDOM ? 0 : err;
+}
+
+int sandbox_enter(enum role_kind kind)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int err;
+
+	if (!ctx)
+		return -ENOMEM;
+	/* a binary tree: the cost of a call on the data path does not grow with the list */
+	err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (!err)
+		err = allow(ctx, calls_common, COUNT(calls_common));
+	if (!err)
+		err = allow_arguments(ctx);
+	if (!err && kind == ROLE_RESOLVER)
+		err = allow(ctx, calls_resolver, COUNT(calls_resolver));
+	if (!err && kind == ROLE_RESOLVER)
+		err = allow_reading_files(ctx);
+	if (!err)
+		err = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return err;
+}
+
+#endif

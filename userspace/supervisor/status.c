@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What an instance says of itself. Everything that is done in different ways on different
+ * kernels is named here, with the way that was taken.
+ */
+#include <unistd.h>
+
+#include <sys/resource.h>
+
+#include "base/clock.h"
+#include "datapath/kernel.h"
+#include "supervisor/advice.h"
+#include "supervisor/instance.h"
+#include "supervisor/show.h"
+#include "supervisor/status.h"
+
+static void set(json_t *o, const char *key, json_t *value)
+{
+	json_object_set_new(o, key, value);
+}
+
+static void set_subnet(json_t *o, const struct subnet *s, const char *stack, const char *device,
+		       const char *bits)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (!s->bits)
+		return;
+	set(o, stack, json_string(addr_format(&s->stack, text)));
+	set(o, device, json_string(addr_format(&s->device, text)));
+	set(o, bits, json_integer(s->bits));
+}
+
+json_t *status_ready(const struct instance *in)
+{
+	const struct capture *c = &in->capture;
+	json_t *o = json_object();
+
+	if (!o)
+		return NULL;
+	set(o, "instance", json_string(in->options.instance));
+	set(o, "version", json_string(HEADRACE_VERSION));
+	set(o, "pid", json_integer(getpid()));
+	set(o, "tun", json_string(c->tun.name));
+	set(o, "mtu", json_integer(c->tun.mtu));
+	set_subnet(o, &c->v4, "stack4", "device4", "bits4");
+	set_subnet(o, &c->v6, "stack6", "device6", "bits6");
+	return o;
+}
+
+static json_t *features(const struct instance *in)
+{
+	const struct kernel_features *f = kernel_features(in->kernel);
+	const struct tun *t = &in->capture.tun;
+	json_t *o = json_pack("{s:b, s:s, s:s, s:s, s:b, s:b, s:i, s:s, s:b}", "bpf", f->bpf,
+			      "attach", f->attach, "protect", f->protect, "bpffs", f->bpffs, "tso",
+			      t->tso, "uso", t->uso, "vnet_hdr_bytes", (int)t->vnet_hdr_bytes,
+			      "queues", in->capture.single_queue ? "one, DNS is relayed" :
+								   "one per role, steered",
+			      "source_check", !in->capture.any_source);
+
+	if (!o)
+		return NULL;
+	if (f->bpf_error[0])
+		set(o, "bpf_error", json_string(f->bpf_error));
+	if (f->pin_directory[0])
+		set(o, "pins", json_string(f->pin_directory));
+	if (f->cgroup[0])
+		set(o, "cgroup", json_string(f->cgroup));
+	return o;
+}
+
+static json_t *limits(const struct instance *in)
+{
+	const struct role_config *cfg = &in->crew.config;
+	struct rlimit lim = { 0 };
+
+	getrlimit(RLIMIT_NOFILE, &lim);
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I}", "flows", FLOWS_MAX,
+			 "tcp_connects", (int)cfg->connects_max, "tcp_connect_timeout_ms",
+			 (int)cfg->connect_timeout_ms, "udp_sessions", UDP_SESSIONS_MAX,
+			 "udp_idle_ms", (int)cfg->udp_idle_ms, "icmp_sessions", ICMP_SESSIONS_MAX,
+			 "dns_queries", DNS_QUERIES_MAX, "descriptors",
+			 (json_int_t)lim.rlim_max);
+}
+
+static json_t *roles(struct instance *in)
+{
+	json_t *list = json_array();
+
+	for (unsigned int slot = 0; list && slot < in->crew.roles; slot++) {
+		const struct role *r = &in->crew.role[slot];
+		json_t *o = json_pack("{s:s, s:i, s:s}", "name", r->name, "slot", (int)slot,
+				      "state", role_state_name(r->state));
+
+		if (!o)
+			continue;
+		if (r->pid > 0)
+			set(o, "pid", json_integer(r->pid));
+		show_role_stats(o, &kernel_role_counters(in->kernel, slot)->stats);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+json_t *status_show(struct instance *in)
+{
+	json_t *o = status_ready(in);
+	struct kernel_stats stats;
+	struct advice_facts facts;
+
+	if (!o)
+		return NULL;
+	kernel_read_stats(in->kernel, &stats);
+	advice_read(&facts);
+	set(o, "uptime_ms", json_integer((json_int_t)(clock_ms() - in->started_ms)));
+	set(o, "features", features(in));
+	set(o, "limits", limits(in));
+	set(o, "kernel", show_kernel_stats(&stats));
+	set(o, "roles", roles(in));
+	set(o, "advice", advice_show(&facts));
+	return o;
+}
