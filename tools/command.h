@@ -18,7 +18,7 @@ struct command {
 	const char *details; /* below the synopsis of `headrace NAME --help` */
 	const struct option_spec *options; /* ends with a NULL name */
 	/* argv[0] is the command's name. Returns the exit status. */
-	int (*main)(int argc, char **argv);
+	int (*run)(int argc, char **argv);
 };
 
 extern const struct command run_command; /* run.c */

@@ -124,5 +124,5 @@ const struct command dns_command = {
 	.details = "Shows what the resolver says of itself: upstream servers, the cache, and the\n"
 		   "latest queries.",
 	.options = dns_options,
-	.main = dns_main,
+	.run = dns_main,
 };

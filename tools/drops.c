@@ -83,5 +83,5 @@ const struct command drops_command = {
 		"Shows every reason for which a packet or a query was dropped or refused, where\n"
 		"that was decided, and how often.",
 	.options = drop_options,
-	.main = drops_main,
+	.run = drops_main,
 };

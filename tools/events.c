@@ -50,5 +50,5 @@ const struct command events_command = {
 		"Shows a line for each flow that opens and each that ends, until interrupted or\n"
 		"until the instance ends.",
 	.options = event_options,
-	.main = events_main,
+	.run = events_main,
 };

@@ -95,5 +95,5 @@ const struct command flows_command = {
 		"Shows the open flows: name and address, protocol, verdict, bytes each way, age\n"
 		"and state.",
 	.options = flow_options,
-	.main = flows_main,
+	.run = flows_main,
 };

@@ -73,5 +73,5 @@ int main(int argc, char **argv)
 			*name == '-' ? "option" : "command", name);
 		return EXIT_USAGE;
 	}
-	return finish(cmd->main(argc - 1, argv + 1));
+	return finish(cmd->run(argc - 1, argv + 1));
 }

@@ -218,8 +218,7 @@ static json_t *run_request(struct run *r)
 	const struct run_options *o = r->opts;
 	json_t *q = json_pack("{s:s, s:s, s:o, s:b, s:i, s:I}", "command", "run", RUN_INSTANCE,
 			      r->instance, RUN_DNS, run_dns_servers(&o->dns), RUN_IPV6, !o->no_ipv6,
-			      RUN_MTU, o->mtu ? (int)o->mtu : MTU_DEFAULT, RUN_UID,
-			      (json_int_t)r->user.uid);
+			      RUN_MTU, (int)o->mtu, RUN_UID, (json_int_t)r->user.uid);
 
 	if (q && o->host_loopback)
 		json_object_set_new(q, RUN_HOST_LOOPBACK, json_string(o->host_loopback));
@@ -474,5 +473,5 @@ const struct command run_command = {
 		   "headrace. Nothing of the host is changed and nothing is left behind. At the\n"
 		   "end a report of its flows is written on stderr.",
 	.options = run_options,
-	.main = run_main,
+	.run = run_main,
 };

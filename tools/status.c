@@ -39,5 +39,5 @@ const struct command status_command = {
 	.details = "Shows how an instance does its work on this kernel, its addresses and roles,\n"
 		   "what they count, and advice where the host's settings stand in the way.",
 	.options = status_options,
-	.main = status_main,
+	.run = status_main,
 };

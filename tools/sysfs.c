@@ -70,7 +70,8 @@ static int new_sysfs(unsigned int attributes, int *ret_fd)
 
 	if (fs < 0)
 		return -errno;
-	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) ||
+	if (fsconfig(fs, FSCONFIG_SET_STRING, "source", "sysfs", 0) ||
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) ||
 	    (*ret_fd = fsmount(fs, FSMOUNT_CLOEXEC, attributes)) < 0)
 		err = -errno;
 	close(fs);

@@ -71,6 +71,7 @@ static inline int fake_netns(pid_t *ret_dns)
 	int ns = -1;
 	int fd;
 
+	*ret_dns = 0;
 	if (unshare(CLONE_NEWNET))
 		goto out;
 	ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# Completion of headrace for bash. The options stand here and not in a call of `headrace
+# --help`, so that completing runs nothing; a test compares both.
+
+_headrace_instances() {
+	awk '$NF ~ /^@headrace\// { sub(/^@headrace\//, "", $NF); print $NF }' /proc/net/unix |
+		sort -u
+}
+
+# After `run` and its options the rest of the line is a command of its own.
+_headrace_command_at() {
+	local i
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		--)
+			echo $((i + 1))
+			return
+			;;
+		--dns | --mtu | --user | --host-loopback | --instance | --tun-fd | --log)
+			((i++))
+			;;
+		-* | =) ;;
+		*)
+			echo "$i"
+			return
+			;;
+		esac
+	done
+}
+
+_headrace() {
+	local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} at
+	local -A options=(
+		[run]='--dns --no-ipv6 --mtu --user --host-loopback --instance --report --quiet
+			--json --tun-fd --log --help --'
+		[status]='--instance --json --help'
+		[flows]='--follow --instance --json --help'
+		[drops]='--instance --json --help'
+		[events]='--instance --json --help'
+		[dns]='--instance --json --help'
+	)
+
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W "${!options[*]} --help --version" -- "$current")
+		return
+	fi
+	if [[ ${COMP_WORDS[1]} == run ]]; then
+		at=$(_headrace_command_at)
+		if [[ -n $at && $(type -t _command_offset) == function ]]; then
+			_command_offset "$at"
+			return
+		fi
+		if [[ -n $at ]]; then
+			mapfile -t COMPREPLY < <(compgen -cf -- "$current")
+			return
+		fi
+	fi
+	case $before in
+	--instance)
+		mapfile -t COMPREPLY < <(compgen -W "$(_headrace_instances)" -- "$current")
+		;;
+	--user) mapfile -t COMPREPLY < <(compgen -u -- "$current") ;;
+	--log) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$current") ;;
+	--dns | --mtu | --host-loopback | --tun-fd) ;;
+	*)
+		mapfile -t COMPREPLY < <(compgen -W "${options[${COMP_WORDS[1]}]:-}" -- "$current")
+		;;
+	esac
+}
+
+complete -F _headrace headrace
