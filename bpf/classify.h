@@ -208,6 +208,14 @@ PARSE_INLINE struct decision decide_transport(const struct packet *p, const stru
 	return decide_worker(p, s, VERDICT_FORWARD);
 }
 
+/* IPv6's 'no next header' is no error, so nothing answers it (RFC 8200, 4.7). */
+PARSE_INLINE struct decision decide_protocol(const struct packet *p)
+{
+	if (p->version == 6 && p->proto == PROTO_NONE)
+		return decide_refuse(VERDICT_DROP, DROP_PROTOCOL);
+	return decide_refuse(VERDICT_REJECT, DROP_PROTOCOL);
+}
+
 /* The verdict on a packet that packet_parse() accepted. */
 PARSE_INLINE struct decision packet_classify(const struct packet *p, const struct settings *s)
 {
@@ -222,7 +230,7 @@ PARSE_INLINE struct decision packet_classify(const struct packet *p, const struc
 	if (p->fragment_offset)
 		return decide_worker(p, s, VERDICT_FORWARD);
 	if (!packet_is_transport(p) && !packet_is_icmp(p))
-		return decide_refuse(VERDICT_REJECT, DROP_PROTOCOL);
+		return decide_protocol(p);
 	to_stack = addr_same(&p->daddr, p->version == 4 ? &s->stack4 : &s->stack6);
 	if (packet_is_icmp(p))
 		return decide_icmp(p, s, to_stack);
