@@ -4,7 +4,7 @@
  * attached to and what packets of our own are told by. Its id is its inode's number.
  *
  * The hook's link is held by this process alone, so it goes with it; the directory stays
- * behind after kill -9, empty, for cgroup_clean_stale().
+ * behind after kill -9, empty and unlocked (claim.h), for cgroup_clean_stale().
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include <bpf/bpf.h>
 
 #include "base/fd.h"
+#include "datapath/claim.h"
 #include "datapath/kernel_internal.h"
 #include "datapath/mountinfo.h"
 
@@ -40,16 +41,15 @@ static int find_root(char *ret_path, size_t size)
 static int open_directory(struct cgroup *c)
 {
 	struct stat st;
+	int err;
 
-	if (mkdir(c->path, 0755) && errno != EEXIST)
-		return -errno;
-	c->dir = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (c->dir < 0)
-		return -errno;
+	err = claim_make(c->path, 0755, &c->dir);
+	if (err) {
+		c->path[0] = '\0'; /* not ours to remove */
+		return err;
+	}
 	if (fstat(c->dir, &st))
 		return -errno;
-	if (st.st_uid != 0)
-		return -EPERM;
 	c->id = st.st_ino;
 	return 0;
 }
@@ -120,11 +120,12 @@ void cgroup_remove(struct cgroup *c)
 	c->id = 0;
 }
 
-void cgroup_clean_stale(bool (*alive)(const char *instance))
+void cgroup_clean_stale(void)
 {
 	char root[128];
 	struct dirent *entry;
 	DIR *dir;
+	int fd;
 
 	if (find_root(root, sizeof(root)))
 		return;
@@ -132,11 +133,11 @@ void cgroup_clean_stale(bool (*alive)(const char *instance))
 	if (!dir)
 		return;
 	while ((entry = readdir(dir))) {
-		const char *instance = entry->d_name + strlen(CGROUP_PREFIX);
-
-		if (strncmp(entry->d_name, CGROUP_PREFIX, strlen(CGROUP_PREFIX)) || alive(instance))
+		if (strncmp(entry->d_name, CGROUP_PREFIX, strlen(CGROUP_PREFIX)) ||
+		    claim_stale(dirfd(dir), entry->d_name, &fd))
 			continue;
 		unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR); /* fails unless empty */
+		fd_close(fd);
 	}
 	closedir(dir);
 }

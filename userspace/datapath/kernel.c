@@ -140,7 +140,8 @@ err_destroy:
 	return err;
 }
 
-static void make_cgroup(struct kernel *k, const char *instance)
+/* Fails only if the name is another living instance's, else takes the step down. */
+static int make_cgroup(struct kernel *k, const char *instance)
 {
 	__u32 zero = 0;
 	int err;
@@ -153,25 +154,28 @@ static void make_cgroup(struct kernel *k, const char *instance)
 	}
 	if (err) {
 		log_debug("kernel", "no cgroup hook: %s", strerror(-err));
-		return;
+		return err == -EBUSY ? err : 0;
 	}
 	k->features.protect = "cgroup hook";
 	snprintf(k->features.cgroup, sizeof(k->features.cgroup), "%s", k->cgroup.path);
+	return 0;
 }
 
-static void make_pins(struct kernel *k, const char *instance)
+/* Likewise. */
+static int make_pins(struct kernel *k, const struct kernel_options *opt)
 {
 	int err;
 
-	err = pins_find(&k->features.bpffs);
+	err = pins_find(opt->mounts_private, &k->features.bpffs);
 	if (!err)
-		err = pins_make(&k->pins, instance, &k->maps);
+		err = pins_make(&k->pins, opt->instance, &k->maps);
 	if (err) {
 		log_debug("kernel", "maps are not pinned: %s", strerror(-err));
-		return;
+		return err == -EBUSY ? err : 0;
 	}
 	snprintf(k->features.pin_directory, sizeof(k->features.pin_directory), "%s",
 		 k->pins.directory);
+	return 0;
 }
 
 static struct kernel *kernel_alloc(void)
@@ -211,9 +215,15 @@ int kernel_load(const struct kernel_options *opt, struct kernel **ret_kernel, ch
 		return ret;
 	}
 	if (k->features.bpf) {
-		make_cgroup(k, opt->instance);
-		if (opt->pin)
-			make_pins(k, opt->instance);
+		ret = make_cgroup(k, opt->instance);
+		if (!ret && opt->pin)
+			ret = make_pins(k, opt);
+	}
+	if (ret) {
+		snprintf(err, 256, "instance '%s' is running already, in another network "
+			 "namespace: choose another name", opt->instance);
+		kernel_unload(k);
+		return ret;
 	}
 	*ret_kernel = k;
 	return 0;
@@ -233,10 +243,10 @@ void kernel_unload(struct kernel *k)
 	free(k);
 }
 
-void kernel_clean_stale(bool (*alive)(const char *instance))
+void kernel_clean_stale(void)
 {
-	pins_clean_stale(alive);
-	cgroup_clean_stale(alive);
+	pins_clean_stale();
+	cgroup_clean_stale();
 }
 
 int kernel_attach_tun(struct kernel *k, int ifindex)

@@ -29,6 +29,7 @@ struct kernel_options {
 	const char *instance; /* names pins and cgroup */
 	uint32_t flows_max;
 	bool pin;
+	bool mounts_private; /* this process has a mount namespace of its own: mounting is ok */
 };
 
 /*
@@ -93,10 +94,10 @@ const struct kernel_features *kernel_features(const struct kernel *k);
 void kernel_unload(struct kernel *k);
 
 /*
- * Removes pins and empty cgroups of instances for which `alive` says false: what a killed
- * main left. Called before kernel_load().
+ * Removes pins and empty cgroups that no living instance of this machine has claimed: what a
+ * killed main left. Called before kernel_load().
  */
-void kernel_clean_stale(bool (*alive)(const char *instance));
+void kernel_clean_stale(void);
 
 /* 0, or -ENOSYS with one clear line in err: kernel older than 6.1. */
 int kernel_check_version(char err[256]);

@@ -61,6 +61,7 @@ struct cgroup {
 /* pin.c */
 struct pins {
 	char directory[128]; /* "" = none */
+	int claim; /* the directory, locked (claim.h) */
 };
 
 /* counters.c: role_counters, of the map or of a memfd. */
@@ -98,19 +99,19 @@ int attachment_attach(struct attachment *a, const struct kernel_programs *p, int
 void attachment_detach(struct attachment *a);
 
 void cgroup_init(struct cgroup *c);
-/* Makes headrace-<instance> and attaches the hook to it. 0 or -errno. */
+/* Makes headrace-<instance> and attaches the hook to it. 0 or -errno, -EBUSY = it is alive. */
 int cgroup_make(struct cgroup *c, const char *instance, int sock_protect_fd);
 int cgroup_adopt(const struct cgroup *c, int pid);
 /* Detaches and removes it, waiting a moment for its last process to go. */
 void cgroup_remove(struct cgroup *c);
-void cgroup_clean_stale(bool (*alive)(const char *instance));
+void cgroup_clean_stale(void);
 
 /* Finds or mounts bpffs; *ret_how names what was found. 0 or -errno: there is none. */
-int pins_find(const char **ret_how);
-/* Pins the maps in the instance's own directory. 0 or -errno. */
+int pins_find(bool mounts_private, const char **ret_how);
+/* Pins the maps in the instance's own directory. 0 or -errno, -EBUSY = it is alive. */
 int pins_make(struct pins *p, const char *instance, const struct kernel_maps *maps);
 void pins_remove(struct pins *p);
-void pins_clean_stale(bool (*alive)(const char *instance));
+void pins_clean_stale(void);
 
 void counters_init(struct counters *c);
 /* map_fd = -1: in a memfd. 0 or -errno. */

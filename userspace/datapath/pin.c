@@ -23,6 +23,7 @@
 #include <bpf/bpf.h>
 
 #include "base/fd.h"
+#include "datapath/claim.h"
 #include "datapath/kernel_internal.h"
 
 #define BPFFS "/sys/fs/bpf"
@@ -36,23 +37,14 @@ static bool is_bpffs(void)
 	return !statfs(BPFFS, &fs) && fs.f_type == BPF_FS_MAGIC;
 }
 
-/* Is our mount namespace another one than that of process 1? */
-static bool mounts_are_private(void)
-{
-	struct stat own, first;
-
-	return !stat("/proc/self/ns/mnt", &own) && !stat("/proc/1/ns/mnt", &first) &&
-	       (own.st_ino != first.st_ino || own.st_dev != first.st_dev);
-}
-
-int pins_find(const char **ret_how)
+int pins_find(bool mounts_private, const char **ret_how)
 {
 	if (is_bpffs()) {
 		*ret_how = "mounted";
 		return 0;
 	}
 	*ret_how = "none";
-	if (!mounts_are_private())
+	if (!mounts_private)
 		return -ENOENT;
 	if (mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
 		return -errno;
@@ -78,7 +70,8 @@ static int make_directory(const char *path)
 	return check_directory(path);
 }
 
-static int make_directories(const char *instance)
+/* The directories above and, claimed, p->directory. */
+static int make_directories(struct pins *p)
 {
 	int err = -ENOENT, tries = 0;
 
@@ -92,45 +85,26 @@ static int make_directories(const char *instance)
 		err = make_directory(path);
 		if (err)
 			continue;
-		snprintf(path, sizeof(path), PIN_ROOT "/%d/%s", CONTRACT_VERSION, instance);
-		err = make_directory(path);
+		err = claim_make(p->directory, 0700, &p->claim);
 	}
 	return err;
 }
 
-/* Removes what is in the directory open as dir_fd (closed); one level. */
+/* Removes what is in the directory; one level. */
 static void empty_directory(int dir_fd)
 {
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent *entry;
-	DIR *dir = fdopendir(dir_fd);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
 	if (!dir) {
-		fd_close(dir_fd);
+		fd_close(fd);
 		return;
 	}
 	while ((entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	closedir(dir);
-}
-
-/* Removes an instance's directory below the open directory of its version. */
-static void remove_instance(int version_fd, const char *instance)
-{
-	int fd = openat(version_fd, instance, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	empty_directory(fd);
-	unlinkat(version_fd, instance, AT_REMOVEDIR);
-}
-
-static int open_version(void)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), PIN_ROOT "/%d", CONTRACT_VERSION);
-	return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 static int pin_one(const char *directory, const char *name, int fd)
@@ -152,17 +126,16 @@ int pins_make(struct pins *p, const char *instance, const struct kernel_maps *ma
 {
 	static const char *const names[] = { KERNEL_MAPS(PIN_NAME) };
 	const int fds[] = { KERNEL_MAPS(PIN_FD) };
-	int version_fd, err;
 	size_t i;
+	int err;
 
-	version_fd = open_version();
-	if (version_fd >= 0) /* of a dead instance of this name */
-		remove_instance(version_fd, instance);
-	fd_close(version_fd);
-	err = make_directories(instance);
-	if (err)
-		return err;
 	snprintf(p->directory, sizeof(p->directory), PIN_ROOT "/%d/%s", CONTRACT_VERSION, instance);
+	err = make_directories(p);
+	if (err) {
+		p->directory[0] = '\0'; /* not ours to remove */
+		return err;
+	}
+	empty_directory(p->claim); /* of a dead instance of this name */
 	for (i = 0; i < sizeof(fds) / sizeof(fds[0]) && !err; i++)
 		err = pin_one(p->directory, names[i], fds[i]);
 	if (err)
@@ -187,34 +160,36 @@ static void remove_parents(void)
 
 void pins_remove(struct pins *p)
 {
-	int version_fd;
-
 	if (!p->directory[0])
 		return;
-	version_fd = open_version();
-	if (version_fd >= 0)
-		remove_instance(version_fd, strrchr(p->directory, '/') + 1);
-	fd_close(version_fd);
+	empty_directory(p->claim);
+	rmdir(p->directory);
+	p->claim = fd_close(p->claim);
 	remove_parents();
 	p->directory[0] = '\0';
 }
 
-static void clean_version(int version_fd, bool (*alive)(const char *instance))
+static void clean_version(int version_fd)
 {
 	struct dirent *entry;
 	DIR *dir = fdopendir(version_fd);
+	int fd;
 
 	if (!dir) {
 		fd_close(version_fd);
 		return;
 	}
-	while ((entry = readdir(dir)))
-		if (entry->d_name[0] != '.' && !alive(entry->d_name))
-			remove_instance(dirfd(dir), entry->d_name);
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || claim_stale(dirfd(dir), entry->d_name, &fd))
+			continue;
+		empty_directory(fd);
+		unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
+		fd_close(fd);
+	}
 	closedir(dir);
 }
 
-void pins_clean_stale(bool (*alive)(const char *instance))
+void pins_clean_stale(void)
 {
 	struct dirent *entry;
 	DIR *dir;
@@ -231,7 +206,7 @@ void pins_clean_stale(bool (*alive)(const char *instance))
 		fd = openat(dirfd(dir), entry->d_name,
 			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd >= 0)
-			clean_version(fd, alive);
+			clean_version(fd);
 	}
 	closedir(dir);
 	remove_parents();

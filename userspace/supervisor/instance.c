@@ -5,8 +5,7 @@
  * roles and then undoes the steps that were done, in reverse order.
  *
  * The control socket's name is taken before anything is made, so that of two instances of one
- * name the second fails with nothing to undo, and so that the pins of an instance always have
- * a live name: what has none is stale and is removed.
+ * name the second fails with nothing to undo.
  */
 #include <errno.h>
 #include <sched.h>
@@ -90,23 +89,13 @@ static void free_name(struct instance *in)
 	in->listen_fd = fd_close(in->listen_fd);
 }
 
-/* Liveness of an instance, for the removal of what dead ones left. */
-static bool is_alive(const char *name)
-{
-	int fd, err = control_connect(name, &fd);
-
-	if (!err)
-		fd_close(fd);
-	/* -EPERM: someone who is not root sits on the name, so no instance can be behind it */
-	return err != -ECONNREFUSED && err != -EPERM;
-}
-
 static int load_kernel(struct instance *in)
 {
 	const struct kernel_options opt = { .instance = in->options.instance,
-					    .flows_max = FLOWS_MAX, .pin = true };
+					    .flows_max = FLOWS_MAX, .pin = true,
+					    .mounts_private = true };
 
-	kernel_clean_stale(is_alive);
+	kernel_clean_stale();
 	return kernel_load(&opt, &in->kernel, in->error);
 }
 

@@ -35,12 +35,6 @@
 
 static char instance[32];
 
-static bool nobody_alive(const char *name)
-{
-	/* Other tests may run at the same time: their instances are not ours to remove. */
-	return strcmp(name, instance) != 0;
-}
-
 static struct kernel *load(bool pin)
 {
 	struct kernel_options opt = { .instance = instance, .flows_max = 512, .pin = pin };
@@ -119,12 +113,29 @@ static void killed_main_leaves_only_what_clean_stale_removes(void **state)
 	assert_true(WIFSIGNALED(status));
 	snprintf(pins, sizeof(pins), "/sys/fs/bpf/headrace/%d/%s", CONTRACT_VERSION, instance);
 	assert_int_equal(stat(pins, &st), 0);
-	kernel_clean_stale(nobody_alive);
+	kernel_clean_stale();
 	assert_int_equal(stat(pins, &st), -1);
 	snprintf(cgroup, sizeof(cgroup), "/sys/fs/cgroup/unified/headrace-%s", instance);
 	assert_int_equal(stat(cgroup, &st), -1);
 	snprintf(cgroup, sizeof(cgroup), "/sys/fs/cgroup/headrace-%s", instance);
 	assert_int_equal(stat(cgroup, &st), -1);
+}
+
+static void a_name_that_lives_is_neither_cleaned_nor_taken(void **state)
+{
+	struct kernel_options opt = { .instance = instance, .flows_max = 512, .pin = true };
+	struct kernel *k = load_bpf(true), *second = NULL;
+	char err[256] = "";
+	struct stat st;
+
+	kernel_clean_stale();
+	assert_int_equal(stat(kernel_features(k)->pin_directory, &st), 0);
+	assert_int_equal(stat(kernel_features(k)->cgroup, &st), 0);
+	assert_int_equal(kernel_load(&opt, &second, err), -EBUSY);
+	assert_non_null(strstr(err, "running already"));
+	assert_int_equal(stat(kernel_features(k)->pin_directory, &st), 0);
+	assert_int_equal(stat(kernel_features(k)->cgroup, &st), 0);
+	kernel_unload(k);
 }
 
 static void does_not_pin_where_others_may_write(void **state)
@@ -466,6 +477,7 @@ int main(void)
 		cmocka_unit_test(this_kernel_is_new_enough),
 		cmocka_unit_test(leaves_nothing_behind),
 		cmocka_unit_test(killed_main_leaves_only_what_clean_stale_removes),
+		cmocka_unit_test(a_name_that_lives_is_neither_cleaned_nor_taken),
 		cmocka_unit_test(does_not_pin_where_others_may_write),
 		cmocka_unit_test(sockets_of_the_cgroup_are_marked),
 		cmocka_unit_test(walks_every_flow_joined_with_its_info),
