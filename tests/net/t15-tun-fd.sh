@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# A TUN that is handed in as a descriptor: someone else's device, in someone else's
+# namespace, with and without virtio_net_hdr.
+#
+#	"app" namespace                        "host" namespace
+#	curl, dig -- handed 10.0.0.2/24 .......... fd 9 -- headrace run --tun-fd 9
+set -u
+. "$(dirname "$0")/lib.sh"
+
+world_up
+web_start
+dns_start
+echo_start
+sum=$(web_file file.bin 5000000)
+namespace APP_PID
+in_app() { in_ns "$APP_PID" "$@"; }
+
+# hand plain|offload COMMAND...: headrace with the device, and its addresses and routes.
+hand() {
+	local kind=$1
+	shift
+	start_host handed "$HELPERS/tunfd" "$kind" "$APP_PID" "$B/headrace" run --dns $DNS4 \
+		--instance "handed-$$" --tun-fd 9 "$@"
+	session=$started_pid
+	wait_for in_app ip link set handed up || { cat "$T/handed.log"; return 1; }
+	in_app ip addr add 10.0.0.2/24 dev handed
+	in_app ip addr add fd68:6561:6472:6163::2/64 dev handed nodad
+	in_app ip route add default dev handed
+	in_app ip -6 route add default dev handed
+	wait_for headrace status --instance "handed-$$" || { cat "$T/handed.log"; return 1; }
+}
+get() { same "$sum" "$(in_app curl -sf -m 20 "http://$1/file.bin" | sha256sum)"; }
+
+for kind in plain offload; do
+	check "${kind}_is_taken" hand $kind
+	check "${kind}_download" get $WEB4
+	check "${kind}_download_by_ipv6" get "[$WEB6]"
+	check "${kind}_dns" same $WEB4 "$(in_app dig +short +time=2 @10.0.0.1 "www.$ZONE")"
+	check "${kind}_dns_over_tcp" same $WEB4 \
+		"$(in_app dig +short +tcp +time=2 @10.0.0.1 "www.$ZONE")"
+	check "${kind}_udp" in_app "$HELPERS/udp" ping $ECHO4 7 1 1472 9000
+	check "${kind}_ping" in_app ping -c 1 -W 2 $ECHO4
+	interrupted() { kill -INT "$session" && wait_for gone "$session"; }
+	check "${kind}_runs_until_interrupted" interrupted
+	check "${kind}_reports" grep -q "$WEB4:80 .*finished" "$T/handed.log"
+	vanished() { ! in_app ip link show handed; }
+	check "${kind}_device_is_gone_with_it" wait_for vanished
+done
+
+# --- with a COMMAND, which runs where the caller is
+with_command() {
+	local status=0
+	in_host "$HELPERS/tunfd" offload "$APP_PID" "$B/headrace" run --quiet --tun-fd 9 -- \
+		sh -c 'readlink /proc/self/ns/net; ! test -e /proc/self/fd/9 && exit 5' \
+		>"$T/where" || status=$?
+	same 5 $status && same "$(in_host readlink /proc/self/ns/net)" "$(cat "$T/where")"
+}
+check command_runs_where_the_caller_is with_command
+not_open() {
+	local status=0
+	headrace run --tun-fd 77 2>"$T/err" || status=$?
+	same 2 $status && same 1 "$(wc -l <"$T/err")"
+}
+check descriptor_that_is_not_open not_open
+not_a_tun() {
+	local status=0
+	headrace run --tun-fd 9 9</dev/null 2>"$T/err" || status=$?
+	same 1 $status && same 1 "$(wc -l <"$T/err")" && return 0
+	cat "$T/err"
+	return 1
+}
+check descriptor_that_is_not_a_tun not_a_tun
+finish
