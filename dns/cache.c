@@ -176,10 +176,10 @@ void cache_put(struct cache *c, const struct cache_key *key, const uint8_t *msg,
 	uint8_t *copy;
 	size_t len;
 
-	if (entry)
-		drop_entry(c, entry);
 	if (!seconds || (e->present && (e->end != e->message_end || e->rcode_high)))
 		return;
+	if (entry)
+		drop_entry(c, entry);
 	entry = make_room(c, e->message_end);
 	copy = entry ? copy_answer(msg, e, &len) : NULL;
 	if (!copy)

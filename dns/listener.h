@@ -21,8 +21,8 @@ struct listener;
 struct listener_options {
 	struct queue queue; /* answers are written to it */
 	bool read_queue; /* false: a worker reads it and relays (single queue) */
-	/* Takes a query, and a packet of a DNS flow that held none. */
-	void (*query)(void *arg, const struct client *client, const uint8_t *msg, size_t len);
+	/* Takes a query (0, or -errno = it gets no answer), and a packet that held none. */
+	int (*query)(void *arg, const struct client *client, const uint8_t *msg, size_t len);
 	void (*flow_seen)(void *arg, const struct flow_key *key);
 	void *arg;
 };

@@ -139,11 +139,11 @@ static void reply(void *arg, const struct client *client, const uint8_t *msg, si
 	listener_reply(r->listener, client, msg, len);
 }
 
-static void query(void *arg, const struct client *client, const uint8_t *msg, size_t len)
+static int query(void *arg, const struct client *client, const uint8_t *msg, size_t len)
 {
 	struct resolver *r = arg;
 
-	service_query(r->service, client, msg, len);
+	return service_query(r->service, client, msg, len);
 }
 
 static void flow_seen(void *arg, const struct flow_key *key)

@@ -349,7 +349,7 @@ static void refuse(struct service *s, const struct client *client, const struct 
 	send_rcode(s, &q, rcode);
 }
 
-void service_query(struct service *s, const struct client *client, const uint8_t *msg, size_t len)
+int service_query(struct service *s, const struct client *client, const uint8_t *msg, size_t len)
 {
 	struct intake in;
 	int r = intake_read(&in, msg, len);
@@ -359,18 +359,19 @@ void service_query(struct service *s, const struct client *client, const uint8_t
 		service_flow_seen(s, &client->flow);
 	if (r < 0) {
 		datapath_drop(s->datapath, DROP_DNS_MALFORMED);
-		return;
+		return r;
 	}
 	if (r > 0) {
 		refuse(s, client, &in, (enum msg_rcode)r);
-		return;
+		return 0;
 	}
 	if (udp && query_find(s->queries, client, in.header.id, &in.question))
-		return;
+		return 0;
 	take_query(s, client, &in);
 	refresh_upstreams(s);
 	if (!answer_from_cache(s, client, &in))
 		ask_upstream(s, client, &in);
+	return 0;
 }
 
 /* --- answers in -------------------------------------------------------------------------- */

@@ -306,8 +306,11 @@ static void take_query(struct stream *s)
 	s->in = 0;
 	s->skip = len > TAKEN_MAX ? len - TAKEN_MAX : 0;
 	s->in_flight++;
-	ss->options.query(ss->options.arg, &client, s->buf + PREFIX_BYTES,
-			  len < TAKEN_MAX ? len : TAKEN_MAX);
+	if (ss->options.query(ss->options.arg, &client, s->buf + PREFIX_BYTES,
+			      len < TAKEN_MAX ? len : TAKEN_MAX) < 0) {
+		s->in_flight--;
+		s->broken = true;
+	}
 }
 
 /* One read. False = nothing more to be had now. */

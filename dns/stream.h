@@ -15,10 +15,14 @@
 
 struct streams;
 
-/* `query` is called for each message; it may call stream_reply() at once. */
+/*
+ * `query` is called for each message; it may call stream_reply() at once. 0 = there is or
+ * will be one answer; -errno = there will be none, and the stream is closed: what cannot be
+ * read as a message leaves no trust in what follows.
+ */
 struct stream_options {
 	uint32_t max;
-	void (*query)(void *arg, const struct client *client, const uint8_t *msg, size_t len);
+	int (*query)(void *arg, const struct client *client, const uint8_t *msg, size_t len);
 	void *arg;
 };
 
