@@ -83,8 +83,10 @@ static void put_query(const char *text)
 static bool is_closed(void)
 {
 	char c;
+	ssize_t len = recv(fd, &c, 1, MSG_DONTWAIT);
 
-	return recv(fd, &c, 1, MSG_DONTWAIT) == 0;
+	/* with bytes of ours unread, its end is a reset */
+	return len == 0 || (len < 0 && errno == ECONNRESET);
 }
 
 static void expect(const char *text)
