@@ -192,7 +192,7 @@ $(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN): | $(if $(BPF_SRC),$(SKEL))
 $(UNIT_BIN) $(BPFTEST_BIN): $(B)/tests/%: tests/%.c $(B)/libheadrace.a $(TESTLIB_OBJ) $(B)/.flags
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
-	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $(filter %.c %.o,$(filter-out %.h,$^)) \
+	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(TESTLIB_OBJ) \
 		$(B)/libheadrace.a $(DAEMON_LIBS) $(TEST_LIBS)
 
 # Fuzz targets: with libFuzzer in PROFILE=fuzz, else with a main() that replays a corpus.
@@ -202,7 +202,7 @@ $(FUZZ_BIN): $(B)/tests/%: tests/%.c $(FUZZ_MAIN) $(B)/libheadrace.a $(B)/.flags
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) -MMD -MP -MF $@.d -MT $@ -o $@ \
-		$(filter %.c,$^) $(B)/libheadrace.a $(DAEMON_LIBS)
+		$< $(FUZZ_MAIN) $(B)/libheadrace.a $(DAEMON_LIBS)
 
 $(HELPER_BIN): $(B)/tests/%: tests/%.c $(B)/.flags | $(FOUND)
 	$(call say,TEST,$@)
