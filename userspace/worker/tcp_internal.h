@@ -55,7 +55,8 @@ struct tcp_flow {
 	bool readable : 1; /* upstream may have more */
 	bool writable : 1; /* upstream takes more, as far as is known */
 	bool hangup : 1; /* upstream's FIN or error is behind what can be read */
-	bool upstream_eof : 1; /* and was read */
+	bool broken : 1; /* an error, not a FIN */
+	bool upstream_eof : 1; /* the FIN was read */
 	bool shut : 1; /* the application's FIN was passed on */
 	bool relayed : 1; /* upstream is the resolver: a socketpair */
 };

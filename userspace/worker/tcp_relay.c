@@ -152,6 +152,9 @@ void tcp_relay_update(struct tcp_flow *f)
 {
 	relay_up(f);
 	relay_down(f);
+	/* What does not fit now is lost, as a RST means, rather than kept for nobody knows how long. */
+	if (f->broken && f->failed == END_NONE && f->conn.state != CONN_OPENING)
+		f->failed = END_UPSTREAM_RESET;
 	if (f->failed != END_NONE)
 		tcp_flow_reset(f, f->failed);
 	else if (!f->conn.pcb)
@@ -177,7 +180,7 @@ void tcp_relay_ready(struct watch *w, uint32_t events)
 		f->readable = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		f->writable = true;
-	if ((events & EPOLLERR) && !conn_room(&f->conn) && f->failed == END_NONE)
-		f->failed = END_UPSTREAM_RESET; /* what was not read yet is lost, as RST means */
+	if (events & EPOLLERR)
+		f->broken = true;
 	tcp_relay_update(f);
 }
