@@ -96,6 +96,10 @@ static int allow_arguments(scmp_filter_ctx ctx)
 	if (!err)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
 				       SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	/* getrlimit(): reading a limit, not setting one */
+	if (!err)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+				       SCMP_A2(SCMP_CMP_EQ, 0));
 	for (size_t i = 0; !err && i < COUNT(ioctls); i++)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 				       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU, ioctls[i]));
