@@ -7,7 +7,7 @@
  * connect, bind, getsockname, getsockopt, setsockopt, sendmsg, sendmmsg, recvmsg, recvmmsg,
  * sendto, recvfrom, shutdown, socketpair, epoll_create1, epoll_ctl, epoll_wait,
  * epoll_pwait, bpf (map look-ups and updates, program run), mmap, munmap, mremap, madvise,
- * brk, getrandom, clock_gettime, prlimit64, rt_sigaction, rt_sigreturn, exit_group, and
+ * brk, getrandom, clock_gettime, rt_sigaction, rt_sigreturn, exit_group, and
  * what the C library does on its own.
  */
 #include <errno.h>
@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -91,6 +90,10 @@ static int take_descriptor(struct worker *w, uint32_t kind, int fd)
 
 	if (kind == ROLE_FD_COUNTERS)
 		return take_counters(w, fd);
+	if (kind == ROLE_FD_RELAY && w->relay_fd >= 0) { /* the resolver was restarted */
+		close(w->relay_fd);
+		w->relay_fd = -1;
+	}
 	if (kind >= ROLE_FD_NUM || !places[kind] || *places[kind] >= 0) {
 		close(fd);
 		return -EINVAL;
@@ -233,17 +236,6 @@ static void control_ready(struct watch *watch, uint32_t events)
 	}
 }
 
-/* One descriptor per session and connection: as many as main allows. */
-static void raise_descriptors(void)
-{
-	struct rlimit lim;
-
-	if (!getrlimit(RLIMIT_NOFILE, &lim)) {
-		lim.rlim_cur = lim.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &lim);
-	}
-}
-
 static void role_done(struct role *r)
 {
 	struct worker *w = &r->worker;
@@ -268,7 +260,6 @@ int worker_main(void)
 	int status;
 
 	signal(SIGPIPE, SIG_IGN);
-	raise_descriptors();
 	if (loop_new(&r.worker.loop))
 		return EXIT_FAILURE;
 	status = loop_add(r.worker.loop, &r.control, EPOLLIN);
