@@ -3,6 +3,7 @@
  * `headrace dns`: what the resolver says of itself. Lines are told apart by their "type" and
  * shown as one table per type; the columns are the keys of the type's first line.
  */
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@ struct dns_section {
 	json_t *first; /* keeps the keys, which are the heads */
 	struct table *table;
 	struct table_column columns[TABLE_COLUMNS_MAX];
+	const char *keys[TABLE_COLUMNS_MAX]; /* of `first` */
+	char heads[TABLE_COLUMNS_MAX][OBJECT_LABEL_MAX];
 	size_t count;
 };
 
@@ -40,6 +43,15 @@ static const char *dns_type(const json_t *object)
 	return type ? type : "";
 }
 
+/* The heads of all our tables are capital letters. */
+static const char *section_head(const char *key, char head[OBJECT_LABEL_MAX])
+{
+	object_label(key, head);
+	for (char *c = head; *c; c++)
+		*c = (char)toupper((unsigned char)*c);
+	return head;
+}
+
 static int section_init(struct dns_section *s, json_t *object)
 {
 	const char *key;
@@ -48,8 +60,12 @@ static int section_init(struct dns_section *s, json_t *object)
 	json_object_foreach(object, key, value) {
 		if (!strcmp(key, "type") || s->count == TABLE_COLUMNS_MAX)
 			continue;
-		s->columns[s->count++] =
-			(struct table_column){ .head = key, .right = json_is_number(value) };
+		s->keys[s->count] = key;
+		s->columns[s->count] = (struct table_column){
+			.head = section_head(key, s->heads[s->count]),
+			.right = json_is_number(value),
+		};
+		s->count++;
 	}
 	if (table_new(s->columns, s->count, &s->table))
 		return -1;
@@ -77,10 +93,9 @@ static void dns_object(void *arg, const char *kind, json_t *object)
 	if (!s)
 		return;
 	for (size_t i = 0; i < s->count; i++) {
-		const char *key = s->columns[i].head;
-		json_t *value = json_object_get(object, key);
+		json_t *value = json_object_get(object, s->keys[i]);
 
-		cells[i] = value ? object_value(key, value, texts[i]) : NULL;
+		cells[i] = value ? object_value(s->keys[i], value, texts[i]) : NULL;
 	}
 	if (table_add(s->table, cells, TABLE_PLAIN))
 		fprintf(stderr, "headrace: out of memory: a line is missing\n");

@@ -2,6 +2,7 @@
 /* Numbers and foreign text as people read them (see format.h). */
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "tools/format.h"
 
@@ -59,6 +60,17 @@ const char *format_ms(uint64_t ms, char buf[FORMAT_MAX])
 		snprintf(buf, FORMAT_MAX, "%" PRIu64 "h%02" PRIu64 "m", s / 3600, s / 60 % 60);
 	else
 		snprintf(buf, FORMAT_MAX, "%" PRIu64 "d%02" PRIu64 "h", s / 86400, s / 3600 % 24);
+	return buf;
+}
+
+const char *format_clock(uint64_t unix_ms, char buf[FORMAT_MAX])
+{
+	time_t seconds = (time_t)(unix_ms / 1000);
+	struct tm tm = { 0 };
+
+	localtime_r(&seconds, &tm);
+	snprintf(buf, FORMAT_MAX, "%02d:%02d:%02d.%03d", tm.tm_hour, tm.tm_min, tm.tm_sec,
+		 (int)(unix_ms % 1000));
 	return buf;
 }
 

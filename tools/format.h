@@ -15,6 +15,9 @@ const char *format_us(uint64_t us, char buf[FORMAT_MAX]);
 /* "12 ms", "3.4 s", "5m07s", "2h05m", "3d04h". Returns buf. */
 const char *format_ms(uint64_t ms, char buf[FORMAT_MAX]);
 
+/* "13:05:59.120": local time of day of a Unix time. Returns buf. */
+const char *format_clock(uint64_t unix_ms, char buf[FORMAT_MAX]);
+
 /*
  * Copies `text` so that it is safe on a terminal: every byte that is not printable ASCII
  * becomes \xNN (names come from the network). Cut at `size`. Returns buf.

@@ -7,7 +7,6 @@
 #include "tools/object.h"
 #include "tools/table.h"
 
-#define LABEL_MAX 64
 #define DEPTH_MAX 4 /* deeper nesting is not shown: the daemon sends two levels */
 
 static bool has_suffix(const char *key, const char *suffix)
@@ -24,6 +23,8 @@ static const char *number_value(const char *key, json_int_t n, char buf[OBJECT_V
 
 	if (!strncmp(key, "bytes_", 6) || has_suffix(key, "_bytes"))
 		return format_bytes(u, buf);
+	if (!strcmp(key, "time_ms"))
+		return format_clock(u, buf);
 	if (has_suffix(key, "_ms"))
 		return format_ms(u, buf);
 	if (has_suffix(key, "_us"))
@@ -51,12 +52,11 @@ const char *object_value(const char *key, const json_t *value, char buf[OBJECT_V
 	}
 }
 
-/* "tcp_open" -> "tcp open", "uptime_ms" -> "uptime": what a person reads. */
-static const char *key_label(const char *key, char buf[LABEL_MAX])
+const char *object_label(const char *key, char buf[OBJECT_LABEL_MAX])
 {
-	static const char *const units[] = { "_ms", "_us", "_bytes" };
+	static const char *const units[] = { "_ms", "_us" };
 
-	format_text(key, buf, LABEL_MAX);
+	format_text(key, buf, OBJECT_LABEL_MAX);
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		if (has_suffix(buf, units[i]))
 			buf[strlen(buf) - strlen(units[i])] = 0;
@@ -82,7 +82,7 @@ static bool is_shown(const json_t *value, int depth)
 
 static int label_width(const json_t *object, int depth)
 {
-	char label[LABEL_MAX];
+	char label[OBJECT_LABEL_MAX];
 	char text[OBJECT_VALUE_MAX];
 	const char *key;
 	json_t *value;
@@ -92,7 +92,7 @@ static int label_width(const json_t *object, int depth)
 		if (!is_shown(value, depth) || !object_value(key, value, text))
 			continue;
 
-		size_t len = strlen(key_label(key, label));
+		size_t len = strlen(object_label(key, label));
 
 		width = len > width ? len : width;
 	}
@@ -102,7 +102,7 @@ static int label_width(const json_t *object, int depth)
 static void print_scalars(const json_t *object, int depth, FILE *out)
 {
 	int width = label_width(object, depth);
-	char label[LABEL_MAX];
+	char label[OBJECT_LABEL_MAX];
 	char text[OBJECT_VALUE_MAX];
 	const char *key;
 	json_t *value;
@@ -112,7 +112,8 @@ static void print_scalars(const json_t *object, int depth, FILE *out)
 
 		if (!shown || !is_shown(value, depth))
 			continue;
-		fprintf(out, "%*s%-*s  %s\n", 2 * depth, "", width, key_label(key, label), shown);
+		fprintf(out, "%*s%-*s  %s\n", 2 * depth, "", width, object_label(key, label),
+			shown);
 	}
 }
 
@@ -129,12 +130,12 @@ static void print_object(const json_t *object, int depth, FILE *out);
 static void print_array(const char *key, const json_t *array, int depth, FILE *out)
 {
 	char text[OBJECT_VALUE_MAX];
-	char label[LABEL_MAX];
+	char label[OBJECT_LABEL_MAX];
 	json_t *item;
 	size_t i;
 
 	if (json_array_size(array))
-		print_heading(key_label(key, label), depth, out);
+		print_heading(object_label(key, label), depth, out);
 	json_array_foreach(array, i, item) {
 		if (json_is_object(item)) {
 			if (i)
@@ -152,7 +153,7 @@ static void print_array(const char *key, const json_t *array, int depth, FILE *o
 
 static void print_object(const json_t *object, int depth, FILE *out)
 {
-	char label[LABEL_MAX];
+	char label[OBJECT_LABEL_MAX];
 	const char *key;
 	json_t *value;
 
@@ -161,7 +162,7 @@ static void print_object(const json_t *object, int depth, FILE *out)
 		return;
 	json_object_foreach((json_t *)object, key, value) {
 		if (json_is_object(value)) {
-			print_heading(key_label(key, label), depth, out);
+			print_heading(object_label(key, label), depth, out);
 			print_object(value, depth + 1, out);
 		} else if (json_is_array(value)) {
 			print_array(key, value, depth, out);

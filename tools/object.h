@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * JSON objects as text without knowing their keys: a key that the daemon adds is shown. The
- * unit is the suffix of the key (_bytes, _ms, _us), as base/control.h promises.
+ * unit is the suffix of the key (_bytes, _ms, _us), as base/control.h promises; "time_ms" is
+ * a time of day.
  */
 #ifndef TOOLS_OBJECT_H
 #define TOOLS_OBJECT_H
@@ -11,6 +12,10 @@
 #include <jansson.h>
 
 #define OBJECT_VALUE_MAX 320
+#define OBJECT_LABEL_MAX 64
+
+/* "tcp_open" -> "tcp open", "rtt_us" -> "rtt": the unit stands with the value. Returns buf. */
+const char *object_label(const char *key, char buf[OBJECT_LABEL_MAX]);
 
 /* `value` of `key` as text; NULL for objects, arrays and null. Returns buf or a string. */
 const char *object_value(const char *key, const json_t *value, char buf[OBJECT_VALUE_MAX]);

@@ -3,6 +3,7 @@
 #
 # The commands that ask a running instance: what they show as text and as JSON while a
 # download runs, which instance they ask, and who may ask.
+# shellcheck disable=SC2154 # started_pid is set by lib.sh
 set -u
 . "$(dirname "$0")/lib.sh"
 

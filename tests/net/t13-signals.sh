@@ -3,6 +3,7 @@
 #
 # Signals and sudden ends with everything in place: what reaches COMMAND, that the report
 # comes all the same, and that nobody outlives the others.
+# shellcheck disable=SC2154 # started_pid is set by lib.sh
 set -u
 . "$(dirname "$0")/lib.sh"
 

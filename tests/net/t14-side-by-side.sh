@@ -3,6 +3,7 @@
 #
 # Several at once: each has its own namespace with the same addresses, its own flows and
 # report, and the end of one is nothing to the others.
+# shellcheck disable=SC2154 # started_pid is set by lib.sh
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -31,7 +32,7 @@ all() {
 }
 check all_start wait_for -t 30 all up
 touch "$T/go"
-check all_download wait_for -t 30 all done
+check all_download wait_for -t 30 all "done"
 equal() {
 	local i
 	for i in $(seq $count); do same "$(cat "$T/sum$i")" "$(cat "$T/got$i")" || return 1; done

@@ -6,6 +6,7 @@
 #
 #	"app" namespace                        "host" namespace
 #	curl, dig -- handed 10.0.0.2/24 .......... fd 9 -- headrace run --tun-fd 9
+# shellcheck disable=SC2154 # started_pid is set by lib.sh
 set -u
 . "$(dirname "$0")/lib.sh"
 

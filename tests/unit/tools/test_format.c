@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -50,6 +51,13 @@ static void microseconds_go_over_to_milliseconds(void **state)
 	assert_string_equal(format_us(2000000, text), "2.0 s");
 }
 
+static void clock_is_the_local_time_of_day(void **state)
+{
+	setenv("TZ", "UTC-2", 1);
+	tzset();
+	assert_string_equal(format_clock(1700000000123ULL, text), "00:13:20.123");
+}
+
 static void text_is_safe_for_a_terminal(void **state)
 {
 	char out[64];
@@ -77,6 +85,7 @@ int main(void)
 		cmocka_unit_test(bytes_never_show_a_thousand_of_a_unit),
 		cmocka_unit_test(durations_use_two_units_from_a_minute_on),
 		cmocka_unit_test(microseconds_go_over_to_milliseconds),
+		cmocka_unit_test(clock_is_the_local_time_of_day),
 		cmocka_unit_test(text_is_safe_for_a_terminal),
 		cmocka_unit_test(text_is_cut_at_its_size),
 	};

@@ -30,12 +30,12 @@ static void labels_are_aligned_and_units_come_from_the_key(void **state)
 {
 	assert_string_equal(print("{\"name\":\"x\",\"uptime_ms\":61000,\"rtt_us\":1500,"
 				  "\"buffer_bytes\":2048,\"bytes_up\":5,\"tso\":true}"),
-			    "name      x\n"
-			    "uptime    1m01s\n"
-			    "rtt       1.5 ms\n"
-			    "buffer    2.0 kB\n"
-			    "bytes up  5 B\n"
-			    "tso       yes\n");
+			    "name          x\n"
+			    "uptime        1m01s\n"
+			    "rtt           1.5 ms\n"
+			    "buffer bytes  2.0 kB\n"
+			    "bytes up      5 B\n"
+			    "tso           yes\n");
 }
 
 static void nested_objects_are_sections_without_zeros(void **state)
