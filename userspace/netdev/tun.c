@@ -145,7 +145,7 @@ static int check_adopted(struct tun *t, char err[ERROR_TEXT_MAX])
 					  "descriptor %d has no TUN device attached "
 					  "(TUNSETIFF comes first)",
 					  t->fd[0]);
-		return error_text(err, -EINVAL, "descriptor %d is not a TUN device", t->fd[0]);
+		return error_text(err, -EINVAL, "the descriptor that was handed in is not a TUN");
 	}
 	memcpy(t->name, ifr.ifr_name, sizeof(t->name));
 	if (!(ifr.ifr_flags & IFF_TUN))

@@ -183,7 +183,8 @@ int run_inherited(int fd)
 	r->inherited = true;
 	err = control_adopt(&r->instance.control, fd);
 	if (err) {
-		log_err("main", "descriptor %d of --run-fd: %s", fd, strerror(-err));
+		r->inherited = false; /* nobody to tell but stderr */
+		error_at(r->instance.error, err, "descriptor %d of --run-fd", fd);
 		instance_stop(&r->instance);
 	}
 	return run_to_end(r);

@@ -103,6 +103,10 @@ static int allow_arguments(scmp_filter_ctx ctx)
 	for (size_t i = 0; !err && i < COUNT(ioctls); i++)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 				       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU, ioctls[i]));
+	/* its own limits may be read, not changed: no new value */
+	if (!err)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
+				       SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
 	for (size_t i = 0; !err && i < COUNT(bpf_commands); i++)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
 				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)bpf_commands[i]));

@@ -69,10 +69,12 @@ static int nobody_at_all(void)
 	CHECK(setuid(0) == -1);
 	capng_get_caps_process();
 	CHECK(capng_have_capabilities(CAPNG_SELECT_CAPS) == CAPNG_NONE);
-	if (!FILTERED) {
+	CHECK(!getrlimit(RLIMIT_NOFILE, &lim) && lim.rlim_cur == lim.rlim_max);
+	if (FILTERED) {
+		CHECK(setrlimit(RLIMIT_NOFILE, &lim) == -1 && errno == EPERM);
+	} else {
 		CHECK(getgroups(1, &group) == 0);
 		CHECK(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
-		CHECK(!getrlimit(RLIMIT_NOFILE, &lim) && lim.rlim_cur == lim.rlim_max);
 	}
 	return 0;
 }
