@@ -3,9 +3,11 @@
  * headrace, the client: a table of commands. `run` starts a private daemon; every other
  * command asks one that runs over its control socket. Links neither libbpf nor lwIP.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/command.h"
 
@@ -49,10 +51,23 @@ static int finish(int status)
 	return status ? status : EXIT_TROUBLE;
 }
 
+/*
+ * A standard descriptor that the caller has closed is taken, so that no socket of ours gets
+ * its number and is written to by mistake. Using it fails as before: /dev/null, the wrong way.
+ */
+static void hold_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
+	hold_standard_descriptors();
 	if (!name) {
 		usage(stderr);
 		return EXIT_USAGE;

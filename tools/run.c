@@ -238,6 +238,7 @@ static int run_signals(struct run *r)
 	sigset_t read_set;
 	sigset_t block_set;
 
+	signal(SIGCHLD, SIG_DFL); /* ignored by the caller, no child could be waited for */
 	job_signals(&read_set);
 	block_set = read_set;
 	if (r->argv[0]) {

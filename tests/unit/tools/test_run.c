@@ -230,6 +230,21 @@ static void interrupt_during_the_start_ends_it(void **state)
 	close(err);
 }
 
+static void a_caller_that_ignores_sigchld_is_no_trouble(void **state)
+{
+	signal(SIGCHLD, SIG_IGN);
+
+	int out = output_file();
+	pid_t pid;
+	int status;
+
+	pid = start((char *[]){ SH("exit 4"), NULL }, out, -1);
+	signal(SIGCHLD, SIG_DFL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 4);
+	close(out);
+}
+
 static void request_carries_the_options(void **state)
 {
 	char note[] = "/tmp/headrace-note-XXXXXX";
@@ -325,6 +340,7 @@ static int own_tests(void)
 		TEST(daemon_that_ends_at_once_is_reported),
 		TEST(dead_daemon_ends_the_command),
 		TEST(interrupt_during_the_start_ends_it),
+		TEST(a_caller_that_ignores_sigchld_is_no_trouble),
 		TEST(request_carries_the_options),
 		TEST(host_is_untouched),
 		TEST(tun_descriptor_means_no_namespace),

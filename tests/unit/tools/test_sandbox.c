@@ -152,6 +152,18 @@ static void works_with_a_dangling_link(void **state)
 	on_host("ln -sf /nowhere/resolv.conf /etc/resolv.conf", LOOK_UP);
 }
 
+static void works_with_a_resolv_conf_that_is_a_mount(void **state)
+{
+	on_host("cp /etc/resolv.conf /run/r && mount --bind /run/r /etc/resolv.conf && "
+		"mount -o remount,bind,ro /etc/resolv.conf",
+		LOOK_UP);
+}
+
+static void works_with_an_etc_that_is_read_only(void **state)
+{
+	on_host("mount -o remount,bind,ro /etc", LOOK_UP);
+}
+
 static void works_without_resolv_conf(void **state)
 {
 	on_host("rm /etc/resolv.conf", LOOK_UP);
@@ -236,6 +248,8 @@ int main(void)
 		cmocka_unit_test(hosts_file_still_counts),
 		cmocka_unit_test(works_with_a_link_into_the_hidden_directory),
 		cmocka_unit_test(works_with_a_dangling_link),
+		cmocka_unit_test(works_with_a_resolv_conf_that_is_a_mount),
+		cmocka_unit_test(works_with_an_etc_that_is_read_only),
 		cmocka_unit_test(works_without_resolv_conf),
 		cmocka_unit_test(works_without_nsswitch_conf),
 		cmocka_unit_test(rebuilt_etc_has_everything_and_writes_through),
