@@ -43,8 +43,9 @@ static __always_inline void flow_measure(struct __sk_buff *skb, struct scratch *
 	x->segments = segments ? segments : 1;
 }
 
-static __always_inline void flow_event_start(struct flow_event *e, __u32 type,
-					     const struct flow_key *key, const struct flow *f)
+/* Not inlined, so that the record's type is in BTF for whoever reads the ring. */
+static __noinline void flow_event_start(struct flow_event *e, __u32 type,
+					const struct flow_key *key, const struct flow *f)
 {
 	e->time_ns = bpf_ktime_get_ns();
 	e->type = type;

@@ -140,24 +140,25 @@ static inline const struct craft *harness_kind(const char *name)
 	return NULL;
 }
 
-/* Field `index` of the one entry of a per-CPU array, summed. */
-static inline uint64_t harness_sum(struct bpf_map *map, size_t index)
+/* The one entry of a per-CPU array of 64-bit fields, summed over the CPUs. */
+static inline void harness_sums(struct bpf_map *map, __u64 *ret_sums)
 {
-	size_t cpus = libbpf_num_possible_cpus(), size = bpf_map__value_size(map) / 8, i;
-	uint64_t *values = calloc(cpus, size * 8), sum = 0;
+	size_t cpus = libbpf_num_possible_cpus(), fields = bpf_map__value_size(map) / 8, i;
+	__u64 values[cpus * fields];
 	uint32_t zero = 0;
 
-	assert_non_null(values);
 	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(map), &zero, values), 0);
-	for (i = 0; i < cpus; i++)
-		sum += values[i * size + index];
-	free(values);
-	return sum;
+	memset(ret_sums, 0, fields * 8);
+	for (i = 0; i < cpus * fields; i++)
+		ret_sums[i % fields] += values[i];
 }
 
 static inline uint64_t harness_drops(struct harness *h, enum drop_reason reason)
 {
-	return harness_sum(h->skel->maps.drops, reason);
+	__u64 sums[DROP_NUM];
+
+	harness_sums(h->skel->maps.drops, sums);
+	return sums[reason];
 }
 
 static inline uint64_t harness_drops_all(struct harness *h)
@@ -172,7 +173,10 @@ static inline uint64_t harness_drops_all(struct harness *h)
 
 static inline uint64_t harness_stat(struct harness *h, enum kernel_stat stat)
 {
-	return harness_sum(h->skel->maps.stats, stat);
+	__u64 sums[STAT_NUM];
+
+	harness_sums(h->skel->maps.stats, sums);
+	return sums[stat];
 }
 
 /* The only entry of `flows`; fails unless there is exactly one. */
