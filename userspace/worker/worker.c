@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/message.h"
@@ -90,6 +91,8 @@ static int take_descriptor(struct worker *w, uint32_t kind, int fd)
 
 	if (kind == ROLE_FD_COUNTERS)
 		return take_counters(w, fd);
+	if (kind == ROLE_FD_RELAY) /* a new one when the resolver was restarted */
+		w->relay_fd = fd_close(w->relay_fd);
 	if (kind == ROLE_FD_RELAY && w->relay_fd >= 0) { /* the resolver was restarted */
 		close(w->relay_fd);
 		w->relay_fd = -1;
