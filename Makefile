@@ -159,14 +159,14 @@ $(SKEL): build/bpf/headrace.o
 # --- C ------------------------------------------------------------------------------------
 # Only datapath/ sees the skeleton, only stack/, worker/ and lwIP itself see lwIP.
 $(filter $(B)/userspace/datapath/%,$(LIB_OBJ)): | $(SKEL)
-$(B)/userspace/stack/%.o $(B)/userspace/worker/%.o: EXTRA = $(LWIP_CPPFLAGS)
+$(B)/userspace/stack/%.o $(B)/userspace/worker/%.o: private EXTRA = $(LWIP_CPPFLAGS)
 
 $(LIB_OBJ) $(CLIENT_OBJ) $(TESTLIB_OBJ) $(B)/userspace/main.o: $(B)/%.o: %.c $(B)/.flags | $(FOUND)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -MMD -MP -c $< -o $@
 
-$(LWIP_OBJ): EXTRA = $(LWIP_CPPFLAGS) -w
+$(LWIP_OBJ): private EXTRA = $(LWIP_CPPFLAGS) -w
 $(LWIP_OBJ): $(B)/lwip/%.o: $(LWIP_DIR)/%.c $(B)/.flags | $(FOUND)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
@@ -186,7 +186,10 @@ $(B)/headrace: $(CLIENT_OBJ) $(BASE_OBJ)
 
 # --- tests: one program per file ------------------------------------------------------------
 # tests/unit/LAYER/test_X.c mirrors LAYER/X.c and may include it to reach static functions.
-$(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(TESTLIB_OBJ): EXTRA = -Itests $(LWIP_CPPFLAGS)
+# Tests include sources with their main() renamed, and read what a mock has not set.
+TEST_EXTRA := -Itests $(LWIP_CPPFLAGS) -Wno-missing-prototypes \
+	$(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
+$(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(TESTLIB_OBJ): private EXTRA = $(TEST_EXTRA)
 $(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN): | $(if $(BPF_SRC),$(SKEL))
 
 $(UNIT_BIN) $(BPFTEST_BIN): $(B)/tests/%: tests/%.c $(B)/libheadrace.a $(TESTLIB_OBJ) $(B)/.flags
@@ -196,7 +199,6 @@ $(UNIT_BIN) $(BPFTEST_BIN): $(B)/tests/%: tests/%.c $(B)/libheadrace.a $(TESTLIB
 		$(B)/libheadrace.a $(DAEMON_LIBS) $(TEST_LIBS)
 
 # Fuzz targets: with libFuzzer in PROFILE=fuzz, else with a main() that replays a corpus.
-$(FUZZ_BIN): EXTRA += -Wno-missing-prototypes
 FUZZ_MAIN := $(if $(filter fuzz,$(PROFILE)),,tests/fuzz/main.c)
 $(FUZZ_BIN): $(B)/tests/%: tests/%.c $(FUZZ_MAIN) $(B)/libheadrace.a $(B)/.flags
 	$(call say,FUZZ,$@)
@@ -208,7 +210,7 @@ $(HELPER_BIN): $(B)/tests/%: tests/%.c $(B)/.flags | $(FOUND)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(HELPER_LIBS)
-$(B)/tests/kernel/%: HELPER_LIBS = $(call once,BPF_LIBS,libbpf)
+$(B)/tests/kernel/%: private HELPER_LIBS = $(call once,BPF_LIBS,libbpf)
 
 # --- running --------------------------------------------------------------------------------
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -278,6 +280,7 @@ $(TIDY): build/lint/%.tidy: % .clang-tidy $(B)/.flags | $(FOUND) $(if $(BPF_SRC)
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
 	$(Q)clang-tidy --quiet $< -- -std=gnu17 \
+		-Xclang -analyzer-config -Xclang ipa-always-inline-size=8 \
 		-include tools/lint/errno.h $(CPPFLAGS_ALL) $(LWIP_CPPFLAGS) 2>$@.err \
 		|| { cat $@.err; exit 1; }
 	$(Q)rm -f $@.err && touch $@

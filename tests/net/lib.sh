@@ -41,7 +41,9 @@ export LC_ALL=C
 	SKIP=77
 }
 
-T= # scratch directory of this script
+T='' # scratch directory of this script
+started_pid='' # of the last start
+session_command='' # pid of what the session runs
 cases_failed=0
 cases_run=0
 started=() # "PID NAME" of what start() started
@@ -183,11 +185,11 @@ world_up() {
 # --- processes --------------------------------------------------------------------------------
 
 # start NAME COMMAND...: in the background, output to $T/NAME.log; its pid in $started_pid.
-# Ended with the script, or before by stop.
+# Ended with the script, or before by stop. (bash has background processes ignore INT.)
 start() {
 	local name=$1
 	shift
-	setpriv --pdeathsig KILL "$@" >"$T/$name.log" 2>&1 </dev/null 8>&- &
+	setpriv --pdeathsig KILL env --default-signal=INT,QUIT "$@" >"$T/$name.log" 2>&1 </dev/null 8>&- &
 	started_pid=$!
 	disown
 	started+=("$started_pid $name")
@@ -372,33 +374,66 @@ tcp_start() {
 # --- headrace ---------------------------------------------------------------------------------
 
 headrace() { in_host "$B/headrace" "$@"; }
-# run [OPTION...] -- COMMAND...: inside headrace run, upstream DNS being nsd.
-run() { headrace run --dns $DNS4 "$@"; }
+# run [OPTION...] -- COMMAND...: inside headrace run, upstream DNS being nsd, without a report.
+run() { headrace run --quiet --dns $DNS4 "$@"; }
+
+# session_start [OPTION...]: a `headrace run` that stays up, for many commands by `inside`; its
+# instance is $INSTANCE, the client's pid $session, output in $T/session.log.
+session_start() {
+	INSTANCE=test-$$
+	rm -f "$T/session.pid"
+	# shellcheck disable=SC2086 # a command and its arguments, or nothing
+	start_host session ${SESSION_PREFIX:-} "$B/headrace" run --quiet --instance $INSTANCE "$@" -- \
+		sh -c "echo \$\$ >$T/session.new; mv $T/session.new $T/session.pid; exec sleep infinity"
+	session=$started_pid
+	wait_for -t 20 session_up
+	session_command=$(cat "$T/session.pid" 2>/dev/null) ||
+		die "headrace run: $(cat "$T/session.log")"
+}
+session_up() { [ -e "$T/session.pid" ] || gone "$session"; }
+# session_stop: its command is killed, the client ends in order.
+session_stop() {
+	kill -KILL "$session_command"
+	wait_for -t 10 gone "$session"
+}
+inside() { nsenter --target "$session_command" --net --mount -- "$@" 8>&-; }
+
+# json COMMAND FILTER: what `headrace COMMAND --json` of the session says, through jq.
+json() { headrace "$1" --instance "$INSTANCE" --json | jq -r "$2"; }
+# dropped REASON: how often, all roles and the kernel half together.
+dropped() {
+	json drops "select(.drop.reason == \"$1\") | .drop.count" | awk '{ n += $1 } END { print n + 0 }'
+}
+# role_pids NAME: pids of the session's roles whose name begins so (worker, resolver).
+role_pids() { json status ".status.roles[] | select(.name | startswith(\"$1\")) | .pid"; }
+main_pid() { json status .status.pid; }
+rss_of() { awk '/^VmRSS:/ { print $2 }' "/proc/$1/status"; } # KiB
+fds_of() { find "/proc/$1/fd" -mindepth 1 -printf . | wc -c; }
 
 # --- nothing left -----------------------------------------------------------------------------
 
-# snapshot FILE: what a run must leave as it was, of the machine and of the host namespace.
+# snapshot_host FILE: what a run must leave as it was: FILE.own is of this machine's and the
+# test's host namespace's network and mounts, FILE.all what there is on the whole machine,
+# where others may work at the same time.
 snapshot_host() {
 	{
-		echo "== namespaces"
-		ip netns list
-		lsns -t net -n -o NS | sort
 		echo "== mounts"
 		awk '{ print $4, $5, $9 }' /proc/self/mountinfo | sort
-		echo "== cgroups"
-		find /sys/fs/cgroup -type d | sort
-		echo "== pins"
-		find /sys/fs/bpf 2>/dev/null | sort
-		echo "== BPF"
-		bpftool prog list 2>/dev/null | grep -E '^[0-9]+:' | sort -n
-		bpftool map list 2>/dev/null | grep -E '^[0-9]+:' | sort -n
-		bpftool link list 2>/dev/null | grep -E '^[0-9]+:' | sort -n
-		echo "== processes"
-		pgrep -lx 'headraced?' | sort -n
+		echo "== the machine"
 		snapshot_network
 		echo "== the test's host namespace"
 		in_host bash -c "$(declare -f snapshot_network); snapshot_network"
-	} >"$1" 2>&1
+	} >"$1.own" 2>&1
+	{
+		ip netns list | sed 's/^/named namespace /'
+		lsns -t net -n -o NS | sed 's/^/network namespace /'
+		find /sys/fs/cgroup -type d | sed 's/^/cgroup /'
+		find /sys/fs/bpf -mindepth 1 2>/dev/null | sed 's/^/pin /'
+		bpftool prog list 2>/dev/null | sed -n 's/^[0-9]\+:/program &/p'
+		bpftool map list 2>/dev/null | sed -n 's/^[0-9]\+:/map &/p'
+		bpftool link list 2>/dev/null | sed -n 's/^[0-9]\+:/link &/p'
+		pgrep -lx 'headraced?' | sed 's/^/process /'
+	} 2>/dev/null | sort -u >"$1.all"
 }
 snapshot_network() {
 	ip -o link show | sed -E 's/ (qlen|state) .*//'
@@ -412,13 +447,17 @@ snapshot_network() {
 	sysctl -a -r 'net.ipv[46].(ip_|conf.(all|default))' 2>/dev/null
 }
 
-# compare_host FILE: nothing has changed since the snapshot; for check. What ends in the
-# background (RCU frees BPF objects, cgroups are reaped) is given 10 s.
+# compare_host FILE: nothing of one's own has changed since the snapshot, and nothing new is
+# on the machine; for check. What ends in the background (RCU frees BPF objects, cgroups are
+# reaped) is given 10 s.
 compare_host() {
 	wait_for -t 10 compare_now "$1" 2>/dev/null && return 0
-	diff -u "$1" "$T/now"
+	diff -u "$1.own" "$T/now.own"
+	echo "new on this machine:"
+	comm -13 "$1.all" "$T/now.all"
+	return 1
 }
 compare_now() {
 	snapshot_host "$T/now"
-	cmp -s "$1" "$T/now"
+	cmp -s "$1.own" "$T/now.own" && [ -z "$(comm -13 "$1.all" "$T/now.all")" ]
 }
