@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+int headrace_main(int argc, char **argv);
+
 #define main headrace_main
 #include "tools/headrace.c"
 #undef main

@@ -21,7 +21,7 @@ static char printed[65536];
 
 static struct table *new_table(void)
 {
-	struct table *t;
+	struct table *t = NULL;
 
 	assert_int_equal(table_new(columns, 3, &t), 0);
 	return t;
@@ -97,7 +97,7 @@ static void many_rows_are_kept_in_order(void **state)
 
 static void too_many_columns_are_refused(void **state)
 {
-	struct table *t;
+	struct table *t = NULL;
 
 	assert_int_equal(table_new(columns, TABLE_COLUMNS_MAX + 1, &t), -EINVAL);
 }
