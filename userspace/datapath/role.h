@@ -47,7 +47,8 @@ int datapath_flow_noted(struct datapath *dp, const struct flow_key *key,
 
 /*
  * The flow ended: event, final counters and removal by the kernel half. created_ns: when
- * this role first saw it (clock_ns()). 0 or -errno; unknown flows are no error.
+ * this role first saw it (clock_ns()). 0 or -errno; unknown flows are no error. With an
+ * empty info->outbound all but info->end is taken from what datapath_flow_note() wrote.
  */
 int datapath_flow_end(struct datapath *dp, const struct flow_key *key, uint64_t created_ns,
 		      const struct flow_info *info);
