@@ -93,10 +93,6 @@ static int take_descriptor(struct worker *w, uint32_t kind, int fd)
 		return take_counters(w, fd);
 	if (kind == ROLE_FD_RELAY) /* a new one when the resolver was restarted */
 		w->relay_fd = fd_close(w->relay_fd);
-	if (kind == ROLE_FD_RELAY && w->relay_fd >= 0) { /* the resolver was restarted */
-		close(w->relay_fd);
-		w->relay_fd = -1;
-	}
 	if (kind >= ROLE_FD_NUM || !places[kind] || *places[kind] >= 0) {
 		close(fd);
 		return -EINVAL;
