@@ -257,9 +257,9 @@ coverage: ## line coverage of units, BPF tests and corpus replay: build/coverage
 		tests/run unit bpf fuzz
 	@tools/coverage build/coverage
 
-bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|dns|direct|start REPS=n
-	@[ -x tests/bench/run ] || { echo "bench: not built yet" >&2; exit 1; }
-	+@$(MAKE) $(JOBS) all $(HELPER_BIN)
+bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start REPS=n
+	@tools/bootstrap bench
+	+@$(MAKE) $(JOBS) all tests/net-helpers
 	@B=$(B) tests/bench/run $(BENCH)
 
 # --- looking after the source -----------------------------------------------------------------

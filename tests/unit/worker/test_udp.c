@@ -1,6 +1,152 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The UDP engine, through the worker's queue, against real sockets on loopback. */
-#include "unit/worker/fake_udp.c"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/virtio_net.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "flow/reassembly.h"
+#include "unit/worker/fake_worker.c"
+#include "netdev/socket.h"
+#include "worker/udp.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+#define VNET 10
+#define GSO_UDP_L4 5 /* VIRTIO_NET_HDR_GSO_UDP_L4, Linux 6.2 */
+#define SPORT 4000
+
+static struct fake_worker f;
+static uint8_t payload[65536], got[FAKE_PACKET_MAX];
+static int server;
+static uint16_t port;
+
+static const struct role_stats *stats(void)
+{
+	return &f.worker.datapath.counters->stats;
+}
+
+static const struct drop_counters *drops(void)
+{
+	return &f.worker.datapath.counters->drops;
+}
+
+static void begin_queue(int family, unsigned int vnet_hdr_bytes, bool uso)
+{
+	for (size_t i = 0; i < sizeof(payload); i++)
+		payload[i] = i * 31 + i / 256;
+	fake_start(&f, family, vnet_hdr_bytes, uso);
+	server = fake_server(family, &port);
+}
+
+static void begin(int family)
+{
+	begin_queue(family, 0, false);
+}
+
+static void end(void)
+{
+	close(server);
+	fake_stop(&f);
+}
+
+/* A datagram at the server: its length, *ret_from who sent it, *ret_gso as GRO says or 0. */
+static ssize_t serve(struct sockaddr_storage *ret_from, int *ret_gso)
+{
+	char control[128];
+	struct iovec iov = { got, sizeof(got) };
+	struct msghdr msg = { .msg_name = ret_from,
+			      .msg_namelen = sizeof(*ret_from),
+			      .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	ssize_t n = -1;
+
+	for (int i = 0; i < 40 && n < 0; i++) {
+		n = recvmsg(server, &msg, MSG_DONTWAIT);
+		if (n < 0)
+			assert_int_equal(loop_once(f.worker.loop, 50), 0);
+	}
+	*ret_gso = 0;
+	for (struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
+		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO)
+			memcpy(ret_gso, CMSG_DATA(c), sizeof(*ret_gso));
+	return n;
+}
+
+static void expect_served(size_t len, struct sockaddr_storage *ret_from)
+{
+	int gso;
+
+	assert_int_equal(serve(ret_from, &gso), len);
+	assert_memory_equal(got, payload, len);
+}
+
+static void answer(const struct sockaddr_storage *to, size_t len)
+{
+	socklen_t to_len = to->ss_family == AF_INET ? sizeof(struct sockaddr_in) :
+						      sizeof(struct sockaddr_in6);
+
+	assert_int_equal(sendto(server, payload, len, 0, (struct sockaddr *)to, to_len), len);
+}
+
+/* The UDP datagram at the application: fragments are put together, sums verified. */
+static void expect_datagram(const struct packet_path *up, size_t len)
+{
+	struct reassembled whole = { 0 };
+	struct reassembly *r;
+	struct datapath dp;
+	struct packet head;
+	ssize_t n;
+	size_t l4;
+
+	datapath_init(&dp, 2);
+	assert_int_equal(reassembly_new(&dp, NULL, NULL, &r), 0);
+	do {
+		n = fake_read(&f, got);
+		assert_true(n > 0);
+		assert_true(n <= 1500);
+		assert_int_equal(packet_parse(&head, got, got + n, 0), 0);
+		if (!head.is_fragment)
+			whole = (struct reassembled){ got, n };
+	} while (head.is_fragment && !reassembly_add(r, &head, got, 0, &whole));
+	assert_int_equal(packet_parse(&head, whole.data, whole.data + whole.len, 0), 0);
+	assert_true(addr_eq(&head.saddr, &up->dst));
+	assert_true(addr_eq(&head.daddr, &up->src));
+	assert_int_equal(head.sport, up->dport);
+	assert_int_equal(head.dport, up->sport);
+	l4 = whole.len - head.l4_offset;
+	assert_int_equal(l4, 8 + len);
+	assert_memory_equal(whole.data + head.payload_offset, payload, len);
+	assert_int_equal(csum_fold(csum_add(csum_pseudo(&head.saddr, &head.daddr, IPPROTO_UDP, l4),
+					    whole.data + head.l4_offset, l4)),
+			 0);
+	reassembly_free(r);
+	datapath_done(&dp);
+}
 
 static void check_echo(int family, size_t len)
 {
@@ -308,6 +454,163 @@ static void passes_on_ttl_less_one_and_type_of_service(void **state)
 	end();
 }
 
+/* Asserts an ICMP error at the application about its datagram to `path`. */
+static void expect_icmp(const struct packet_path *path, int type, int code, uint32_t rest,
+			const struct addr *from)
+{
+	bool v4 = addr_is_v4(&path->src);
+	ssize_t n = fake_read(&f, got);
+	struct packet head, quoted;
+	uint8_t *icmp;
+	uint32_t said;
+
+	assert_true(n > 0);
+	assert_int_equal(packet_parse(&head, got, got + n, 0), 0);
+	assert_int_equal(head.proto, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	assert_true(addr_eq(&head.saddr, from));
+	assert_true(addr_eq(&head.daddr, &path->src));
+	icmp = got + head.l4_offset;
+	assert_int_equal(icmp[0], type);
+	assert_int_equal(icmp[1], code);
+	memcpy(&said, icmp + 4, sizeof(said));
+	assert_int_equal(ntohl(said), rest);
+	assert_int_equal(csum_fold(csum_add(v4 ? 0 :
+						 csum_pseudo(&head.saddr, &head.daddr,
+							     IPPROTO_ICMPV6, n - head.l4_offset),
+					    icmp, n - head.l4_offset)),
+			 0);
+	packet_parse(&quoted, icmp + 8, got + n, 65535);
+	assert_true(addr_eq(&quoted.saddr, &path->src));
+	assert_true(addr_eq(&quoted.daddr, &path->dst));
+	assert_int_equal(quoted.proto, IPPROTO_UDP);
+	assert_memory_equal(icmp + 8 + (v4 ? 20 : 40), &path->sport, 2);
+	assert_memory_equal(icmp + 8 + (v4 ? 22 : 42), &path->dport, 2);
+}
+
+static void check_refused(int family, int type, int code)
+{
+	struct packet_path path;
+	uint64_t begun;
+
+	begin(family);
+	path = fake_path(&f, family, SPORT, port);
+	close(server);
+	begun = clock_ms();
+	fake_write_udp(&f, &path, payload, 100);
+	expect_icmp(&path, type, code, 0, &path.dst);
+	assert_true(clock_ms() - begun < 50);
+	assert_int_equal(drops()->upstream_refused, 1);
+	/* Again, and once somebody listens it works. */
+	fake_write_udp(&f, &path, payload, 100);
+	expect_icmp(&path, type, code, 0, &path.dst);
+	assert_int_equal(stats()->udp_total, 1);
+	server = socket(family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	end();
+}
+
+static void a_refusal_comes_back_at_once_v4(void **state)
+{
+	check_refused(AF_INET, 3, 3);
+}
+
+static void a_refusal_comes_back_at_once_v6(void **state)
+{
+	check_refused(AF_INET6, 1, 4);
+}
+
+static void a_send_after_a_refusal_is_not_lost(void **state)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	struct packet_path path;
+	struct sockaddr_storage from;
+
+	begin(AF_INET);
+	path = fake_path(&f, AF_INET, SPORT, port);
+	close(server);
+	fake_write_udp(&f, &path, payload, 100);
+	expect_icmp(&path, 3, 3, 0, &path.dst);
+	fake_write_udp(&f, &path, payload, 100);
+	loop_once(f.worker.loop, 0); /* sent, refused, and the error still unread */
+	a.sin_port = htons(port);
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	server = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(server, (struct sockaddr *)&a, sizeof(a)), 0);
+	fake_write_udp(&f, &path, payload, 30);
+	expect_served(30, &from);
+	end();
+}
+
+static void no_route_is_told(void **state)
+{
+	struct packet_path path;
+
+	begin(AF_INET);
+	path = fake_path(&f, AF_INET, SPORT, port);
+	path.dst.b[15] = 77; /* not mapped, and the namespace has lo alone */
+	fake_write_udp(&f, &path, payload, 100);
+	expect_icmp(&path, 3, 0, 0, &f.worker.config.settings.stack4);
+	assert_int_equal(drops()->upstream_unreachable, 1);
+	assert_int_equal(stats()->udp_open, 0);
+	end();
+}
+
+static void too_big_for_the_path_is_told_with_its_mtu(void **state)
+{
+	const struct addr *stack4 = &f.worker.config.settings.stack4;
+	struct packet_path path;
+	struct sockaddr_storage from;
+
+	fake_set_mtu(1300);
+	begin(AF_INET);
+	path = fake_path(&f, AF_INET, SPORT, port);
+	fake_write_udp(&f, &path, payload, 1400); /* packet_udp_header() sets DF */
+	expect_icmp(&path, 3, 4, 1300, stack4);
+	assert_int_equal(drops()->too_big, 1);
+	fake_write_udp(&f, &path, payload, 1272);
+	expect_served(1272, &from);
+	end();
+	fake_set_mtu(65536);
+}
+
+static void too_big_for_the_path_is_told_with_its_mtu_v6(void **state)
+{
+	const struct addr *stack6 = &f.worker.config.settings.stack6;
+	struct packet_path path;
+	struct sockaddr_storage from;
+
+	fake_set_mtu(1300);
+	begin(AF_INET6);
+	path = fake_path(&f, AF_INET6, SPORT, port);
+	fake_write_udp(&f, &path, payload, 1400);
+	expect_icmp(&path, 2, 0, 1300, stack6);
+	fake_write_udp(&f, &path, payload, 5000); /* its sender fragments: so may we */
+	expect_served(5000, &from);
+	end();
+	fake_set_mtu(65536);
+}
+
+static void without_df_the_path_may_fragment(void **state)
+{
+	uint8_t packet[1500];
+	struct packet_path path;
+	struct sockaddr_storage from;
+	size_t n;
+
+	fake_set_mtu(1300);
+	begin(AF_INET);
+	path = fake_path(&f, AF_INET, SPORT, port);
+	n = packet_udp_header(packet, &path, payload, 1400);
+	memcpy(packet + n, payload, 1400);
+	fake_set_ip(packet, 64, 0, false);
+	for (int i = 0; i < 3; i++) { /* a batch of them cannot be segmented: sent singly */
+		fake_write(&f, packet, n + 1400);
+	}
+	for (int i = 0; i < 3; i++)
+		expect_served(1400, &from);
+	end();
+	fake_set_mtu(65536);
+}
+
 static uint64_t turned_ns;
 
 static uint64_t turned_clock(void)
@@ -371,6 +674,59 @@ static void the_oldest_session_gives_way_at_the_cap(void **state)
 	end();
 }
 
+static void out_of_descriptors_the_one_flow_is_told(void **state)
+{
+	struct rlimit old, none;
+	struct packet_path path;
+	struct sockaddr_storage from;
+
+	begin(AF_INET);
+	path = fake_path(&f, AF_INET, SPORT, port);
+	getrlimit(RLIMIT_NOFILE, &old);
+	none = old;
+	none.rlim_cur = 0;
+	setrlimit(RLIMIT_NOFILE, &none);
+	fake_write_udp(&f, &path, payload, 10);
+	expect_icmp(&path, 3, 13, 0, &f.worker.config.settings.stack4);
+	assert_int_equal(drops()->no_descriptor, 1);
+	assert_int_equal(stats()->udp_open, 0);
+	setrlimit(RLIMIT_NOFILE, &old);
+	fake_write_udp(&f, &path, payload, 10);
+	expect_served(10, &from);
+	end();
+}
+
+/* N-23 */
+static void a_socket_that_cannot_be_marked_is_not_used(void **state)
+{
+	struct packet_path path;
+
+	begin(AF_INET);
+	socket_protect_setup(PROTECT_CGROUP, 0x12345678); /* no hook sets it here */
+	path = fake_path(&f, AF_INET, SPORT, port);
+	fake_write_udp(&f, &path, payload, 10);
+	expect_icmp(&path, 3, 13, 0, &f.worker.config.settings.stack4);
+	assert_int_equal(drops()->protect, 1);
+	assert_true(recv(server, got, sizeof(got), MSG_DONTWAIT) < 0);
+	end();
+}
+
+static void an_orphan_is_told_that_its_port_is_gone(void **state)
+{
+	struct packet_path path;
+	struct flow_key key = { .proto = IPPROTO_UDP };
+
+	begin(AF_INET);
+	path = fake_path(&f, AF_INET, SPORT, port);
+	key.saddr = path.src;
+	key.daddr = path.dst;
+	key.sport = path.sport;
+	key.dport = path.dport;
+	udp_engine_orphan(f.worker.udp, &key);
+	expect_icmp(&path, 3, 3, 0, &path.dst);
+	end();
+}
+
 /* N-09 */
 static void a_session_takes_no_more_than_its_budget(void **state)
 {
@@ -394,8 +750,18 @@ int main(void)
 		cmocka_unit_test(a_run_of_answers_is_written_as_one_uso_packet),
 		cmocka_unit_test(without_uso_answers_are_written_one_by_one),
 		cmocka_unit_test(passes_on_ttl_less_one_and_type_of_service),
+		cmocka_unit_test(a_refusal_comes_back_at_once_v4),
+		cmocka_unit_test(a_refusal_comes_back_at_once_v6),
+		cmocka_unit_test(a_send_after_a_refusal_is_not_lost),
+		cmocka_unit_test(no_route_is_told),
+		cmocka_unit_test(too_big_for_the_path_is_told_with_its_mtu),
+		cmocka_unit_test(too_big_for_the_path_is_told_with_its_mtu_v6),
+		cmocka_unit_test(without_df_the_path_may_fragment),
 		cmocka_unit_test(an_idle_session_ends_after_a_minute_and_a_sweep),
 		cmocka_unit_test(the_oldest_session_gives_way_at_the_cap),
+		cmocka_unit_test(out_of_descriptors_the_one_flow_is_told),
+		cmocka_unit_test(a_socket_that_cannot_be_marked_is_not_used),
+		cmocka_unit_test(an_orphan_is_told_that_its_port_is_gone),
 		cmocka_unit_test(a_session_takes_no_more_than_its_budget),
 	};
 	int status = fake_namespace();

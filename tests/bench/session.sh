@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# What happens inside the namespaces that tests/bench/run makes: first process of its pid
+# namespace. Arguments: the parts. Not to be called otherwise.
+#
+#   world.sh     namespaces client, host, server; processes; servers
+#   paths.sh     the configurations: how a client gets to the server
+#   parts.sh     what is measured, part by part
+#   table.jq     samples -> JSON lines of the contract and the final table
+#
+# shellcheck disable=SC2154 # top, B and BENCH_ID come from run, other variables from the files below
+set -euo pipefail
+[ $$ = 1 ] || { echo "bench: use tests/bench/run" >&2; exit 1; }
+
+here=$top/tests/bench
+out=$top/build/bench
+rep=0
+failures=0
+
+say() { printf '%s\n' "$*"; }
+warn() { printf 'bench: %s\n' "$*" >&2; }
+# fail CONFIG WHAT: counts as a failure of the run, but not where only a peer fails.
+fail() {
+	case $1 in pasta | slirp4netns) ;; *) failures=$((failures + 1)) ;; esac
+	warn "$1: $2"
+}
+
+# note METRIC CONFIG VALUE: a sample of this repetition.
+note() {
+	if [[ $3 =~ ^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$ ]]; then
+		printf '{"metric":"%s","config":"%s","rep":%d,"value":%s}\n' "$1" "$2" $rep "$3" \
+			>>"$samples"
+	else
+		fail "$2" "no figure for $1 in repetition $rep"
+	fi
+}
+
+# shellcheck source=tests/bench/world.sh
+. "$here/world.sh"
+# shellcheck source=tests/bench/paths.sh
+. "$here/paths.sh"
+# shellcheck source=tests/bench/parts.sh
+. "$here/parts.sh"
+
+# Orderly, so that `headrace run` removes its cgroup and pins; the rest dies with us.
+leave() {
+	local status=$?
+	trap - EXIT
+	trap '' TERM
+	set +e
+	paths_down
+	exit $status
+}
+trap leave EXIT
+trap 'exit 143' TERM
+
+machine() {
+	say "machine    $(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)," \
+		"$(awk '/^MemTotal/ { printf "%.1f GiB", $2 / 1048576 }' /proc/meminfo)," \
+		"load $(cut -d ' ' -f 1 /proc/loadavg)"
+	say "kernel     $(uname -srm)"
+	say "headrace   $("$B/headrace" --version 2>&1 | head -n 1)"
+	say "peers      $(dpkg-query -W -f '${Package} ${Version}, ' \
+		nftables passt slirp4netns iperf3 2>/dev/null | sed 's/, $//')"
+	say "measured   $REPS repetitions of $DURATION s, alternated; reno in every namespace;" \
+		"configurations: ${configs[*]}"
+}
+
+choose_paths
+machine
+world_up
+for part in "$@"; do
+	samples=$out/samples/$part.jsonl
+	rm -f "$samples" "$out/$part.jsonl"
+	for rep in $(seq "$REPS"); do
+		say "measuring  $part, repetition $rep of $REPS"
+		"part_$part"
+	done
+	if [ ! -s "$samples" ]; then
+		fail "$part" "nothing could be measured"
+		continue
+	fi
+	jq -cs -f "$here/table.jq" --arg want lines "$samples" >"$out/$part.jsonl"
+done
+say
+for part in "$@"; do
+	[ ! -s "$out/samples/$part.jsonl" ] || cat "$out/samples/$part.jsonl"
+done | jq -rs -f "$here/table.jq" --arg want table | column -t -s $'\t'
+[ $failures = 0 ] || { say; say "bench: $failures failures, see above"; exit 1; }

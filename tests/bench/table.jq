@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Samples {metric, config, rep, value} of all repetitions (slurped) to, as $want says, the
+# JSON lines of the benchmark's contract or the rows of the final table. Ratios are taken
+# sample by sample with the partner of the same repetition; their median counts.
+
+# The floors of the design: of a metric of Headrace, against the configuration it is divided
+# by ("": the value itself), at least or at most so much.
+def floors:
+	(["tcp_up_1", "tcp_down_1", "tcp_up_8", "tcp_down_8", "crr"] |
+		map({key: ., value: {against: "masquerade", least: 0.60}})) +
+	(["udp64_up", "udp64_down", "udp1400_up", "udp1400_down"] |
+		map({key: ., value: {against: "masquerade", least: 1.5}})) +
+	[{key: "tcp_cpu_down", value: {against: "pasta", most: 0.60}},
+	 {key: "rr_p50_1cpu", value: {against: "pasta", most: 0.78}},
+	 {key: "mem_tcp_idle", value: {against: "", most: 600}},
+	 {key: "mem_udp", value: {against: "", most: 256}}] | from_entries;
+
+def unit:
+	if test("^tcp_(sys)?cpu_") then "s/GB"
+	elif startswith("tcp_") then "Gbit/s"
+	elif startswith("rr_") then "us"
+	elif startswith("mem_") then "bytes"
+	elif startswith("start_") then "ms"
+	else "1/s" end;
+
+def median:
+	sort | if length % 2 == 1 then .[length / 2 | floor]
+	else (.[length / 2 - 1] + .[length / 2]) / 2 end;
+
+def distinct_in_order: reduce .[] as $x ([]; if index([$x]) then . else . + [$x] end);
+
+# Four significant digits; whole numbers stay whole.
+def short:
+	if . == null then "-"
+	elif . == 0 or fabs >= 1000 then round | tostring
+	else pow(10; 3 - (fabs | log10 | floor)) as $p | . * $p | round / $p | tostring end;
+
+. as $all
+| def values($m; $c): [$all[] | select(.metric == $m and .config == $c)];
+  def ratio($m; $c; $other):
+	values($m; $other) as $o
+	| [values($m; $c)[] as $v | $o[] | select(.rep == $v.rep and .value != 0)
+	   | $v.value / .value]
+	| if length > 0 then median else null end;
+  def lines:
+	([.[].metric] | distinct_in_order)[] as $m
+	| ([.[] | select(.metric == $m).config] | distinct_in_order)[] as $c
+	| [values($m; $c)[].value]
+	| {metric: $m, config: $c, unit: ($m | unit), median: median, min: min, max: max,
+	   reps: length, ratio_to_masq: ratio($m; $c; "masquerade"), ratio_to_plain: null};
+  def verdict:
+	floors[.metric] as $f
+	| if $f == null or (.config | startswith("headrace") | not) then ["", ""]
+	  else (if $f.against == "" then .median else ratio(.metric; .config; $f.against) end) as $x
+	  | ["\(if $f.least then ">=" else "<=" end) \($f.least // $f.most)"
+	     + (if $f.against == "" then "" else " x \($f.against)" end),
+	     if $x == null then "not compared"
+	     elif ($f.least and $x >= $f.least) or ($f.most and $x <= $f.most)
+	     then "\($x | short) met"
+	     else "\($x | short) NOT MET" end] end;
+  if $want == "lines" then lines
+  else ["metric", "configuration", "median", "min", "max", "unit", "x masq", "floor", "result"],
+	(lines | [.metric, .config, (.median | short), (.min | short), (.max | short), .unit,
+		  (.ratio_to_masq | short)] + verdict)
+	| map(if . == "" then " " else . end) | join("\t") end
