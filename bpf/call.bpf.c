@@ -17,6 +17,22 @@
 
 enum flow_end_result { FLOW_ENDED = 0, FLOW_UNKNOWN = 1, FLOW_NEWER = 2 };
 
+/*
+ * What the role says of the flow; an `outbound` left empty says nothing new, so that what was
+ * noted when it began holds: the name that its address had then may be forgotten by now.
+ */
+static __always_inline void tell_info(struct flow_event *e, const struct flow_end_args *args,
+				      const struct flow_key *key, __u8 slot)
+{
+	struct flow_info *noted = NULL;
+
+	if (!args->info.outbound[0])
+		noted = bpf_map_lookup_elem(&flow_info, key);
+	e->info = noted ? *noted : args->info;
+	e->info.end = args->info.end;
+	e->info.slot = slot;
+}
+
 SEC("syscall")
 int flow_end(struct flow_end_args *args)
 {
@@ -31,8 +47,7 @@ int flow_end(struct flow_end_args *args)
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (e) {
 		flow_event_start(e, EVENT_FLOW_END, &key, f);
-		e->info = args->info;
-		e->info.slot = f->queue;
+		tell_info(e, args, &key, f->queue);
 		bpf_ringbuf_submit(e, 0);
 	} else {
 		count_stat(STAT_EVENTS_LOST, 1);

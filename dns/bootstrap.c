@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The host's resolver configuration, read by c-ares, which knows the file's many forms;
- * c-ares asks nothing here. It says 127.0.0.1 where no server is configured: that is told
- * apart by looking for a `nameserver` line, so that "none" can be said as such.
+ * c-ares asks nothing here. It says 127.0.0.1 where no server is configured (or there is no
+ * file): that is told apart by looking for the line, so that "none" can be said as such.
  *
  * A loopback stub such as 127.0.0.53 is as good as any: roles live in the host's network
  * namespace. Link-local servers come without their interface (c-ares 1.18 does not say it)
@@ -27,7 +27,19 @@ void bootstrap_init(struct bootstrap *b, const char *path)
 	b->path = path;
 }
 
-static bool names_a_server(const char *path)
+static bool line_names(const char *line, const char *server)
+{
+	static const char keyword[] = "nameserver";
+
+	line += strspn(line, " \t");
+	if (strncmp(line, keyword, sizeof(keyword) - 1) != 0)
+		return false;
+	line += sizeof(keyword) - 1;
+	line += strspn(line, " \t");
+	return strncmp(line, server, strlen(server)) == 0;
+}
+
+static bool file_names(const char *path, const char *server)
 {
 	FILE *f = fopen(path, "re");
 	char line[LINE_MAX_BYTES];
@@ -36,9 +48,16 @@ static bool names_a_server(const char *path)
 	if (!f)
 		return false;
 	for (int i = 0; i < LINES_MAX && !found && fgets(line, sizeof(line), f); i++)
-		found = strncmp(line + strspn(line, " \t"), "nameserver", 10) == 0;
+		found = line_names(line, server);
 	fclose(f);
 	return found;
+}
+
+/* Are these c-ares' servers for want of any? */
+static bool is_fallback(const struct endpoint *servers, int num)
+{
+	return num == 1 && addr_is_v4(&servers[0].addr) &&
+	       addr_to_v4(&servers[0].addr) == htonl(INADDR_LOOPBACK);
 }
 
 static struct endpoint endpoint_of(const struct ares_addr_port_node *node)
@@ -73,14 +92,14 @@ int bootstrap_read(const char *path, struct endpoint ret_servers[DNS_UPSTREAMS_M
 	ares_channel channel;
 	int r;
 
-	if (!names_a_server(path))
-		return 0;
 	snprintf(copy, sizeof(copy), "%s", path);
 	r = ares_init_options(&channel, &options, ARES_OPT_RESOLVCONF);
 	if (r != ARES_SUCCESS)
 		return r == ARES_ENOMEM ? -ENOMEM : -EINVAL;
 	r = read_channel(channel, ret_servers);
 	ares_destroy(channel);
+	if (is_fallback(ret_servers, r) && !file_names(path, "127.0.0.1"))
+		return 0;
 	return r;
 }
 

@@ -134,6 +134,14 @@ static struct entry *make_room(struct cache *c, size_t len)
 	return list_first(&c->unused, struct entry, lru);
 }
 
+static bool age_into(uint8_t *buf, const struct entry *e, uint64_t now)
+{
+	uint32_t seconds = (uint32_t)((now - e->stored_ms) / 1000);
+
+	memcpy(buf, e->answer, e->len);
+	return msg_age(buf, e->len, e->question_end, seconds) == 0;
+}
+
 size_t cache_get(struct cache *c, const struct cache_key *key, uint8_t *buf)
 {
 	struct entry *e = find(c, key);
@@ -143,12 +151,15 @@ size_t cache_get(struct cache *c, const struct cache_key *key, uint8_t *buf)
 		drop_entry(c, e);
 		e = NULL;
 	}
+	/* Names that point into a TTL (nobody honest writes that) may not survive its ageing. */
+	if (e && !age_into(buf, e, now)) {
+		drop_entry(c, e);
+		e = NULL;
+	}
 	if (!e) {
 		c->figures.misses++;
 		return 0;
 	}
-	memcpy(buf, e->answer, e->len);
-	msg_age(buf, e->len, e->question_end, (uint32_t)((now - e->stored_ms) / 1000));
 	list_touch(&c->used, &e->lru);
 	c->figures.hits++;
 	return e->len;

@@ -224,25 +224,31 @@ static int start(struct resolver *r)
 
 /* --- what main asks ---------------------------------------------------------------------- */
 
-/* Gathers lines into messages as large as may be. */
+/* Gathers lines into messages as large as may be: message header, text header, text. */
+#define TEXT_AT (sizeof(struct role_message) + sizeof(struct role_text))
+
 struct text_answer {
-	struct role_message message;
-	struct role_text text;
-	char data[ROLE_MESSAGE_MAX - sizeof(struct role_message) - sizeof(struct role_text)];
-} __attribute__((packed));
+	uint64_t tag;
+	size_t used; /* of text */
+	uint8_t data[ROLE_MESSAGE_MAX];
+};
 
 static void send_text(struct text_answer *a)
 {
-	size_t len = offsetof(struct text_answer, data) + a->text.length;
+	struct role_message m = { .type = ROLE_TEXT };
+	struct role_text t = { .tag = a->tag, .length = (uint32_t)a->used };
 	struct pollfd main_takes = { .fd = ROLE_FD, .events = POLLOUT };
-	int err = message_send(ROLE_FD, a, len, -1);
+	int err;
 
+	memcpy(a->data, &m, sizeof(m));
+	memcpy(a->data + sizeof(m), &t, sizeof(t));
+	err = message_send(ROLE_FD, a->data, TEXT_AT + a->used, -1);
 	/* Main is slow: worth a short wait, for it reads this out of its own loop. */
 	if (err == -EAGAIN && poll(&main_takes, 1, TEXT_WAIT_MS) > 0)
-		err = message_send(ROLE_FD, a, len, -1);
+		err = message_send(ROLE_FD, a->data, TEXT_AT + a->used, -1);
 	if (err)
 		log_warn("dns", "answer to main lost: %s", strerror(-err));
-	a->text.length = 0;
+	a->used = 0;
 }
 
 static void add_text(void *arg, const char *text)
@@ -251,14 +257,14 @@ static void add_text(void *arg, const char *text)
 	size_t left = strlen(text);
 
 	while (left) {
-		size_t room = sizeof(a->data) - a->text.length;
+		size_t room = sizeof(a->data) - TEXT_AT - a->used;
 		size_t bytes = left < room ? left : room;
 
-		memcpy(a->data + a->text.length, text, bytes);
-		a->text.length += (uint32_t)bytes;
+		memcpy(a->data + TEXT_AT + a->used, text, bytes);
+		a->used += bytes;
 		text += bytes;
 		left -= bytes;
-		if (a->text.length == sizeof(a->data))
+		if (bytes == room)
 			send_text(a);
 	}
 }
@@ -277,11 +283,10 @@ static int answer_query(struct resolver *r, const uint8_t *body, size_t len)
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return -ENOMEM;
-	a->message.type = ROLE_TEXT;
-	a->text.tag = q.tag;
+	a->tag = q.tag;
 	if (q.length == sizeof(what) - 1 && memcmp(body + sizeof(q), what, q.length) == 0)
 		dns_show(r->service, add_text, a);
-	if (a->text.length)
+	if (a->used)
 		send_text(a);
 	send_text(a); /* length 0: the end */
 	free(a);

@@ -76,6 +76,14 @@ int datapath_flow_note(struct datapath *dp, const struct flow_key *key,
 	return bpf_map_update_elem(dp->flow_info, key, &own, BPF_ANY);
 }
 
+int datapath_flow_noted(struct datapath *dp, const struct flow_key *key,
+			struct flow_info *ret_info)
+{
+	if (dp->flow_info < 0)
+		return -ENOENT;
+	return bpf_map_lookup_elem(dp->flow_info, key, ret_info);
+}
+
 int datapath_flow_end(struct datapath *dp, const struct flow_key *key, uint64_t created_ns,
 		      const struct flow_info *info)
 {

@@ -41,9 +41,14 @@ static inline void datapath_count(struct datapath *dp, enum role_stat what, int6
 int datapath_flow_note(struct datapath *dp, const struct flow_key *key,
 		       const struct flow_info *info);
 
+/* Reads back what datapath_flow_note() wrote. 0 or -errno, -ENOENT = nothing. */
+int datapath_flow_noted(struct datapath *dp, const struct flow_key *key,
+			struct flow_info *ret_info);
+
 /*
  * The flow ended: event, final counters and removal by the kernel half. created_ns: when
- * this role first saw it (clock_ns()). 0 or -errno; unknown flows are no error.
+ * this role first saw it (clock_ns()). 0 or -errno; unknown flows are no error. With an
+ * empty info->outbound all but info->end is taken from what datapath_flow_note() wrote.
  */
 int datapath_flow_end(struct datapath *dp, const struct flow_key *key, uint64_t created_ns,
 		      const struct flow_info *info);

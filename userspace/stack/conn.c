@@ -23,6 +23,7 @@
 #define SEGMENT_LIMIT (65535 - IP6_HLEN - TCP_HLEN)
 #define SEGMENT_REAL_MIN 88 /* as Linux: a smaller MSS would only burn CPU */
 #define TCP_OPTION_NOP 1
+#define RTO_TICKS 2 /* of 500 ms: lwIP's own 3 s is for the internet, this link is local */
 
 void conn_init(struct conn *c, struct stack *s)
 {
@@ -173,6 +174,8 @@ static void conn_adopt(struct conn *c, struct tcp_pcb *pcb)
 	pcb->rcv_wnd = WINDOW_INITIAL;
 	pcb->rcv_ann_wnd = WINDOW_INITIAL;
 	pcb->rcv_ann_right_edge = pcb->rcv_nxt + WINDOW_INITIAL;
+	pcb->sv = RTO_TICKS;
+	pcb->rto = RTO_TICKS;
 	tcp_nagle_disable(pcb);
 	tcp_arg(pcb, c);
 	tcp_recv(pcb, conn_on_recv);

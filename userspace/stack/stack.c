@@ -226,5 +226,7 @@ size_t stack_buffer_bytes(const struct stack *s)
 
 void stack_trim(struct stack *s)
 {
+	buffer_put(s, s->spare);
+	s->spare = NULL;
 	buffers_trim(s, POOL_KEPT_IDLE);
 }

@@ -5,8 +5,9 @@
  * errors is true. A session ends when nothing passed in either direction for ICMP_IDLE_MS,
  * or as the least recently used one when room is needed.
  *
- * Replies carry our own TTL, not that which they arrived with. Other ICMP than echo requests
- * is counted (DROP_ICMP_TYPE) and ends here.
+ * Replies carry our own TTL, not that which they arrived with. Port unreachable from the
+ * application ends the UDP session that it is about; other ICMP is counted (DROP_ICMP_TYPE)
+ * and ends here.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,25 +16,24 @@
 #include <sys/epoll.h>
 
 #include "base/clock.h"
+#include "bpf/classify.h"
 #include "netdev/packet.h"
 #include "worker/failure.h"
 #include "worker/icmp.h"
 
 #define ICMP4_REPLY 0
 #define ICMP6_REPLY 129
+#define ICMP4_CODE_PORT 3
+#define ICMP6_CODE_PORT 4
 
 static void session_close(struct icmp_session *s, enum flow_end end)
 {
 	struct icmp_engine *e = s->engine;
 	struct worker *w = e->worker;
-	struct endpoint to = worker_upstream_of(w, &s->session.key);
-	struct flow_info info;
 
 	icmp_upstream_close(s);
 	datapath_count(&w->datapath, RSTAT_ICMP_OPEN, -1);
-	worker_flow_info(w, &s->session.key, &to, &info);
-	info.end = end;
-	datapath_flow_end(&w->datapath, &s->session.key, s->session.created_ns, &info);
+	worker_flow_end(w, &s->session.key, s->session.created_ns, end);
 	sessions_remove(&e->sessions, &s->session);
 }
 
@@ -172,13 +172,38 @@ static void answer(struct icmp_session *s, const struct worker_packet *p)
 	icmp_write_reply(s, h.seq, &payload);
 }
 
+/* The application's kernel has no port for an answer that we wrote: the session is over. */
+static bool is_port_unreachable(const struct packet *h)
+{
+	if (h->version == 4)
+		return h->icmp_type == ICMP4_UNREACHABLE && h->icmp_code == ICMP4_CODE_PORT;
+	return h->icmp_type == ICMP6_UNREACHABLE && h->icmp_code == ICMP6_CODE_PORT;
+}
+
+static bool take_refusal(struct worker *w, const struct worker_packet *p)
+{
+	struct packet quoted;
+	struct flow_key key;
+
+	if (!is_port_unreachable(&p->head))
+		return false;
+	if (packet_parse(&quoted, p->raw.data + p->head.payload_offset, p->raw.data + p->raw.len,
+			 PACKET_MAX) ||
+	    quoted.proto != IPPROTO_UDP || !quoted.l4_valid ||
+	    !addr_eq(&quoted.daddr, &p->head.saddr))
+		return false;
+	packet_key_down(&quoted, &key);
+	return udp_engine_refused(w->udp, &key);
+}
+
 void icmp_engine_input(struct icmp_engine *e, struct worker_packet *p)
 {
 	struct session *found;
 	struct icmp_session *s;
 
 	if (!packet_is_echo_request(&p->head)) {
-		worker_drop(e->worker, DROP_ICMP_TYPE);
+		if (!take_refusal(e->worker, p))
+			worker_drop(e->worker, DROP_ICMP_TYPE);
 		return;
 	}
 	found = sessions_find(&e->sessions, &p->key);

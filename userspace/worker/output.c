@@ -121,3 +121,15 @@ void worker_flow_info(struct worker *w, const struct flow_key *key, const struct
 	memcpy(ret_info->outbound, "direct", sizeof("direct"));
 	datapath_domain_get(&w->datapath, &key->daddr, ret_info->domain);
 }
+
+void worker_flow_end(struct worker *w, const struct flow_key *key, uint64_t created_ns,
+		     enum flow_end end)
+{
+	struct endpoint to = worker_upstream_of(w, key);
+	struct flow_info info;
+
+	if (datapath_flow_noted(&w->datapath, key, &info))
+		worker_flow_info(w, key, &to, &info);
+	info.end = end;
+	datapath_flow_end(&w->datapath, key, created_ns, &info);
+}

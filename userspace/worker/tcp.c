@@ -9,6 +9,7 @@
  * the other takes.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #include "base/limits.h"
 #include "base/random.h"
 #include "worker/tcp_internal.h"
+
+#define TCP_TRIM_FLOWS 1024 /* a wave: about 0.5 MB */
 
 struct tcp_flow *tcp_flow_new(struct tcp_engine *e, const struct flow_key *key)
 {
@@ -55,20 +58,19 @@ static void tcp_close_upstream(struct tcp_flow *f, bool reset)
 void tcp_flow_info(const struct tcp_flow *f, struct flow_info *ret_info)
 {
 	struct worker *w = f->engine->worker;
-	struct endpoint upstream = { .port = 0 };
+	struct endpoint upstream = worker_upstream_of(w, &f->key);
 
-	if (!f->relayed)
-		upstream = worker_upstream_of(w, &f->key);
-	worker_flow_info(w, &f->key, &upstream, ret_info);
+	worker_flow_info(w, &f->key, f->relayed ? NULL : &upstream, ret_info);
 }
 
 /* What the books are told, once per flow. */
 static void tcp_flow_tell_end(struct tcp_flow *f, enum flow_end end)
 {
 	struct worker *w = f->engine->worker;
-	struct flow_info info;
+	struct flow_info info = { .end = END_NONE };
 
-	tcp_flow_info(f, &info);
+	if (f->state == TCP_FLOW_CONNECTING) /* nothing was noted yet */
+		tcp_flow_info(f, &info);
 	info.end = (uint8_t)end;
 	datapath_flow_end(&w->datapath, &f->key, f->created_ns, &info);
 	if (f->state == TCP_FLOW_CONNECTING)
@@ -222,17 +224,26 @@ void tcp_engine_orphan(struct tcp_engine *e, const struct flow_key *key)
 	stack_send_ack(e->stack, &path, seq + (1U << 31), seq);
 }
 
-static int tcp_output(void *arg, const struct iovec *iov, int iovcnt,
-		      const struct queue_offload *off)
+static int tcp_write_packet(void *arg, const struct iovec *iov, int iovcnt,
+			    const struct queue_offload *off)
 {
 	struct tcp_engine *e = arg;
-	int r = queue_write(&e->worker->queue, iov, iovcnt, off);
 
-	if (r < 0)
-		worker_drop(e->worker, DROP_TUN_FULL);
-	else
-		datapath_count(&e->worker->datapath, RSTAT_TUN_TX, 1);
-	return r;
+	return worker_writev(e->worker, iov, iovcnt, off);
+}
+
+/*
+ * Many connections came and went: malloc gives what they held back to the system. Once per
+ * such wave, since it walks the whole heap.
+ */
+static void tcp_trim(struct tcp_engine *e)
+{
+	if (e->table.count > e->peak)
+		e->peak = e->table.count;
+	if (e->peak < TCP_TRIM_FLOWS || e->table.count > e->peak / 8)
+		return;
+	e->peak = e->table.count;
+	malloc_trim(0);
 }
 
 static void tcp_turn(struct loop_turn *t)
@@ -240,6 +251,7 @@ static void tcp_turn(struct loop_turn *t)
 	struct tcp_engine *e = container_of(t, struct tcp_engine, turn);
 	size_t now = stack_buffer_bytes(e->stack);
 
+	tcp_trim(e);
 	datapath_count(&e->worker->datapath, RSTAT_BUFFER_BYTES,
 		       (int64_t)now - (int64_t)e->buffer_bytes);
 	e->buffer_bytes = now;
@@ -248,7 +260,7 @@ static void tcp_turn(struct loop_turn *t)
 static int tcp_engine_stack(struct tcp_engine *e)
 {
 	static const struct stack_ops ops = {
-		.output = tcp_output,
+		.output = tcp_write_packet,
 		.received = tcp_relay_received,
 		.gone = tcp_relay_gone,
 	};

@@ -94,10 +94,9 @@ static void dial_failed(struct tcp_flow *f, int error)
 static void dial_drop(struct tcp_engine *e, struct worker_packet *p, enum drop_reason why)
 {
 	struct flow_info info;
-	struct endpoint nowhere = { .port = 0 };
 
 	worker_drop(e->worker, why);
-	worker_flow_info(e->worker, &p->key, &nowhere, &info);
+	worker_flow_info(e->worker, &p->key, NULL, &info);
 	info.end = END_LIMIT;
 	datapath_flow_end(&e->worker->datapath, &p->key, clock_ns(), &info);
 }

@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "netdev/socket.h"
 #include "worker/failure.h"
 #include "worker/udp.h"
@@ -129,9 +130,7 @@ void udp_session_close(struct udp_session *s, enum flow_end end)
 {
 	struct udp_engine *e = s->engine;
 	struct worker *w = e->worker;
-	struct endpoint to = worker_upstream_of(w, &s->session.key);
 	int fd = s->watch.fd;
-	struct flow_info info;
 
 	if (e->run.session == s)
 		udp_engine_flush(e);
@@ -140,10 +139,20 @@ void udp_session_close(struct udp_session *s, enum flow_end end)
 		close(fd);
 		datapath_count(&w->datapath, RSTAT_UDP_OPEN, -1);
 	}
-	worker_flow_info(w, &s->session.key, &to, &info);
-	info.end = end;
-	datapath_flow_end(&w->datapath, &s->session.key, s->session.created_ns, &info);
+	worker_flow_end(w, &s->session.key, s->session.created_ns, end);
 	sessions_remove(&e->sessions, &s->session);
+}
+
+/* N-32: each new session is logged with how many there are. */
+static void log_session(const struct udp_session *s, const struct endpoint *to)
+{
+	char from[ENDPOINT_TEXT_MAX], upstream[ENDPOINT_TEXT_MAX];
+	struct endpoint app = { s->session.key.saddr, s->session.key.sport };
+
+	if (log_level() < LOG_LEVEL_DEBUG)
+		return;
+	log_debug("udp", "session opened from=%s to=%s open=%u", endpoint_format(&app, from),
+		  endpoint_format(to, upstream), s->engine->sessions.count);
 }
 
 /* A place in the table; the least recently used session gives way. */
@@ -183,6 +192,7 @@ struct udp_session *udp_session_open(struct udp_engine *e, const struct worker_p
 	datapath_count(&w->datapath, RSTAT_UDP_TOTAL, 1);
 	worker_flow_info(w, &p->key, &to, &info);
 	datapath_flow_note(&w->datapath, &p->key, &info);
+	log_session(s, &to);
 	return s;
 }
 
@@ -194,4 +204,13 @@ void udp_engine_orphan(struct udp_engine *e, const struct flow_key *key)
 	size_t len = packet_synthetic(quoted, &path, IPPROTO_UDP, 0);
 
 	worker_icmp_error(e->worker, ICMP_ERR_PORT, 0, &key->daddr, quoted, len);
+}
+
+bool udp_engine_refused(struct udp_engine *e, const struct flow_key *key)
+{
+	struct session *s = sessions_find(&e->sessions, key);
+
+	if (s)
+		udp_session_close(udp_session_of(s), END_APP_RESET);
+	return s;
 }

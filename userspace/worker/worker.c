@@ -93,10 +93,6 @@ static int take_descriptor(struct worker *w, uint32_t kind, int fd)
 		return take_counters(w, fd);
 	if (kind == ROLE_FD_RELAY) /* a new one when the resolver was restarted */
 		w->relay_fd = fd_close(w->relay_fd);
-	if (kind == ROLE_FD_RELAY && w->relay_fd >= 0) { /* the resolver was restarted */
-		close(w->relay_fd);
-		w->relay_fd = -1;
-	}
 	if (kind >= ROLE_FD_NUM || !places[kind] || *places[kind] >= 0) {
 		close(fd);
 		return -EINVAL;
@@ -112,15 +108,24 @@ static int take_descriptor(struct worker *w, uint32_t kind, int fd)
 static void end_orphan(void *arg, const struct flow_key *key, const struct flow *flow)
 {
 	struct worker *w = arg;
-	struct flow_info info;
 
 	if (key->proto == IPPROTO_TCP)
 		tcp_engine_orphan(w->tcp, key);
 	else if (key->proto == IPPROTO_UDP)
 		udp_engine_orphan(w->udp, key);
-	worker_flow_info(w, key, NULL, &info);
-	info.end = END_ROLE_DIED;
-	datapath_flow_end(&w->datapath, key, clock_ns(), &info);
+	worker_flow_end(w, key, clock_ns(), END_ROLE_DIED);
+}
+
+static void forget_gauges(struct worker *w)
+{
+	static const enum role_stat gauges[] = {
+		RSTAT_TCP_OPEN,	 RSTAT_TCP_CONNECTING, RSTAT_UDP_OPEN,
+		RSTAT_ICMP_OPEN, RSTAT_BUFFER_BYTES,   RSTAT_FRAGMENTS_HELD,
+	};
+	const __u64 *stats = (const __u64 *)&w->datapath.counters->stats;
+
+	for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
+		datapath_count(&w->datapath, gauges[i], -(int64_t)stats[gauges[i]]);
 }
 
 static void take_over(struct worker *w)
@@ -152,6 +157,8 @@ static int start(struct role *r)
 	if (w->queue.fd < 0 || r->input)
 		return -EPROTO;
 	w->fragment_id = random_u32();
+	if (w->config.restarted)
+		forget_gauges(w);
 	err = make_engines(w);
 	if (err)
 		return err;

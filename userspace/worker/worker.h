@@ -61,6 +61,8 @@ bool udp_engine_holds(const struct udp_engine *e);
 void udp_engine_flush(struct udp_engine *e);
 void udp_engine_free(struct udp_engine *e);
 void udp_engine_orphan(struct udp_engine *e, const struct flow_key *key);
+/* The application has no socket for the flow's answers any more. False: no such session. */
+bool udp_engine_refused(struct udp_engine *e, const struct flow_key *key);
 
 int icmp_engine_new(struct worker *w, struct icmp_engine **ret_engine);
 void icmp_engine_input(struct icmp_engine *e, struct worker_packet *p);
@@ -88,6 +90,13 @@ struct endpoint worker_upstream_of(const struct worker *w, const struct flow_key
 /* Fills outbound "direct", upstream and the domain known for the destination. */
 void worker_flow_info(struct worker *w, const struct flow_key *key, const struct endpoint *upstream,
 		      struct flow_info *ret_info);
+
+/*
+ * Ends the flow with what was noted of it when it began (its name may have expired or now
+ * belong to another answer), or with what is known now.
+ */
+void worker_flow_end(struct worker *w, const struct flow_key *key, uint64_t created_ns,
+		     enum flow_end end);
 
 /* The role's main function: never returns before its end. Exit status. */
 int worker_main(void);

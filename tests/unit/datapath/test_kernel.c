@@ -268,6 +268,28 @@ static void ending_a_flow_tells_of_it_and_removes_it(void **state)
 	kernel_unload(k);
 }
 
+static void end_without_outbound_keeps_what_was_noted(void **state)
+{
+	struct kernel *k = load_bpf(false);
+	struct flow_info noted = { .outbound = "direct", .domain = "example.test" };
+	struct flow_info end = { .end = END_FINISHED };
+	struct last_event last = { 0 };
+	struct flow_key key;
+	struct datapath dp;
+
+	role_of(k, &dp, 1);
+	put_flow(k, &key, 5, 1, 1000);
+	assert_int_equal(datapath_flow_note(&dp, &key, &noted), 0);
+	assert_int_equal(datapath_flow_end(&dp, &key, 1000, &end), 0);
+	assert_int_equal(kernel_events_read(k, note_event, &last), 0);
+	assert_int_equal(last.count, 1);
+	assert_int_equal(last.event.info.end, END_FINISHED);
+	assert_string_equal(last.event.info.outbound, "direct");
+	assert_string_equal(last.event.info.domain, "example.test");
+	datapath_done(&dp);
+	kernel_unload(k);
+}
+
 static void newer_flow_of_the_same_key_is_left_alone(void **state)
 {
 	struct kernel *k = load_bpf(false);
@@ -483,6 +505,7 @@ int main(void)
 		cmocka_unit_test(walks_every_flow_joined_with_its_info),
 		cmocka_unit_test(role_cannot_write_the_flow_table),
 		cmocka_unit_test(ending_a_flow_tells_of_it_and_removes_it),
+		cmocka_unit_test(end_without_outbound_keeps_what_was_noted),
 		cmocka_unit_test(newer_flow_of_the_same_key_is_left_alone),
 		cmocka_unit_test(end_all_takes_one_slot_or_all),
 		cmocka_unit_test(role_sees_the_flows_of_a_slot),

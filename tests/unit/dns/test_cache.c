@@ -239,7 +239,6 @@ static void a_newer_answer_replaces_the_older(void **state)
 	assert_int_not_equal(get("a.test", TYPE_A), 0);
 }
 
-
 static void bytes_are_bounded_too(void **state)
 {
 	struct cache_figures f;

@@ -30,8 +30,7 @@ static void say_yes(struct fake *f, bool tcp, const uint8_t *q, size_t len, stru
 	wire_a(answer, 60, "192.0.2.1");
 }
 
-static void say_nothing(struct fake *f, bool tcp, const uint8_t *q, size_t len,
-			struct wire *answer)
+static void say_nothing(struct fake *f, bool tcp, const uint8_t *q, size_t len, struct wire *answer)
 {
 }
 
@@ -41,8 +40,7 @@ static void say_servfail(struct fake *f, bool tcp, const uint8_t *q, size_t len,
 	wire_answer_to(answer, q, len, RCODE_SERVFAIL);
 }
 
-static void say_garbage(struct fake *f, bool tcp, const uint8_t *q, size_t len,
-			struct wire *answer)
+static void say_garbage(struct fake *f, bool tcp, const uint8_t *q, size_t len, struct wire *answer)
 {
 	wire_answer_to(answer, q, len, 0);
 	wire_count(answer, 6);
@@ -62,8 +60,8 @@ static void setup_with(fake_fn first, fake_fn second, uint32_t sockets_max)
 	endpoints[1] = fake[1].endpoint;
 	memset(&upstreams, 0, sizeof(upstreams));
 	upstream_set_assign(&upstreams, endpoints, second ? 2 : 1);
-	assert_int_equal(exchanges_new(loop, &datapath, &upstreams, &limits, done, NULL,
-				       &exchanges), 0);
+	assert_int_equal(
+		exchanges_new(loop, &datapath, &upstreams, &limits, done, NULL, &exchanges), 0);
 	memset(&got, 0, sizeof(got));
 }
 
@@ -84,7 +82,8 @@ static struct exchange *start(const char *name)
 	struct exchange *x;
 
 	wire_query(&query, 0, name, TYPE_A);
-	q = (struct plain_question){ .message = query.b, .len = query.len,
+	q = (struct plain_question){ .message = query.b,
+				     .len = query.len,
 				     .question_end = query.len };
 	assert_int_equal(exchange_start(exchanges, &q, &x), 0);
 	return x;
@@ -285,8 +284,9 @@ static void signed_questions_are_not_shared(void **state)
 
 	setup_with(say_nothing, NULL, 10);
 	wire_query(&query, 0, "www.test", TYPE_A);
-	q = (struct plain_question){ .message = query.b, .len = query.len,
-				     .question_end = query.len, .verbatim = true };
+	q = (struct plain_question){
+		.message = query.b, .len = query.len, .question_end = query.len, .verbatim = true
+	};
 	assert_int_equal(exchange_start(exchanges, &q, &x), 0);
 	assert_null(exchange_find(exchanges, query.b, query.len));
 }
@@ -302,7 +302,8 @@ static void refuses_more_than_its_table_holds(void **state)
 		snprintf(name, sizeof(name), "n%d.test", i);
 		x = start(name);
 	}
-	q = (struct plain_question){ .message = query.b, .len = query.len,
+	q = (struct plain_question){ .message = query.b,
+				     .len = query.len,
 				     .question_end = query.len };
 	assert_int_equal(exchange_start(exchanges, &q, &x), -ENOBUFS);
 	exchange_abandon(exchange_find(exchanges, query.b, query.len));

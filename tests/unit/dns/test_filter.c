@@ -196,8 +196,8 @@ static size_t answered(const struct flow_key *key, const void *message, size_t l
 
 static uint16_t udp_sum(const struct packet_path *path, size_t at, size_t len)
 {
-	return csum_fold(csum_add(csum_pseudo(&path->src, &path->dst, IPPROTO_UDP, len), buf + at,
-				  len));
+	return csum_fold(
+		csum_add(csum_pseudo(&path->src, &path->dst, IPPROTO_UDP, len), buf + at, len));
 }
 
 static void answers_with_addresses_and_ports_swapped(void **state)

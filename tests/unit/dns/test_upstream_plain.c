@@ -34,8 +34,7 @@ static void say_yes(struct fake *f, bool tcp, const uint8_t *q, size_t len, stru
 	wire_a(answer, 60, "192.0.2.1");
 }
 
-static void say_nothing(struct fake *f, bool tcp, const uint8_t *q, size_t len,
-			struct wire *answer)
+static void say_nothing(struct fake *f, bool tcp, const uint8_t *q, size_t len, struct wire *answer)
 {
 }
 
@@ -63,7 +62,8 @@ static int teardown(void **state)
 static struct plain_question question_for(const char *name)
 {
 	wire_query(&query, 0, name, TYPE_A);
-	return (struct plain_question){ .message = query.b, .len = query.len,
+	return (struct plain_question){ .message = query.b,
+					.len = query.len,
 					.question_end = query.len };
 }
 

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #define worker_drop fake_drop
+#define worker_writev fake_writev
 #define worker_icmp_error fake_icmp_error
 #define worker_upstream_of fake_upstream_of
 #define worker_flow_info fake_flow_info
@@ -64,6 +65,12 @@ struct app {
 void fake_drop(struct worker *w, enum drop_reason why)
 {
 	datapath_drop(&w->datapath, why);
+}
+
+int fake_writev(struct worker *w, const struct iovec *iov, int iovcnt,
+		const struct queue_offload *off)
+{
+	return queue_write(&w->queue, iov, iovcnt, off);
 }
 
 void fake_icmp_error(struct worker *w, int icmp_error, uint32_t mtu, const struct addr *from,
