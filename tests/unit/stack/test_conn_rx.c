@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "unit/stack/stack_bench.h"
+
+static uint8_t data[65536];
+
+static void fill(void)
+{
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 7 + i / 251);
+}
+
+static void what_is_not_taken_is_kept_and_offered_again(void **state)
+{
+	sb_open();
+	sb.take = 1000;
+	sb_send(SEG_ACK, data, 60000);
+	assert_int_equal(sb.taken_len, 1000);
+	assert_true(conn_is_pending(&sb.conn));
+	sb.take = 30000;
+	conn_resume(&sb.conn);
+	assert_int_equal(sb.taken_len, 31000);
+	sb.take = TAKEN_MAX;
+	conn_resume(&sb.conn);
+	assert_int_equal(sb.taken_len, 60000);
+	assert_memory_equal(sb.taken, data, 60000);
+	assert_false(conn_is_pending(&sb.conn));
+}
+
+static void nothing_overtakes_what_is_pending(void **state)
+{
+	sb_open();
+	sb.take = 0;
+	sb_send(SEG_ACK, data, 100);
+	sb.take = TAKEN_MAX;
+	sb_send(SEG_ACK, data + 100, 100);
+	assert_int_equal(sb.taken_len, 0);
+	conn_resume(&sb.conn);
+	assert_int_equal(sb.taken_len, 200);
+	assert_memory_equal(sb.taken, data, 200);
+}
+
+static void only_what_was_taken_opens_the_window(void **state)
+{
+	sb_open();
+	sb.take = 0;
+	sb_send(SEG_ACK, data, 60000);
+	assert_true((uint32_t)sb_last()->window << 7 <= 65535 - 60000);
+	sb_send(SEG_ACK, data, 5535); /* all that was granted */
+	sb_skip(100);
+	assert_int_equal(sb_last()->window, 0);
+	sb.count = 0;
+	sb.take = TAKEN_MAX;
+	conn_resume(&sb.conn); /* says so at once */
+	assert_int_equal(sb.count, 1);
+	assert_true((uint32_t)sb_last()->window << 7 >= 65408);
+}
+
+static void bytes_beyond_the_window_are_not_taken(void **state)
+{
+	sb_open();
+	sb.take = 0;
+	sb_send(SEG_ACK, data, 60000);
+	sb_send(SEG_ACK, data, 60000);
+	sb.take = TAKEN_MAX;
+	conn_resume(&sb.conn);
+	assert_int_equal(sb.taken_len, 65535);
+}
+
+static void window_grows_to_a_megabyte_while_all_is_taken(void **state)
+{
+	sb_open();
+	for (int i = 0; i < 30; i++) {
+		sb_send(SEG_ACK, data, 60000);
+		sb.taken_len = 0;
+		sb.take = TAKEN_MAX;
+		sb.count = sb.count > CAUGHT_MAX - 4 ? 0 : sb.count;
+	}
+	assert_int_equal(sb.conn.window, TCP_WND);
+	assert_int_equal(sb_last()->window, TCP_WND >> 7);
+}
+
+static void window_does_not_grow_under_backpressure(void **state)
+{
+	sb_open();
+	sb.take = 0;
+	sb_send(SEG_ACK, data, 30000);
+	sb.take = 10000;
+	conn_resume(&sb.conn);
+	assert_int_equal(sb.conn.window, 65535);
+}
+
+static void small_consumption_still_updates_the_window(void **state)
+{
+	sb_open();
+	for (int i = 0; i < 50; i++) { /* well below the 64 KiB of an lwIP segment */
+		sb_send(SEG_ACK, data, 1400);
+		sb_send(SEG_ACK, data, 1400);
+		assert_true((uint32_t)sb_last()->window << 7 > 60000);
+		sb.count = 0;
+	}
+}
+
+static void eof_comes_after_the_data_before_it(void **state)
+{
+	sb_open();
+	sb.take = 0;
+	sb_send(SEG_ACK | SEG_FIN, "abc", 3);
+	assert_false(conn_is_eof(&sb.conn));
+	sb.take = 3;
+	conn_resume(&sb.conn);
+	assert_true(conn_is_eof(&sb.conn));
+}
+
+static void merged_out_of_order_data_is_offered_whole(void **state)
+{
+	uint32_t first;
+
+	sb_open();
+	first = sb.seq;
+	for (int i = 200; i > 0; i--) {
+		sb.seq = first + (uint32_t)i * 10;
+		sb_send(SEG_ACK, data + i * 10, 10);
+		sb.count = 0;
+	}
+	assert_int_equal(sb.taken_len, 0);
+	sb.seq = first;
+	sb_send(SEG_ACK, data, 10);
+	assert_int_equal(sb.taken_len, 2010);
+	assert_memory_equal(sb.taken, data, 2010);
+}
+
+static void hostile_out_of_order_bytes_are_bounded(void **state)
+{
+	uint32_t first;
+	unsigned int queued = 0;
+
+	sb_open();
+	first = sb.seq;
+	for (uint32_t i = 1; i < 3000; i++) {
+		sb.seq = first + 2 * i;
+		sb_send(SEG_ACK, data, 1);
+		sb.count = 0;
+	}
+	for (const struct tcp_seg *s = sb.conn.pcb->ooseq; s; s = s->next)
+		queued++;
+	assert_true(queued > 0 && queued <= TCP_OOSEQ_MAX_PBUFS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SB_TEST(what_is_not_taken_is_kept_and_offered_again),
+		SB_TEST(nothing_overtakes_what_is_pending),
+		SB_TEST(only_what_was_taken_opens_the_window),
+		SB_TEST(bytes_beyond_the_window_are_not_taken),
+		SB_TEST(window_grows_to_a_megabyte_while_all_is_taken),
+		SB_TEST(window_does_not_grow_under_backpressure),
+		SB_TEST(small_consumption_still_updates_the_window),
+		SB_TEST(eof_comes_after_the_data_before_it),
+		SB_TEST(merged_out_of_order_data_is_offered_whole),
+		SB_TEST(hostile_out_of_order_bytes_are_bounded),
+	};
+
+	fill();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

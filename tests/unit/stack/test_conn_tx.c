@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "unit/stack/stack_bench.h"
+
+static uint8_t data[65536];
+
+static void short_read_does_not_tie_up_a_buffer(void **state)
+{
+	sb_open();
+	assert_int_equal(sb_push(data, 100), 0);
+	assert_null(sb.conn.tx_head);
+	assert_int_equal(stack_buffer_bytes(sb.stack), 65536); /* the spare one */
+}
+
+static void buffer_is_kept_until_its_last_byte_is_acknowledged(void **state)
+{
+	sb_open();
+	assert_int_equal(sb_push(data, 60000), 0);
+	assert_non_null(sb.conn.tx_head);
+	sb.ack += 59999; /* a part of a segment: all of it may be sent again */
+	sb_send(SEG_ACK, NULL, 0);
+	assert_non_null(sb.conn.tx_head);
+	sb.ack += 1;
+	sb_send(SEG_ACK, NULL, 0);
+	assert_null(sb.conn.tx_head);
+}
+
+/* A segment may span two buffers; the first must live as long as the segment does. */
+static void buffer_survives_while_a_segment_reaches_into_it(void **state)
+{
+	sb.window = 80; /* 10,240 bytes */
+	sb_open();
+	memset(data, 'a', 5000);
+	assert_int_equal(sb_push(data, 5000), 0);
+	memset(data, 'b', 5000);
+	assert_int_equal(sb_push(data, 5000), 0);
+	for (int i = 0; i < 3; i++) {
+		memset(data, 'c' + i, 5000);
+		assert_int_equal(sb_push(data, 5000), 0);
+	}
+	for (size_t got = 0; got < 25000;) {
+		struct segment *s = sb_last();
+
+		assert_true(sb.count > 0);
+		for (unsigned int i = 0; i < sb.count; i++) {
+			s = &sb.caught[i].s;
+			if (s->seq != sb.ack)
+				continue;
+			for (size_t k = 0; k < s->len; k++)
+				assert_int_equal(s->payload[k], 'a' + (got + k) / 5000);
+			got += s->len;
+			sb.ack += (uint32_t)s->len;
+		}
+		sb.count = 0;
+		sb_send(SEG_ACK, NULL, 0);
+	}
+	assert_null(sb.conn.tx_head);
+}
+
+static void room_ends_before_the_send_buffer_overflows(void **state)
+{
+	size_t sum = 0;
+
+	sb.window = 0;
+	sb_open();
+	while (conn_room(&sb.conn)) {
+		assert_int_equal(sb_push(data, 60000), 0);
+		sum += 60000;
+		assert_true(sum < 2U << 20);
+	}
+	assert_true(sum > 800000);
+	assert_true(sum <= TCP_SND_BUF);
+}
+
+static void many_tiny_writes_end_in_no_room_not_in_an_error(void **state)
+{
+	unsigned int writes = 0;
+
+	sb.window = 0;
+	sb_open();
+	while (conn_room(&sb.conn) && writes < 100000) {
+		assert_int_equal(sb_push(data, 1), 0);
+		writes++;
+	}
+	assert_true(writes < 100000);
+}
+
+static void no_room_before_the_handshake_or_after_fin(void **state)
+{
+	size_t size;
+
+	sb_syn();
+	assert_false(conn_room(&sb.conn));
+	assert_null(conn_reserve(&sb.conn, &size));
+	sb_send(SEG_ACK, NULL, 0);
+	assert_true(conn_room(&sb.conn));
+	conn_finish(&sb.conn);
+	assert_false(conn_room(&sb.conn));
+}
+
+static void fast_retransmission_after_three_duplicates(void **state)
+{
+	sb_open();
+	assert_int_equal(sb_push(data, 60000), 0);
+	assert_int_equal(sb_push(data, 60000), 0);
+	sb.count = 0;
+	for (int i = 0; i < 3; i++)
+		sb_send(SEG_ACK, NULL, 0);
+	assert_int_equal(sb.count, 1);
+	assert_int_equal(sb_last()->seq, sb.ack);
+	assert_int_equal(sb_last()->len, 60000);
+}
+
+static void retransmission_by_timer_within_a_second_or_so(void **state)
+{
+	sb_open();
+	assert_int_equal(sb_push("abc", 3), 0);
+	sb.count = 0;
+	sb_skip(1500);
+	assert_int_equal(sb.count, 1);
+	assert_memory_equal(sb_last()->payload, "abc", 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SB_TEST(short_read_does_not_tie_up_a_buffer),
+		SB_TEST(buffer_is_kept_until_its_last_byte_is_acknowledged),
+		SB_TEST(buffer_survives_while_a_segment_reaches_into_it),
+		SB_TEST(room_ends_before_the_send_buffer_overflows),
+		SB_TEST(many_tiny_writes_end_in_no_room_not_in_an_error),
+		SB_TEST(no_room_before_the_handshake_or_after_fin),
+		SB_TEST(fast_retransmission_after_three_duplicates),
+		SB_TEST(retransmission_by_timer_within_a_second_or_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
