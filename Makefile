@@ -154,7 +154,8 @@ build/bpf/headrace.o: $(BPF_OBJ)
 $(SKEL): build/bpf/headrace.o
 	$(call say,SKEL,$@)
 	@mkdir -p $(@D)
-	$(Q)$(BPFTOOL) gen skeleton $< name headrace >$@.new && mv $@.new $@
+	$(Q){ echo '/* NOLINTBEGIN: generated */' && $(BPFTOOL) gen skeleton $< name headrace && \
+		echo '/* NOLINTEND */'; } >$@.new && mv $@.new $@
 
 # --- C ------------------------------------------------------------------------------------
 # Only datapath/ sees the skeleton, only stack/, worker/ and lwIP itself see lwIP.

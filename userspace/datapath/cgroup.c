@@ -133,7 +133,7 @@ void cgroup_clean_stale(void)
 	if (!dir)
 		return;
 	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, CGROUP_PREFIX, strlen(CGROUP_PREFIX)) ||
+		if (strncmp(entry->d_name, CGROUP_PREFIX, strlen(CGROUP_PREFIX)) != 0 ||
 		    claim_stale(dirfd(dir), entry->d_name, &fd))
 			continue;
 		unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR); /* fails unless empty */

@@ -4,8 +4,6 @@
  * by attach.c, cgroup.c, pin.c, counters.c and events.c. Steps that fail are noted in the
  * features and left out, down to no BPF at all; only what has no step below is an error.
  */
-#include "datapath/kernel.h"
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "datapath/kernel.h"
 #include "datapath/kernel_internal.h"
 #include "datapath/walk.h"
 #include "headrace.skel.h"
@@ -220,8 +219,10 @@ int kernel_load(const struct kernel_options *opt, struct kernel **ret_kernel, ch
 			ret = make_pins(k, opt);
 	}
 	if (ret) {
-		snprintf(err, 256, "instance '%s' is running already, in another network "
-			 "namespace: choose another name", opt->instance);
+		snprintf(err, 256,
+			 "instance '%s' is running already, in another network "
+			 "namespace: choose another name",
+			 opt->instance);
 		kernel_unload(k);
 		return ret;
 	}

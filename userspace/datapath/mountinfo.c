@@ -9,13 +9,13 @@
  * has any. Of several mounts the first that shows the whole tree (root "/") is taken, else
  * the first at all.
  */
-#include "datapath/mountinfo.h"
-
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "datapath/mountinfo.h"
 
 /* Cuts the line up; false if it is of another type or makes no sense. */
 static bool line_matches(char *line, const char *type, char **ret_root, char **ret_point)
@@ -24,7 +24,7 @@ static bool line_matches(char *line, const char *type, char **ret_root, char **r
 	size_t len = strlen(type);
 	int field;
 
-	if (!tail || strncmp(tail + 3, type, len) || tail[3 + len] != ' ')
+	if (!tail || strncmp(tail + 3, type, len) != 0 || tail[3 + len] != ' ')
 		return false;
 	found = strtok_r(line, " ", &rest);
 	for (field = 0; found && field < 3; field++)
@@ -55,7 +55,7 @@ int mountinfo_find(const char *file, const char *type, char *ret_path, size_t si
 			err = err ? -ENAMETOOLONG : 0;
 			continue;
 		}
-		strcpy(ret_path, point);
+		memcpy(ret_path, point, strlen(point) + 1);
 		err = 0;
 	}
 	free(line);

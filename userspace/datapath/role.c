@@ -8,8 +8,6 @@
  * role writes its own entry; before it is handed over an anonymous mapping of the same size
  * stands in, so that `counters` always points into such a mapping and is never NULL.
  */
-#include "datapath/role.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "datapath/role.h"
 #include "datapath/walk.h"
 
 #define COUNTERS_BYTES (ROLES_MAX * sizeof(struct role_counters))
@@ -76,8 +75,7 @@ int datapath_flow_note(struct datapath *dp, const struct flow_key *key,
 	return bpf_map_update_elem(dp->flow_info, key, &own, BPF_ANY);
 }
 
-int datapath_flow_noted(struct datapath *dp, const struct flow_key *key,
-			struct flow_info *ret_info)
+int datapath_flow_noted(struct datapath *dp, const struct flow_key *key, struct flow_info *ret_info)
 {
 	if (dp->flow_info < 0)
 		return -ENOENT;
@@ -127,8 +125,9 @@ const char *datapath_domain_get(struct datapath *dp, const struct addr *addr,
 		return buf;
 	if (value.expires_ns <= clock_ns())
 		return buf;
-	value.name[DOMAIN_TEXT_MAX - 1] = '\0';
-	return strcpy(buf, value.name);
+	memcpy(buf, value.name, DOMAIN_TEXT_MAX - 1);
+	buf[DOMAIN_TEXT_MAX - 1] = '\0';
+	return buf;
 }
 
 int datapath_domain_put(struct datapath *dp, const struct addr *addr, const char *name,

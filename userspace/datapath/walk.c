@@ -5,13 +5,13 @@
  * to key would begin anew at each removed key. A bucket longer than the batch (-ENOSPC)
  * makes the batch larger.
  */
-#include "datapath/walk.h"
-
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
 #include <bpf/bpf.h>
+
+#include "datapath/walk.h"
 
 #define BATCH_ENTRIES 256U
 #define BATCH_ENTRIES_MAX 65536U
