@@ -10,7 +10,6 @@
 #include <linux/tcp.h>
 
 #include "netdev/packet.h"
-#include "stack/stack.h"
 #include "stack/internal.h"
 
 static struct tcphdr raw_tcp(const struct packet *head, const uint8_t *packet)

@@ -85,51 +85,43 @@ static int stack_listen(struct stack *s)
 	return 0;
 }
 
-/* Chains what is hot into lwIP's list. */
-static void tick_chain(struct stack *s)
+/* Chains what is hot into lwIP's list, and moves it to `chained`. */
+static void tick_chain(struct stack *s, struct list *chained)
 {
-	list_for_each_safe(pos, next, &s->hot) {
-		struct conn *c = container_of(pos, struct conn, hot);
+	while (!list_is_empty(&s->hot)) {
+		struct conn *c = list_first(&s->hot, struct conn, hot);
 		struct tcp_pcb *pcb = c->pcb;
 
-		c->alive = false;
-		if (!conn_needs_timer(pcb)) {
-			list_remove(&c->hot);
+		list_remove(&c->hot);
+		if (!conn_needs_timer(pcb))
 			continue;
-		}
 		/* Its probe was taken, so there is nothing left to probe with: lwIP forgets. */
 		if (!pcb->unsent || pcb->unacked)
 			pcb->persist_backoff = 0;
+		list_append(chained, &c->hot);
 		pcb->next = tcp_active_pcbs;
 		tcp_active_pcbs = pcb;
 	}
 }
 
-static void tick_unchain(void)
+/* What lwIP left in its list lives. */
+static void tick_unchain(struct stack *s)
 {
 	while (tcp_active_pcbs) {
 		struct tcp_pcb *pcb = tcp_active_pcbs;
+		struct conn *c = pcb->callback_arg;
 
-		((struct conn *)pcb->callback_arg)->alive = true;
+		list_touch(&s->hot, &c->hot);
 		tcp_active_pcbs = pcb->next;
 		pcb->next = NULL;
 	}
 }
 
-static void tick_bury(struct stack *s)
+/* The pcbs of what is still chained were freed. */
+static void tick_bury(struct stack *s, struct list *chained)
 {
-	struct list dead = LIST_INIT(dead);
-
-	list_for_each_safe(pos, next, &s->hot) {
-		struct conn *c = container_of(pos, struct conn, hot);
-
-		if (!c->alive) {
-			list_remove(&c->hot);
-			list_append(&dead, &c->hot);
-		}
-	}
-	while (!list_is_empty(&dead)) {
-		struct conn *c = list_first(&dead, struct conn, hot);
+	while (!list_is_empty(chained)) {
+		struct conn *c = list_first(chained, struct conn, hot);
 
 		conn_dead(c); /* takes it off the list */
 		if (c->end == CONN_END_NONE)
@@ -141,11 +133,12 @@ static void tick_bury(struct stack *s)
 static void stack_tick(struct timer *t)
 {
 	struct stack *s = container_of(t, struct stack, tick);
+	struct list chained = LIST_INIT(chained);
 
-	tick_chain(s);
+	tick_chain(s, &chained);
 	tcp_tmr();
-	tick_unchain();
-	tick_bury(s);
+	tick_unchain(s);
+	tick_bury(s, &chained);
 	if (list_is_empty(&s->hot))
 		stack_trim(s);
 	else

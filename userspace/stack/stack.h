@@ -95,7 +95,6 @@ struct conn {
 	bool eof : 1; /* the application's FIN is in */
 	bool finished : 1; /* conn_finish() was called */
 	bool abort_wanted : 1; /* conn_abort() from inside received() */
-	bool alive : 1; /* seen by this tick */
 };
 
 void conn_init(struct conn *c, struct stack *s);

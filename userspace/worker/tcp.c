@@ -83,10 +83,9 @@ void tcp_flow_forget(struct tcp_flow *f)
 {
 	struct tcp_engine *e = f->engine;
 
-	if (f->state == TCP_FLOW_TIME_WAIT) {
-		list_remove(&f->link);
+	list_remove(&f->link);
+	if (f->state == TCP_FLOW_TIME_WAIT)
 		e->time_wait_count--;
-	}
 	conn_release(&f->conn);
 	tcp_table_remove(&e->table, f);
 	free(f->syn);
@@ -114,8 +113,8 @@ static void tcp_time_wait_sweep(struct tcp_engine *e)
 {
 	uint64_t now = clock_ns();
 
-	while (!list_is_empty(&e->time_waits)) {
-		struct tcp_flow *f = list_first(&e->time_waits, struct tcp_flow, link);
+	list_for_each_safe(pos, next, &e->time_waits) {
+		struct tcp_flow *f = container_of(pos, struct tcp_flow, link);
 		uint64_t ends = f->created_ns + TCP_TIME_WAIT_MS * NSEC_PER_MSEC;
 
 		if (ends > now && e->time_wait_count <= TCP_TIME_WAITS_MAX) {
