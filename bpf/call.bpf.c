@@ -40,8 +40,10 @@ int flow_end(struct flow_end_args *args)
 	struct flow *f = bpf_map_lookup_elem(&flows, &key);
 	struct flow_event *e;
 
-	if (!f)
+	if (!f) {
+		bpf_map_delete_elem(&flow_info, &key); /* noted after the flow had gone */
 		return FLOW_UNKNOWN;
+	}
 	if (f->first_seen_ns > args->created_ns)
 		return FLOW_NEWER;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);

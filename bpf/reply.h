@@ -108,7 +108,7 @@ static __always_inline int reply_send(struct __sk_buff *skb, struct scratch *x, 
 		return -DROP_NO_MEMORY;
 	skb->mark = REPLY_MARK;
 	count_stat(STAT_REJECTS, 1);
-	return bpf_redirect(skb->ifindex, 1 /* BPF_F_INGRESS */);
+	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 }
 
 static __always_inline int reply_tcp(struct __sk_buff *skb, struct scratch *x)

@@ -290,6 +290,23 @@ static void end_without_outbound_keeps_what_was_noted(void **state)
 	kernel_unload(k);
 }
 
+/* A datagram that was still queued when its flow ended makes its role note a flow again. */
+static void ending_an_unknown_flow_leaves_no_note(void **state)
+{
+	struct kernel *k = load_bpf(false);
+	struct flow_info info = { .end = END_IDLE, .outbound = "direct" };
+	struct flow_key key = { .proto = IPPROTO_UDP };
+	struct datapath dp;
+
+	role_of(k, &dp, 1);
+	assert_int_equal(datapath_flow_note(&dp, &key, &info), 0);
+	assert_int_equal(datapath_flow_noted(&dp, &key, &info), 0);
+	assert_int_equal(datapath_flow_end(&dp, &key, clock_ns(), &info), 0);
+	assert_int_equal(datapath_flow_noted(&dp, &key, &info), -ENOENT);
+	datapath_done(&dp);
+	kernel_unload(k);
+}
+
 static void newer_flow_of_the_same_key_is_left_alone(void **state)
 {
 	struct kernel *k = load_bpf(false);
@@ -506,6 +523,7 @@ int main(void)
 		cmocka_unit_test(role_cannot_write_the_flow_table),
 		cmocka_unit_test(ending_a_flow_tells_of_it_and_removes_it),
 		cmocka_unit_test(end_without_outbound_keeps_what_was_noted),
+		cmocka_unit_test(ending_an_unknown_flow_leaves_no_note),
 		cmocka_unit_test(newer_flow_of_the_same_key_is_left_alone),
 		cmocka_unit_test(end_all_takes_one_slot_or_all),
 		cmocka_unit_test(role_sees_the_flows_of_a_slot),
