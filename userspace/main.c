@@ -46,8 +46,7 @@ static int parse_descriptor(const char *text, int *ret_fd, char *err)
 	long long n;
 
 	if (parse_number(text, &n) || n < 0 || n > 1 << 20) {
-		snprintf(err, OPTIONS_ERROR_MAX, "'%.40s' is not the number of a descriptor",
-			 text);
+		snprintf(err, OPTIONS_ERROR_MAX, "'%.40s' is not the number of a descriptor", text);
 		return -EINVAL;
 	}
 	*ret_fd = (int)n;
@@ -57,7 +56,8 @@ static int parse_descriptor(const char *text, int *ret_fd, char *err)
 static int set_mode(struct arguments *a, enum mode mode, char *err)
 {
 	if (a->mode != MODE_NONE && a->mode != mode) {
-		snprintf(err, OPTIONS_ERROR_MAX, "only one of --run-fd, --tun-fd, --help and "
+		snprintf(err, OPTIONS_ERROR_MAX,
+			 "only one of --run-fd, --tun-fd, --help and "
 			 "--version can be given");
 		return -EINVAL;
 	}

@@ -66,7 +66,8 @@ struct role_descriptor {
 struct role_text {
 	uint64_t tag; /* chosen by main, returned in the answer */
 	uint32_t length; /* of text */
-	char text[];
+	uint32_t pad;
+	char text[]; /* at sizeof(struct role_text) */
 };
 
 struct role_config {

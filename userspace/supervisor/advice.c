@@ -51,20 +51,27 @@ json_t *advice_show(const struct advice_facts *f)
 	if (!list)
 		return NULL;
 	if (f->tw_reuse_known && f->tw_reuse != 1) {
-		snprintf(text, sizeof(text), "net.ipv4.tcp_tw_reuse is %ld: with it set to 1, many "
+		snprintf(text, sizeof(text),
+			 "net.ipv4.tcp_tw_reuse is %ld: with it set to 1, many "
 			 "short connections to one server stay fast (sysctl -w "
-			 "net.ipv4.tcp_tw_reuse=1)", f->tw_reuse);
+			 "net.ipv4.tcp_tw_reuse=1)",
+			 f->tw_reuse);
 		add(list, text);
 	}
 	if (f->ports_last && ports < PORTS_ENOUGH) {
-		snprintf(text, sizeof(text), "net.ipv4.ip_local_port_range has %ld ports: that is "
-			 "how many connections to one server can be open at once", ports);
+		snprintf(text, sizeof(text),
+			 "net.ipv4.ip_local_port_range has %ld ports: that is "
+			 "how many connections to one server can be open at once",
+			 ports);
 		add(list, text);
 	}
 	if (f->descriptors && f->descriptors < FLOWS_MAX) {
-		snprintf(text, sizeof(text), "at most %llu descriptors per process: each forwarded "
-			 "connection takes one in its worker, and up to %d flows are tracked (raise "
-			 "the hard limit, ulimit -Hn)", f->descriptors, FLOWS_MAX);
+		snprintf(
+			text, sizeof(text),
+			"at most %llu descriptors per process: each forwarded "
+			"connection takes one in its worker, and up to %d flows are tracked (raise "
+			"the hard limit, ulimit -Hn)",
+			f->descriptors, FLOWS_MAX);
 		add(list, text);
 	}
 	return list;

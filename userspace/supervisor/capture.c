@@ -95,9 +95,8 @@ static int attach(struct capture *c, struct kernel *kernel, struct settings *set
 	return r ? error_at(err, r, "cannot attach the kernel half to %s", c->tun.name) : 0;
 }
 
-static int make_device(struct capture *c, const struct instance_options *opt,
-		       struct kernel *kernel, struct settings *settings,
-		       char err[ERROR_TEXT_MAX])
+static int make_device(struct capture *c, const struct instance_options *opt, struct kernel *kernel,
+		       struct settings *settings, char err[ERROR_TEXT_MAX])
 {
 	int r;
 
@@ -184,8 +183,7 @@ static void read_subnets(struct capture *c, bool ipv6)
 
 /* In the namespace of the device that was handed in. */
 static int adopt_device(struct capture *c, const struct instance_options *opt,
-			struct kernel *kernel, struct settings *settings,
-			char err[ERROR_TEXT_MAX])
+			struct kernel *kernel, struct settings *settings, char err[ERROR_TEXT_MAX])
 {
 	int r = 0;
 
@@ -197,9 +195,8 @@ static int adopt_device(struct capture *c, const struct instance_options *opt,
 	return r ? r : attach(c, kernel, settings, err);
 }
 
-static int open_handed(struct capture *c, const struct instance_options *opt,
-		       struct kernel *kernel, struct settings *settings,
-		       char err[ERROR_TEXT_MAX])
+static int open_handed(struct capture *c, const struct instance_options *opt, struct kernel *kernel,
+		       struct settings *settings, char err[ERROR_TEXT_MAX])
 {
 	int fd, home, r;
 

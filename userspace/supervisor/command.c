@@ -30,8 +30,9 @@ static void do_status(struct instance *in, struct control_client *client, const 
 static int send_flow(void *arg, const struct kernel_flow *f)
 {
 	struct control_client *client = arg;
-	struct show_flow s = { .key = &f->key, .flow = &f->flow, .info = &f->info,
-			       .now_ns = clock_ns() };
+	struct show_flow s = {
+		.key = &f->key, .flow = &f->flow, .info = &f->info, .now_ns = clock_ns()
+	};
 
 	control_send(client, "flow", show_flow(&s));
 	return client->finished; /* dropped: no use to go on */
@@ -73,8 +74,7 @@ static void do_run(struct instance *in, struct control_client *client, const jso
 	char err[OPTIONS_ERROR_MAX] = "";
 
 	if (in->state != INSTANCE_IDLE) {
-		control_refuse(client, "an instance is %s already",
-			       instance_state_name(in->state));
+		control_refuse(client, "an instance is %s already", instance_state_name(in->state));
 		return;
 	}
 	client->awaits_end = true;

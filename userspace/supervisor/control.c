@@ -305,7 +305,9 @@ static int receive(struct control_client *cl)
 	char control[CMSG_SPACE(4 * sizeof(int))];
 	struct iovec iov = { .iov_base = cl->in + cl->in_len,
 			     .iov_len = sizeof(cl->in) - cl->in_len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
 			      .msg_controllen = sizeof(control) };
 	ssize_t n = recvmsg(cl->watch.fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 

@@ -17,8 +17,8 @@
 
 #include <jansson.h>
 
-#include "base/list.h"
 #include "base/limits.h"
+#include "base/list.h"
 #include "base/loop.h"
 
 struct control;

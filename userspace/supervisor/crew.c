@@ -101,8 +101,8 @@ static void open_icmp(struct crew *c)
 	for (unsigned int slot = 1; slot < c->roles; slot++) {
 		for (int i = 0; i < 2; i++) {
 			int err = icmp_socket_open(families[i], HEADRACE_MARK,
-						   icmp_base_of(c, slot),
-						   ICMP_ID_BITS, &c->icmp_fd[slot][i]);
+						   icmp_base_of(c, slot), ICMP_ID_BITS,
+						   &c->icmp_fd[slot][i]);
 
 			if (!err)
 				continue;

@@ -47,13 +47,15 @@ static int check(struct instance *in)
 	int err;
 
 	if (geteuid())
-		return error_text(in->error, -EPERM, "root is needed: use sudo (running without "
+		return error_text(in->error, -EPERM,
+				  "root is needed: use sudo (running without "
 				  "privilege is not supported yet)");
 	err = kernel_check_version(in->error);
 	if (err)
 		return err;
 	if (!in->options.tun_handed && access(TUN_DEVICE, R_OK | W_OK))
-		return error_at(in->error, -errno, "no usable " TUN_DEVICE ": load the module "
+		return error_at(in->error, -errno,
+				"no usable " TUN_DEVICE ": load the module "
 				"(modprobe tun) or let the container have the device");
 	return 0;
 }
@@ -76,7 +78,8 @@ static int take_name(struct instance *in)
 		return 0;
 	in->listen_fd = -1;
 	if (err == -EADDRINUSE)
-		return error_text(in->error, err, "instance '%s' is running already: choose another "
+		return error_text(in->error, err,
+				  "instance '%s' is running already: choose another "
 				  "name, or end it (headrace status --instance %s shows it)",
 				  in->options.instance, in->options.instance);
 	return error_at(in->error, err, "cannot listen on the control socket of '%s'",
@@ -92,7 +95,8 @@ static void free_name(struct instance *in)
 static int load_kernel(struct instance *in)
 {
 	const struct kernel_options opt = { .instance = in->options.instance,
-					    .flows_max = FLOWS_MAX, .pin = true,
+					    .flows_max = FLOWS_MAX,
+					    .pin = true,
 					    .mounts_private = true };
 
 	kernel_clean_stale();

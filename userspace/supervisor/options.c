@@ -63,7 +63,8 @@ int options_set_host_loopback(struct instance_options *opt, const char *text,
 	    addr_is_multicast(&a) || addr_is_link_local(&a)) {
 		snprintf(err, OPTIONS_ERROR_MAX,
 			 "host loopback address '%.80s': expected a unicast IPv4 or IPv6 address "
-			 "that is neither loopback nor link-local", text);
+			 "that is neither loopback nor link-local",
+			 text);
 		return -EINVAL;
 	}
 	opt->host_loopback = a;

@@ -51,8 +51,7 @@ static struct query *query_new(struct queries *q)
 	return NULL;
 }
 
-void queries_ask(struct queries *qs, struct role *r, const char *key,
-		 struct control_client *client)
+void queries_ask(struct queries *qs, struct role *r, const char *key, struct control_client *client)
 {
 	struct query *q;
 	int err;

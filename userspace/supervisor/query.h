@@ -31,8 +31,7 @@ struct queries {
 
 void queries_init(struct queries *q, struct loop *loop);
 /* Asks `r` for `key`; answers or refuses `client` now or later. */
-void queries_ask(struct queries *q, struct role *r, const char *key,
-		 struct control_client *client);
+void queries_ask(struct queries *q, struct role *r, const char *key, struct control_client *client);
 /* What the role said; an answer to nobody is dropped. Text is checked, not trusted. */
 void queries_text(struct queries *q, uint64_t tag, const char *text, size_t len);
 /* The client is gone. */

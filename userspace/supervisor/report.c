@@ -61,7 +61,9 @@ static void add(struct report *r, const struct show_flow *s)
 		r->not_kept++;
 		return;
 	}
-	*f = (struct report_flow){ .key = *s->key, .flow = *s->flow, .now_ns = s->now_ns,
+	*f = (struct report_flow){ .key = *s->key,
+				   .flow = *s->flow,
+				   .now_ns = s->now_ns,
 				   .upstream = s->info->upstream,
 				   .upstream_port = s->info->upstream_port,
 				   .end = s->info->end };
@@ -72,16 +74,18 @@ static void add(struct report *r, const struct show_flow *s)
 
 void report_add(struct report *r, const struct flow_event *e)
 {
-	struct show_flow s = { .key = &e->key, .flow = &e->flow, .info = &e->info,
-			       .now_ns = e->time_ns };
+	struct show_flow s = {
+		.key = &e->key, .flow = &e->flow, .info = &e->info, .now_ns = e->time_ns
+	};
 
 	add(r, &s);
 }
 
 static int add_open(void *arg, const struct kernel_flow *f)
 {
-	struct show_flow s = { .key = &f->key, .flow = &f->flow, .info = &f->info,
-			       .now_ns = clock_ns() };
+	struct show_flow s = {
+		.key = &f->key, .flow = &f->flow, .info = &f->info, .now_ns = clock_ns()
+	};
 
 	add(arg, &s);
 	return 0;
@@ -89,10 +93,12 @@ static int add_open(void *arg, const struct kernel_flow *f)
 
 static void send_flow(const struct report_flow *f, struct control_client *client)
 {
-	struct flow_info info = { .upstream = f->upstream, .upstream_port = f->upstream_port,
+	struct flow_info info = { .upstream = f->upstream,
+				  .upstream_port = f->upstream_port,
 				  .end = f->end };
-	struct show_flow s = { .key = &f->key, .flow = &f->flow, .info = &info,
-			       .now_ns = f->now_ns };
+	struct show_flow s = {
+		.key = &f->key, .flow = &f->flow, .info = &info, .now_ns = f->now_ns
+	};
 
 	memcpy(info.outbound, f->outbound, sizeof(info.outbound));
 	if (f->domain)

@@ -69,8 +69,12 @@ static void __attribute__((noreturn)) become_role(int sock, char *const argv[])
 static int fork_role(struct role *r, int sock)
 {
 	char title[96], slot[16];
-	char *argv[] = { title, "--role", r->kind == ROLE_WORKER ? "worker" : "resolver", slot,
-			 r->protect == PROTECT_SO_MARK ? "so-mark" : "cgroup", NULL };
+	char *argv[] = { title,
+			 "--role",
+			 r->kind == ROLE_WORKER ? "worker" : "resolver",
+			 slot,
+			 r->protect == PROTECT_SO_MARK ? "so-mark" : "cgroup",
+			 NULL };
 	int pid;
 
 	snprintf(title, sizeof(title), "headraced: %s [%s]", r->name, r->instance);
@@ -309,9 +313,15 @@ static void timer_expired(struct timer *t)
 void role_init(struct role *r, enum role_kind kind, unsigned int slot, struct loop *loop,
 	       const char *instance, const struct role_ops *ops)
 {
-	*r = (struct role){ .kind = kind, .slot = slot, .ops = ops, .loop = loop,
-			    .instance = instance, .pid = -1, .delay_ms = ROLE_RESTART_DELAY_MS,
-			    .process.fd = -1, .socket.fd = -1 };
+	*r = (struct role){ .kind = kind,
+			    .slot = slot,
+			    .ops = ops,
+			    .loop = loop,
+			    .instance = instance,
+			    .pid = -1,
+			    .delay_ms = ROLE_RESTART_DELAY_MS,
+			    .process.fd = -1,
+			    .socket.fd = -1 };
 	if (kind == ROLE_RESOLVER)
 		snprintf(r->name, sizeof(r->name), "resolver");
 	else

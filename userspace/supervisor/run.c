@@ -68,8 +68,7 @@ static struct instance *instance_of(struct control *c)
 	return container_of(c, struct instance, control);
 }
 
-static void client_request(struct control *c, struct control_client *client,
-			   const json_t *request)
+static void client_request(struct control *c, struct control_client *client, const json_t *request)
 {
 	command_handle(instance_of(c), client, request);
 }

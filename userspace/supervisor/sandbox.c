@@ -49,28 +49,35 @@ static const int calls_common[] = {
 	SCMP_SYS(clock_nanosleep), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid),
 	SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(futex),
 	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(sched_yield),
-	SCMP_SYS(exit), SCMP_SYS(exit_group),
+	SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(sched_yield), SCMP_SYS(exit),
+	SCMP_SYS(exit_group)
 };
 
 /* Also of getaddrinfo-like code in c-ares: it reads files, asks for the host's name. */
-static const int calls_resolver[] = {
-	SCMP_SYS(newfstatat), SCMP_SYS(stat), SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat),
-	SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getcwd), SCMP_SYS(pread64),
-	SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch),
-	SCMP_SYS(inotify_rm_watch),
-};
+static const int calls_resolver[] = { SCMP_SYS(newfstatat),
+				      SCMP_SYS(stat),
+				      SCMP_SYS(statx),
+				      SCMP_SYS(access),
+				      SCMP_SYS(faccessat),
+				      SCMP_SYS(readlink),
+				      SCMP_SYS(readlinkat),
+				      SCMP_SYS(getcwd),
+				      SCMP_SYS(pread64),
+				      SCMP_SYS(uname),
+				      SCMP_SYS(sysinfo),
+				      SCMP_SYS(inotify_init1),
+				      SCMP_SYS(inotify_add_watch),
+				      SCMP_SYS(inotify_rm_watch) };
 
 static const int socket_families[] = { AF_INET, AF_INET6 };
 
 static const unsigned long ioctls[] = { FIONREAD, FIONBIO, SIOCOUTQ, SIOCGIFINDEX };
 
 /* Maps that were handed over, and the flow_end program; nothing can be made or loaded. */
-static const int bpf_commands[] = {
-	BPF_MAP_LOOKUP_ELEM,	BPF_MAP_UPDATE_ELEM,	BPF_MAP_DELETE_ELEM,
-	BPF_MAP_GET_NEXT_KEY,	BPF_MAP_LOOKUP_BATCH,	BPF_PROG_TEST_RUN,
-	BPF_OBJ_GET_INFO_BY_FD,
-};
+static const int bpf_commands[] = { BPF_MAP_LOOKUP_ELEM,   BPF_MAP_UPDATE_ELEM,
+				    BPF_MAP_DELETE_ELEM,   BPF_MAP_GET_NEXT_KEY,
+				    BPF_MAP_LOOKUP_BATCH,  BPF_PROG_TEST_RUN,
+				    BPF_OBJ_GET_INFO_BY_FD };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -92,10 +99,10 @@ static int allow_arguments(scmp_filter_ctx ctx)
 
 	for (size_t i = 0; !err && i < COUNT(socket_families); i++)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				       SCMP_A0(SCMP_CMP_EQ, socket_families[i]));
+				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)socket_families[i], 0));
 	if (!err)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
-				       SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+				       SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
 	/* getrlimit(): reading a limit, not setting one */
 	if (!err)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
@@ -106,10 +113,10 @@ static int allow_arguments(scmp_filter_ctx ctx)
 	/* its own limits may be read, not changed: no new value */
 	if (!err)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
-				       SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
+				       SCMP_A0(SCMP_CMP_EQ, 0, 0), SCMP_A2(SCMP_CMP_EQ, 0, 0));
 	for (size_t i = 0; !err && i < COUNT(bpf_commands); i++)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
-				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)bpf_commands[i]));
+				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)bpf_commands[i], 0));
 	return err;
 }
 

@@ -156,7 +156,9 @@ static uint64_t unix_ms(uint64_t mono_ns)
 json_t *show_event(const struct flow_event *e)
 {
 	struct flow_info none = { 0 };
-	struct show_flow f = { .key = &e->key, .flow = &e->flow, .now_ns = e->time_ns,
+	struct show_flow f = { .key = &e->key,
+			       .flow = &e->flow,
+			       .now_ns = e->time_ns,
 			       .info = e->type == EVENT_FLOW_END ? &e->info : &none };
 	json_t *o = show_flow(&f);
 

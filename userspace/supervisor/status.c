@@ -52,12 +52,12 @@ static json_t *features(const struct instance *in)
 {
 	const struct kernel_features *f = kernel_features(in->kernel);
 	const struct tun *t = &in->capture.tun;
-	json_t *o = json_pack("{s:b, s:s, s:s, s:s, s:b, s:b, s:i, s:s, s:b}", "bpf", f->bpf,
-			      "attach", f->attach, "protect", f->protect, "bpffs", f->bpffs, "tso",
-			      t->tso, "uso", t->uso, "vnet_hdr_bytes", (int)t->vnet_hdr_bytes,
-			      "queues", in->capture.single_queue ? "one, DNS is relayed" :
-								   "one per role, steered",
-			      "source_check", !in->capture.any_source);
+	json_t *o = json_pack(
+		"{s:b, s:s, s:s, s:s, s:b, s:b, s:i, s:s, s:b}", "bpf", f->bpf, "attach", f->attach,
+		"protect", f->protect, "bpffs", f->bpffs, "tso", t->tso, "uso", t->uso,
+		"vnet_hdr_bytes", (int)t->vnet_hdr_bytes, "queues",
+		in->capture.single_queue ? "one, DNS is relayed" : "one per role, steered",
+		"source_check", !in->capture.any_source);
 
 	if (!o)
 		return NULL;
@@ -80,8 +80,7 @@ static json_t *limits(const struct instance *in)
 			 "tcp_connects", (int)cfg->connects_max, "tcp_connect_timeout_ms",
 			 (int)cfg->connect_timeout_ms, "udp_sessions", UDP_SESSIONS_MAX,
 			 "udp_idle_ms", (int)cfg->udp_idle_ms, "icmp_sessions", ICMP_SESSIONS_MAX,
-			 "dns_queries", DNS_QUERIES_MAX, "descriptors",
-			 (json_int_t)lim.rlim_max);
+			 "dns_queries", DNS_QUERIES_MAX, "descriptors", (json_int_t)lim.rlim_max);
 }
 
 static json_t *roles(struct instance *in)

@@ -81,7 +81,7 @@ void subnet_from_device(const struct addr *device, unsigned int bits, struct sub
 	struct subnet s = { .prefix = *device, .device = *device, .bits = bits };
 
 	for (unsigned int bit = first + bits; bit < 128; bit++)
-		s.prefix.b[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
+		s.prefix.b[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
 	s.stack = s.prefix;
 	s.stack.b[15] |= 1;
 	if (addr_eq(&s.stack, device) && first + bits < 127)

@@ -35,8 +35,8 @@ static int fake_attach_result;
 static void fake_kernel_reset(void)
 {
 	memset(&fake_kernel, 0, sizeof(fake_kernel));
-	fake_kernel.features = (struct kernel_features){ .attach = "none", .protect = "SO_MARK",
-							 .bpffs = "none" };
+	fake_kernel.features =
+		(struct kernel_features){ .attach = "none", .protect = "SO_MARK", .bpffs = "none" };
 	fake_kernel.ended_slot = -2;
 	fake_load_error[0] = '\0';
 	fake_loaded = 0;
@@ -92,8 +92,7 @@ int kernel_adopt(struct kernel *k, int pid)
 	return 0;
 }
 
-int kernel_flow_each(struct kernel *k, int (*fn)(void *arg, const struct kernel_flow *f),
-		     void *arg)
+int kernel_flow_each(struct kernel *k, int (*fn)(void *arg, const struct kernel_flow *f), void *arg)
 {
 	int r = 0;
 

@@ -14,7 +14,10 @@
 #include "supervisor/advice.h"
 
 static const struct advice_facts fine = {
-	.tw_reuse_known = 1, .tw_reuse = 1, .ports_first = 32768, .ports_last = 60999,
+	.tw_reuse_known = 1,
+	.tw_reuse = 1,
+	.ports_first = 32768,
+	.ports_last = 60999,
 	.descriptors = FLOWS_MAX,
 };
 

@@ -149,7 +149,9 @@ static void passes_a_descriptor_along_with_its_line(void **state)
 {
 	char buf[256], cbuf[CMSG_SPACE(sizeof(int))];
 	struct iovec iov = { .iov_base = buf, .iov_len = sizeof(buf) - 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = cbuf,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = cbuf,
 			      .msg_controllen = sizeof(cbuf) };
 	struct cmsghdr *cm;
 	struct stat st;
@@ -173,7 +175,9 @@ static void takes_one_descriptor_and_closes_what_is_more(void **state)
 	char cbuf[CMSG_SPACE(3 * sizeof(int))] = { 0 };
 	char text[] = "{\"command\":\"x\"}\n";
 	struct iovec iov = { .iov_base = text, .iov_len = strlen(text) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = cbuf,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = cbuf,
 			      .msg_controllen = sizeof(cbuf) };
 	struct cmsghdr *cm = CMSG_FIRSTHDR(&msg);
 	int fds[3] = { peer, peer, peer }, lowest, after;
@@ -313,14 +317,13 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(passes_a_descriptor_along_with_its_line, setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(takes_one_descriptor_and_closes_what_is_more,
-						setup, teardown),
+		cmocka_unit_test_setup_teardown(takes_one_descriptor_and_closes_what_is_more, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(
 			followers_are_told_and_dropped_when_they_do_not_take, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_answer_waits_for_a_slow_reader, setup,
+		cmocka_unit_test_setup_teardown(an_answer_waits_for_a_slow_reader, setup, teardown),
+		cmocka_unit_test_setup_teardown(serves_a_listening_socket_within_its_bounds, setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(serves_a_listening_socket_within_its_bounds,
-						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_client_that_takes_nothing_is_dropped_in_time,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_hang_up_is_noticed, setup, teardown),

@@ -58,8 +58,9 @@ static void on_text(struct crew *c, uint64_t tag, const char *text, size_t len)
 	}
 }
 
-static const struct crew_ops ops = { .ready = on_ready, .failed = on_failed,
-				     .stopped = on_stopped, .text = on_text };
+static const struct crew_ops ops = {
+	.ready = on_ready, .failed = on_failed, .stopped = on_stopped, .text = on_text
+};
 
 static int setup(void **state)
 {
@@ -243,8 +244,8 @@ int main(int argc, char **argv)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(every_role_is_adopted_into_the_cgroup, setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(a_role_that_dies_at_the_start_fails_the_crew,
-						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_role_that_dies_at_the_start_fails_the_crew, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(stopping_what_never_started_tells_at_once, setup,
 						teardown),
 	};

@@ -51,7 +51,8 @@ static void takes_every_key(void **state)
 	assert_int_equal(from_text("{\"command\":\"run\",\"instance\":\"a.b-c_1\","
 				   "\"dns\":[\"192.0.2.1\",\"[2001:db8::1]:5353\"],\"ipv6\":false,"
 				   "\"mtu\":1400,\"host_loopback\":\"198.51.100.7\",\"uid\":1000,"
-				   "\"tun_fd\":true,\"log\":\"debug\",\"workers\":4}"), 0);
+				   "\"tun_fd\":true,\"log\":\"debug\",\"workers\":4}"),
+			 0);
 	assert_string_equal(opt.instance, "a.b-c_1");
 	assert_int_equal(opt.dns_count, 2);
 	assert_string_equal(endpoint_format(&opt.dns[0], text), "192.0.2.1:53");
@@ -100,7 +101,8 @@ static void refuses_bad_addresses(void **state)
 static void refuses_too_many_dns_servers(void **state)
 {
 	refuses("{\"dns\":[\"192.0.2.1\",\"192.0.2.2\",\"192.0.2.3\",\"192.0.2.4\",\"192.0.2.5\","
-		"\"192.0.2.6\",\"192.0.2.7\",\"192.0.2.8\",\"192.0.2.9\"]}", "more than 8");
+		"\"192.0.2.6\",\"192.0.2.7\",\"192.0.2.8\",\"192.0.2.9\"]}",
+		"more than 8");
 }
 
 static void refuses_wrong_types_and_unknown_keys(void **state)

@@ -30,7 +30,11 @@
 #define FILTERED 1
 #endif
 
-#define CHECK(what) do { if (!(what)) return __LINE__ % 200 + 1; } while (0)
+#define CHECK(what)                                                                                \
+	do {                                                                                       \
+		if (!(what))                                                                       \
+			return __LINE__ % 200 + 1;                                                 \
+	} while (0)
 
 /* Runs `check` in a child that has dropped; its result 0 = all well, else a line's number. */
 static void in_role(enum role_kind kind, enum protect_mode protect, int (*check)(void))

@@ -119,8 +119,10 @@ static void tells_all_flows_in_the_order_they_began(void **state)
 	assert_int_equal(sum(line, "flows"), 3);
 	assert_int_equal(sum(line, "bytes_down"), 300);
 	assert_int_equal(sum(line, "not_kept"), 0);
-	assert_int_equal(json_integer_value(json_object_get(
-		json_object_get(json_object_get(line, "summary"), "drops"), "malformed")), 7);
+	assert_int_equal(
+		json_integer_value(json_object_get(
+			json_object_get(json_object_get(line, "summary"), "drops"), "malformed")),
+		7);
 	json_decref(line);
 	assert_null(next_line(f));
 	fclose(f);

@@ -75,8 +75,11 @@ static void on_text(struct role *r, uint64_t tag, const char *text, size_t len)
 	}
 }
 
-static const struct role_ops ops = { .hand_over = on_hand_over, .ready = on_ready,
-				     .died = on_died, .stopped = on_stopped, .text = on_text };
+static const struct role_ops ops = { .hand_over = on_hand_over,
+				     .ready = on_ready,
+				     .died = on_died,
+				     .stopped = on_stopped,
+				     .text = on_text };
 
 static int setup(void **state)
 {

@@ -28,9 +28,14 @@ static int setup(void **state)
 	event.key.dport = htons(80);
 	event.key.proto = IPPROTO_TCP;
 	event.flow = (struct flow){ .first_seen_ns = 2 * NSEC_PER_SEC,
-				    .last_seen_ns = 4 * NSEC_PER_SEC, .bytes_up = 100,
-				    .bytes_down = 5000000000, .packets_up = 3, .packets_down = 4,
-				    .uid = 1000, .queue = 1, .verdict = VERDICT_FORWARD,
+				    .last_seen_ns = 4 * NSEC_PER_SEC,
+				    .bytes_up = 100,
+				    .bytes_down = 5000000000,
+				    .packets_up = 3,
+				    .packets_down = 4,
+				    .uid = 1000,
+				    .queue = 1,
+				    .verdict = VERDICT_FORWARD,
 				    .state = FLOW_CLOSED };
 	event.info.end = END_FINISHED;
 	event.info.upstream = event.key.daddr;
