@@ -14,6 +14,7 @@
 
 #include <linux/virtio_net.h>
 
+#include "base/fd.h"
 #include "netdev/packet.h"
 #include "netdev/queue.h"
 
@@ -88,16 +89,29 @@ static int check_header(const void *header, struct queue_packet *pkt)
 	return r < 0 ? r : check_csum(&h, pkt);
 }
 
+/* Bytes read from whatever the link is, or -errno. */
+static ssize_t link_read(const struct queue *q, void *buf, size_t size)
+{
+	ssize_t n;
+
+	if (q->closed)
+		return -ESHUTDOWN;
+	if (q->io)
+		return q->io->read(q->io_arg, buf, size);
+	do
+		n = read(q->fd, buf, size);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
 int queue_read(struct queue *q, void *buf, size_t size, struct queue_packet *ret_pkt)
 {
 	uint8_t *header = (uint8_t *)buf + PACKET_AT - q->vnet_hdr_bytes;
 	ssize_t n;
 
-	do
-		n = read(q->fd, header, size - PACKET_AT + q->vnet_hdr_bytes);
-	while (n < 0 && errno == EINTR);
+	n = link_read(q, header, size - PACKET_AT + q->vnet_hdr_bytes);
 	if (n <= 0)
-		return n < 0 ? -errno : -EIO;
+		return n < 0 ? (int)n : -EIO;
 	if ((size_t)n <= q->vnet_hdr_bytes)
 		return -EBADMSG;
 	*ret_pkt = (struct queue_packet){
@@ -142,12 +156,18 @@ static int fill_header(const struct queue *q, const struct queue_offload *off,
 	return 0;
 }
 
-static int write_all(int fd, const struct iovec *iov, int iovcnt)
+static int link_write(const struct queue *q, const struct iovec *iov, int iovcnt)
 {
 	ssize_t n;
 
+	if (q->closed)
+		return -ESHUTDOWN;
+	if (q->io) {
+		n = q->io->write(q->io_arg, iov, iovcnt);
+		return n < 0 ? (int)n : 0;
+	}
 	do
-		n = writev(fd, iov, iovcnt);
+		n = writev(q->fd, iov, iovcnt);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : 0;
 }
@@ -191,7 +211,7 @@ static int write_completed(const struct queue *q, const struct iovec *iov, int i
 	out[1] = (struct iovec){ .iov_base = (uint8_t *)iov[0].iov_base + at,
 				 .iov_len = iov[0].iov_len - at };
 	memcpy(out + 2, iov + 1, (size_t)(iovcnt - 1) * sizeof(*iov));
-	return write_all(q->fd, out, iovcnt + 1);
+	return link_write(q, out, iovcnt + 1);
 }
 
 static int write_plain(const struct queue *q, const struct iovec *iov, int iovcnt,
@@ -201,7 +221,7 @@ static int write_plain(const struct queue *q, const struct iovec *iov, int iovcn
 		return -EOPNOTSUPP;
 	if (off && off->csum_partial)
 		return write_completed(q, iov, iovcnt, off);
-	return write_all(q->fd, iov, iovcnt);
+	return link_write(q, iov, iovcnt);
 }
 
 int queue_write(struct queue *q, const struct iovec *iov, int iovcnt,
@@ -220,5 +240,17 @@ int queue_write(struct queue *q, const struct iovec *iov, int iovcnt,
 		return r;
 	out[0] = (struct iovec){ .iov_base = &h, .iov_len = q->vnet_hdr_bytes };
 	memcpy(out + 1, iov, (size_t)iovcnt * sizeof(*iov));
-	return write_all(q->fd, out, iovcnt + 1);
+	return link_write(q, out, iovcnt + 1);
+}
+
+void queue_close(struct queue *q)
+{
+	if (q->closed)
+		return;
+	q->closed = true;
+	if (q->io)
+		q->io->close(q->io_arg);
+	else
+		fd_close(q->fd);
+	q->fd = -1;
 }

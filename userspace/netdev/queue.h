@@ -13,8 +13,22 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+/*
+ * A link that is not a descriptor of the kernel's: packets come and go by calls. Each does
+ * what read(2) and writev(2) of a TUN do, the virtio_net_hdr included, without blocking;
+ * they return bytes or -errno.
+ */
+struct queue_io {
+	ssize_t (*read)(void *arg, void *buf, size_t size);
+	ssize_t (*write)(void *arg, const struct iovec *iov, int iovcnt);
+	void (*close)(void *arg);
+};
+
 struct queue {
-	int fd; /* non-blocking, owned by whoever made it */
+	int fd; /* non-blocking, owned by whoever made it; with `io` only waited on (an eventfd) */
+	const struct queue_io *io; /* NULL: the descriptor itself is the link */
+	void *io_arg;
+	bool closed;
 	unsigned int vnet_hdr_bytes; /* 0, 10 or 12 */
 	bool tso; /* TCP GSO in and out */
 	bool uso; /* UDP GSO in and out */
@@ -61,5 +75,11 @@ struct queue_offload {
 #define QUEUE_IOV_MAX 66
 int queue_write(struct queue *q, const struct iovec *iov, int iovcnt,
 		const struct queue_offload *off);
+
+/*
+ * Closes the link, whichever it is: from now on reads and writes fail with -ESHUTDOWN. A
+ * loop that waits for q->fd must have removed its watch. Harmless if it is closed.
+ */
+void queue_close(struct queue *q);
 
 #endif

@@ -256,8 +256,10 @@ static void role_done(struct role *r)
 	udp_engine_free(w->udp);
 	icmp_engine_free(w->icmp);
 	loop_remove(w->loop, &r->control);
-	if (r->configured)
+	if (r->configured) {
+		queue_close(&w->queue);
 		datapath_done(&w->datapath);
+	}
 	loop_free(w->loop);
 }
 

@@ -420,6 +420,88 @@ static void a_sent_gso_datagram_arrives_as_one_packet(void **state)
 	assert_memory_equal(got.data + 28, payload, sizeof(payload));
 }
 
+/* A link of callbacks: what is written comes back as the next packet. */
+struct loopback {
+	uint8_t bytes[2048];
+	size_t len;
+	int closes;
+};
+
+static ssize_t loopback_read(void *arg, void *to, size_t size)
+{
+	struct loopback *l = arg;
+	size_t len = l->len < size ? l->len : size;
+
+	if (l->len == 0)
+		return -EAGAIN;
+	memcpy(to, l->bytes, len);
+	l->len = 0;
+	return (ssize_t)len;
+}
+
+static ssize_t loopback_write(void *arg, const struct iovec *iov, int iovcnt)
+{
+	struct loopback *l = arg;
+
+	if (l->len > 0)
+		return -ENOBUFS;
+	for (int i = 0; i < iovcnt; i++) {
+		memcpy(l->bytes + l->len, iov[i].iov_base, iov[i].iov_len);
+		l->len += iov[i].iov_len;
+	}
+	return (ssize_t)l->len;
+}
+
+static void loopback_close(void *arg)
+{
+	((struct loopback *)arg)->closes++;
+}
+
+static const struct queue_io loopback_io = { loopback_read, loopback_write, loopback_close };
+
+static void B_04_packets_go_by_callbacks_as_by_the_descriptor(void **state)
+{
+	struct loopback link = { .len = 0 };
+	struct queue q = { .fd = -1, .io = &loopback_io, .io_arg = &link, .vnet_hdr_bytes = 10 };
+	uint8_t packet[40] = { 0x45, 0, 0, 40 };
+	struct iovec iov = { packet, sizeof(packet) };
+	struct queue_offload off = { .csum_partial = true, .csum_start = 20, .csum_offset = 16 };
+
+	assert_int_equal(queue_read(&q, buf, sizeof(buf), &got), -EAGAIN);
+	assert_int_equal(queue_write(&q, &iov, 1, &off), 0);
+	assert_int_equal(queue_write(&q, &iov, 1, NULL), -ENOBUFS);
+	assert_int_equal(queue_read(&q, buf, sizeof(buf), &got), 0);
+	assert_int_equal(got.len, sizeof(packet));
+	assert_memory_equal(got.data, packet, sizeof(packet));
+	assert_true(got.csum_partial);
+	queue_close(&q);
+}
+
+static void B_04_hostile_callbacks_are_checked_as_the_descriptor_is(void **state)
+{
+	struct loopback link = { .bytes = { 0x80, 0 }, .len = 30 };
+	struct queue q = { .fd = -1, .io = &loopback_io, .io_arg = &link, .vnet_hdr_bytes = 10 };
+
+	assert_int_equal(queue_read(&q, buf, sizeof(buf), &got), -EBADMSG);
+}
+
+static void N_05_a_closed_link_says_so(void **state)
+{
+	struct loopback link = { .len = 20 };
+	struct queue q = { .fd = -1, .io = &loopback_io, .io_arg = &link };
+	uint8_t packet[20] = { 0x45 };
+	struct iovec iov = { packet, sizeof(packet) };
+
+	queue_close(&q);
+	queue_close(&q);
+	assert_int_equal(link.closes, 1);
+	assert_int_equal(queue_read(&q, buf, sizeof(buf), &got), -ESHUTDOWN);
+	assert_int_equal(queue_write(&q, &iov, 1, NULL), -ESHUTDOWN);
+	queue_close(&queue); /* the pair's: its other end sees it */
+	assert_int_equal(queue_read(&queue, buf, sizeof(buf), &got), -ESHUTDOWN);
+	assert_int_equal(read(kernel_end, packet, sizeof(packet)), 0);
+}
+
 int main(void)
 {
 #define PAIR_TEST(f) cmocka_unit_test_setup_teardown(f, pair_setup, pair_teardown)
@@ -429,6 +511,9 @@ int main(void)
 #f "_without_virtio_net_hdr", f, plain_tun_setup, tun_teardown, NULL               \
 	}
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(B_04_packets_go_by_callbacks_as_by_the_descriptor),
+		cmocka_unit_test(B_04_hostile_callbacks_are_checked_as_the_descriptor_is),
+		PAIR_TEST(N_05_a_closed_link_says_so),
 		PAIR_TEST(packets_without_offload_pass_in_every_header_size),
 		PAIR_TEST(offload_values_are_handed_on),
 		PAIR_TEST(refuses_values_out_of_range),
