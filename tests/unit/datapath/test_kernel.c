@@ -225,6 +225,58 @@ static void role_cannot_write_the_flow_table(void **state)
 	kernel_unload(k);
 }
 
+static void count_slot(void *arg, const struct flow_key *key, const struct flow *flow)
+{
+	(*(unsigned int *)arg)++;
+}
+
+/* All that a role does, by descriptors alone: as nobody, whatever the sysctl says. */
+static void act_as_nobody(struct kernel *k, const struct flow_key *key)
+{
+	struct flow_info info = { .outbound = "direct", .end = END_IDLE };
+	struct addr a = { .b = { 0x20, 1 } };
+	char name[DOMAIN_TEXT_MAX];
+	struct datapath dp;
+	unsigned int seen = 0;
+
+	if (setgid(65534) || setuid(65534))
+		_exit(2);
+	role_of(k, &dp, 1);
+	datapath_drop(&dp, DROP_TTL);
+	if (datapath_domain_put(&dp, &a, "a.test", clock_ns() + NSEC_PER_SEC) ||
+	    strcmp(datapath_domain_get(&dp, &a, name), "a.test") != 0)
+		_exit(3);
+	if (datapath_flow_note(&dp, key, &info) || datapath_flow_noted(&dp, key, &info))
+		_exit(4);
+	if (datapath_flow_each(&dp, 1, count_slot, &seen) || seen != 1)
+		_exit(5);
+	if (datapath_flow_end(&dp, key, clock_ns(), &info))
+		_exit(6);
+	datapath_done(&dp);
+	_exit(0);
+}
+
+static void role_needs_no_capability(void **state)
+{
+	struct kernel *k = load_bpf(false);
+	struct kernel_flow none = { 0 };
+	struct flow_key key;
+	int status;
+	pid_t pid;
+
+	put_flow(k, &key, 1, 1, 1000);
+	pid = fork();
+	if (!pid)
+		act_as_nobody(k, &key);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(kernel_role_counters(k, 1)->drops.ttl, 1);
+	assert_int_equal(kernel_flow_each(k, count_flow, &none), 0);
+	assert_int_equal(none.flow.packets_up, 0);
+	kernel_unload(k);
+}
+
 struct last_event {
 	struct flow_event event;
 	unsigned int count;
@@ -345,11 +397,6 @@ static void end_all_takes_one_slot_or_all(void **state)
 	assert_int_equal(kernel_flow_each(k, count_flow, &left), 0);
 	assert_int_equal(left.flow.packets_up, 0);
 	kernel_unload(k);
-}
-
-static void count_slot(void *arg, const struct flow_key *key, const struct flow *flow)
-{
-	(*(unsigned int *)arg)++;
 }
 
 static void role_sees_the_flows_of_a_slot(void **state)
@@ -521,6 +568,7 @@ int main(void)
 		cmocka_unit_test(sockets_of_the_cgroup_are_marked),
 		cmocka_unit_test(walks_every_flow_joined_with_its_info),
 		cmocka_unit_test(role_cannot_write_the_flow_table),
+		cmocka_unit_test(role_needs_no_capability),
 		cmocka_unit_test(ending_a_flow_tells_of_it_and_removes_it),
 		cmocka_unit_test(end_without_outbound_keeps_what_was_noted),
 		cmocka_unit_test(ending_an_unknown_flow_leaves_no_note),
