@@ -38,6 +38,7 @@ struct udp_receiver {
 	struct mmsghdr messages[BATCH_MAX];
 	struct iovec iov[BATCH_MAX];
 	struct down_run run;
+	uint8_t headers[PACKET_HEADERS_MAX]; /* of the packet being written */
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(sizeof(int))];
@@ -81,7 +82,7 @@ static void write_large(struct udp_session *s, const struct packet_path *path,
 static void write_packet(struct udp_session *s, const struct packet_path *path, struct iovec *iov,
 			 int iovcnt, size_t bytes, uint16_t segment)
 {
-	uint8_t headers[PACKET_HEADERS_MAX];
+	uint8_t *headers = s->engine->receiver->headers;
 	struct queue_offload off = {
 		.csum_partial = true,
 		.csum_start = packet_ip_bytes(path),

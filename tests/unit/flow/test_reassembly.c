@@ -150,8 +150,8 @@ static uint64_t all_drops(void)
 static void check_order(const struct packet_path *path, size_t payload, const size_t *order,
 			size_t n)
 {
-	struct piece pieces[PIECES_MAX];
-	struct reassembled whole;
+	struct piece pieces[PIECES_MAX] = { 0 };
+	struct reassembled whole = { 0 };
 
 	make_datagram(path, payload);
 	assert_int_equal(cut(path, MTU, pieces), n);
@@ -196,7 +196,7 @@ static void completes_in_every_order_v6(void **state)
 
 static void check_largest(const struct packet_path *path, size_t payload)
 {
-	struct piece pieces[PIECES_MAX];
+	struct piece pieces[PIECES_MAX] = { 0 };
 	struct reassembled whole = { 0 };
 	size_t n;
 
@@ -216,8 +216,8 @@ static void completes_the_largest_datagram(void **state)
 static void keeps_datagrams_apart_by_id_and_address(void **state)
 {
 	struct packet_path other = path4;
-	struct piece pieces[PIECES_MAX];
-	struct reassembled whole;
+	struct piece pieces[PIECES_MAX] = { 0 };
+	struct reassembled whole = { 0 };
 
 	other.dst.b[15] = 9;
 	make_datagram(&path4, 2000);
@@ -235,7 +235,7 @@ static void keeps_datagrams_apart_by_id_and_address(void **state)
 static void check_bad(const struct packet_path *path, const struct piece *pieces, size_t n)
 {
 	struct piece rest = { 1408, 8, true };
-	struct reassembled whole;
+	struct reassembled whole = { 0 };
 	uint64_t before = dp.counters->drops.fragment_bad;
 
 	make_datagram(path, 4000);
@@ -285,7 +285,7 @@ static void drops_all_when_the_length_is_contradicted(void **state)
 static void refuses_a_fragment_beyond_65535_bytes(void **state)
 {
 	struct piece last = { 65528, 100, false };
-	struct reassembled whole;
+	struct reassembled whole = { 0 };
 
 	make_datagram(&path4, 65507);
 	assert_true(feed(&path4, 3, &last, &whole) <= 0);
@@ -298,7 +298,7 @@ static void refuses_a_fragment_beyond_65535_bytes(void **state)
 static void refuses_lengths_that_are_no_multiple_of_eight(void **state)
 {
 	struct piece odd = { 0, 801, true };
-	struct reassembled whole;
+	struct reassembled whole = { 0 };
 
 	make_datagram(&path4, 4000);
 	assert_true(feed(&path4, 3, &odd, &whole) <= 0);
@@ -311,7 +311,7 @@ static void refuses_a_first_fragment_without_its_l4_header(void **state)
 	uint8_t packet[60];
 	struct packet_path path = path4;
 	struct packet head = { 0 };
-	struct reassembled whole;
+	struct reassembled whole = { 0 };
 	size_t n = fragment_header(packet, &path, IPPROTO_TCP, 9, 0, 8, true);
 
 	memset(packet + n, 0, 8);
@@ -331,7 +331,7 @@ static void refuses_a_first_fragment_without_its_l4_header(void **state)
 static void takes_a_last_fragment_of_one_byte(void **state)
 {
 	struct piece pieces[] = { { 1480, 1, false }, { 0, 1480, true } };
-	struct reassembled whole;
+	struct reassembled whole = { 0 };
 
 	make_datagram(&path4, 1473);
 	assert_int_equal(feed(&path4, 8, &pieces[0], &whole), 0);
@@ -342,7 +342,7 @@ static void takes_a_last_fragment_of_one_byte(void **state)
 static void drops_and_tells_what_is_never_completed(void **state)
 {
 	struct piece first = { 0, 800, true };
-	struct reassembled whole;
+	struct reassembled whole = { 0 };
 	struct packet head;
 
 	make_datagram(&path4, 4000);
@@ -364,7 +364,7 @@ static void drops_and_tells_what_is_never_completed(void **state)
 static void says_nothing_of_a_datagram_without_its_first_fragment(void **state)
 {
 	struct piece later = { 800, 800, true };
-	struct reassembled whole;
+	struct reassembled whole = { 0 };
 
 	make_datagram(&path6, 4000);
 	feed(&path6, 8, &later, &whole);
@@ -377,7 +377,7 @@ static void says_nothing_of_a_datagram_without_its_first_fragment(void **state)
 static void a_new_datagram_evicts_the_oldest(void **state)
 {
 	struct piece pieces[] = { { 0, 800, true }, { 800, 1208, false } };
-	struct reassembled whole;
+	struct reassembled whole = { 0 };
 
 	make_datagram(&path4, 2000);
 	for (uint32_t id = 0; id <= FRAGMENT_DATAGRAMS_MAX; id++)
@@ -390,7 +390,7 @@ static void a_new_datagram_evicts_the_oldest(void **state)
 
 static void never_holds_more_fragments_than_allowed(void **state)
 {
-	struct reassembled whole;
+	struct reassembled whole = { 0 };
 
 	make_datagram(&path4, 65507);
 	for (uint32_t i = 0; i < 3 * FRAGMENTS_MAX; i++) {
@@ -405,7 +405,7 @@ static void never_holds_more_fragments_than_allowed(void **state)
 
 static void one_datagram_alone_cannot_hold_them_all(void **state)
 {
-	struct reassembled whole;
+	struct reassembled whole = { 0 };
 
 	make_datagram(&path4, 65507);
 	for (uint32_t i = 0; i < FRAGMENTS_MAX + 1; i++) {
@@ -436,7 +436,7 @@ static void keeps_extension_headers_ahead_of_the_fragment_header(void **state)
 {
 	struct piece pieces[] = { { 0, 800, true }, { 800, 1208, false } };
 	uint8_t packet[2048];
-	struct reassembled whole;
+	struct reassembled whole = { 0 };
 	struct packet head;
 
 	make_datagram(&path6, 2000);
@@ -453,7 +453,7 @@ static void an_atomic_fragment_is_whole_by_itself(void **state)
 	struct piece all = { 0, 508, false }, first = { 0, 496, true };
 	uint8_t packet[FRAGMENT_HEADER_MAX + 600];
 	struct packet head;
-	struct reassembled whole;
+	struct reassembled whole = { 0 };
 	size_t n;
 
 	make_datagram(&path6, 500);
