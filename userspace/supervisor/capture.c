@@ -171,7 +171,7 @@ static void read_subnets(struct capture *c, bool ipv6)
 		struct endpoint ep;
 		struct subnet *s;
 
-		if (!a->ifa_addr || strcmp(a->ifa_name, c->tun.name) ||
+		if (!a->ifa_addr || strcmp(a->ifa_name, c->tun.name) != 0 ||
 		    endpoint_from_sockaddr(a->ifa_addr, &ep) || addr_is_link_local(&ep.addr))
 			continue;
 		s = addr_is_v4(&ep.addr) ? &c->v4 : &c->v6;

@@ -215,7 +215,7 @@ static int set_key(struct instance_options *opt, const char *name, const json_t 
 	for (size_t i = 0; i < sizeof(run_keys) / sizeof(run_keys[0]); i++) {
 		const struct run_key *k = &run_keys[i];
 
-		if (strcmp(name, k->name))
+		if (strcmp(name, k->name) != 0)
 			continue;
 		if (kind_matches(k->kind, v))
 			return k->set(opt, v, err);
