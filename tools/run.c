@@ -226,6 +226,8 @@ static json_t *run_request(struct run *r)
 		json_object_set_new(q, RUN_LOG, json_string(o->log));
 	if (q && o->tun_fd >= 0)
 		json_object_set_new(q, RUN_TUN_FD, json_true());
+	if (q && (o->report || o->json))
+		json_object_set_new(q, RUN_REPORT_FULL, json_true());
 	return q;
 }
 

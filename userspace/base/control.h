@@ -64,6 +64,7 @@
 #define RUN_TUN_FD "tun_fd" /* true: the TUN is handed in with the request's descriptor */
 #define RUN_LOG "log" /* "error".."debug" */
 #define RUN_WORKERS "workers" /* integer: worker roles, 1 if absent */
+#define RUN_REPORT_FULL "report_full" /* bool: keep every flow; else the REPORT_SHORT largest */
 
 /* Is `name` fit to name an instance? */
 int control_instance_valid(const char *name);

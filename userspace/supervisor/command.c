@@ -86,7 +86,7 @@ static void do_run(struct instance *in, struct control_client *client, const jso
 	in->options.tun_fd = client->in_fd;
 	client->in_fd = -1;
 	log_setup("headraced[main]", in->options.log_level);
-	report_init(&in->report, true);
+	report_init(&in->report, in->options.report_full ? REPORT_FLOWS_MAX : REPORT_SHORT);
 	instance_start(in);
 }
 

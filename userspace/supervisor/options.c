@@ -156,6 +156,12 @@ static int set_log(struct instance_options *opt, const json_t *v, char *err)
 	return options_set_log(opt, json_string_value(v), err);
 }
 
+static int set_report_full(struct instance_options *opt, const json_t *v, char *err)
+{
+	opt->report_full = json_is_true(v);
+	return 0;
+}
+
 static int set_workers(struct instance_options *opt, const json_t *v, char *err)
 {
 	json_int_t n = json_integer_value(v);
@@ -193,6 +199,7 @@ static const struct run_key {
 	{ RUN_TUN_FD, VALUE_BOOL, set_tun_handed },
 	{ RUN_LOG, VALUE_STRING, set_log },
 	{ RUN_WORKERS, VALUE_INTEGER, set_workers },
+	{ RUN_REPORT_FULL, VALUE_BOOL, set_report_full },
 };
 
 static bool kind_matches(enum value_kind kind, const json_t *v)

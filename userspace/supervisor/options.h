@@ -27,6 +27,7 @@ struct instance_options {
 	uid_t uid; /* who may use the control socket besides root; UID_NONE = nobody */
 	enum log_level log_level;
 	bool ipv6;
+	bool report_full; /* every ended flow is kept for the report, not just the largest */
 	bool tun_handed; /* a TUN comes as a descriptor */
 	int tun_fd; /* that descriptor, -1 = none; owned by whoever filled it in */
 };

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The report's flows: one small record per ended flow, in an array that grows to its bound
- * and no further; what comes after is in the sums alone. Flows that are still open when the
- * report is asked for are appended for its time.
+ * and no further. Then, where every flow is wanted, what comes after is in the sums alone;
+ * where only the largest are, a larger one takes the place of the smallest. Flows that are
+ * still open when the report is asked for are added to a copy.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,19 +29,41 @@ struct report_flow {
 	char *domain; /* owned; NULL = not known */
 };
 
-void report_init(struct report *r, bool keeps)
+void report_init(struct report *r, size_t keep)
 {
-	*r = (struct report){ .keeps = keeps };
+	*r = (struct report){ .keep = keep };
 }
 
-static struct report_flow *append(struct report *r)
+static uint64_t bytes_of(const struct flow *f)
+{
+	return f->bytes_up + f->bytes_down;
+}
+
+/* The smallest of a short report, emptied, if `f` is larger; else NULL. */
+static struct report_flow *replace(struct report *r, const struct flow *f)
+{
+	struct report_flow *least = r->flow;
+
+	if (r->keep != REPORT_SHORT)
+		return NULL;
+	for (size_t i = 1; i < r->count; i++)
+		if (bytes_of(&r->flow[i].flow) < bytes_of(&least->flow))
+			least = &r->flow[i];
+	if (bytes_of(f) <= bytes_of(&least->flow))
+		return NULL;
+	free(least->domain);
+	return least;
+}
+
+/* Where to keep `flow`; NULL = it is not kept. */
+static struct report_flow *place(struct report *r, const struct flow *flow)
 {
 	struct report_flow *f;
 
-	if (!r->keeps || r->count == REPORT_FLOWS_MAX)
-		return NULL;
+	if (r->count == r->keep)
+		return r->keep ? replace(r, flow) : NULL;
 	if (r->count == r->size) {
-		size_t size = r->size ? 2 * r->size : 64;
+		size_t size = r->size ? 2 * r->size : REPORT_SHORT;
 
 		f = realloc(r->flow, size * sizeof(*f));
 		if (!f)
@@ -52,15 +76,13 @@ static struct report_flow *append(struct report *r)
 
 static void add(struct report *r, const struct show_flow *s)
 {
-	struct report_flow *f = append(r);
+	struct report_flow *f = place(r, s->flow);
 
 	r->flows++;
 	r->bytes_up += s->flow->bytes_up;
 	r->bytes_down += s->flow->bytes_down;
-	if (!f) {
-		r->not_kept++;
+	if (!f)
 		return;
-	}
 	*f = (struct report_flow){ .key = *s->key,
 				   .flow = *s->flow,
 				   .now_ns = s->now_ns,
@@ -115,17 +137,14 @@ static int by_start(const void *a, const void *b)
 	       (x->flow.first_seen_ns < y->flow.first_seen_ns);
 }
 
-static uint64_t bytes_of(const struct report_flow *f)
-{
-	return f->flow.bytes_up + f->flow.bytes_down;
-}
-
 static int by_bytes(const void *a, const void *b)
 {
 	const struct report_flow *x = *(const struct report_flow *const *)a;
 	const struct report_flow *y = *(const struct report_flow *const *)b;
 
-	return (bytes_of(x) < bytes_of(y)) - (bytes_of(x) > bytes_of(y));
+	uint64_t bytes_x = bytes_of(&x->flow), bytes_y = bytes_of(&y->flow);
+
+	return (bytes_x < bytes_y) - (bytes_x > bytes_y);
 }
 
 static void send_flows(const struct report *r, bool full, struct control_client *client)
@@ -154,36 +173,48 @@ static json_t *summary(const struct report *r, struct kernel *k)
 	kernel_read_stats(k, &stats);
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "flows", (json_int_t)r->flows,
 			 "bytes_up", (json_int_t)r->bytes_up, "bytes_down",
-			 (json_int_t)r->bytes_down, "not_kept", (json_int_t)r->not_kept,
+			 (json_int_t)r->bytes_down, "not_kept", (json_int_t)(r->flows - r->count),
 			 "dns_queries",
 			 (json_int_t)kernel_role_counters(k, RESOLVER_QUEUE)->stats.dns_queries,
 			 "events_lost", (json_int_t)stats.events_lost, "drops",
 			 show_drop_counters(&drops));
 }
 
-static void free_flows(struct report *r, size_t from)
+/* A copy of the flows to which the open ones are added. -ENOMEM leaves *ret_copy empty. */
+static int copy_flows(const struct report *r, struct report *ret_copy)
 {
-	for (size_t i = from; i < r->count; i++)
-		free(r->flow[i].domain);
-	r->count = from;
+	*ret_copy = *r;
+	ret_copy->flow = calloc(r->size ? r->size : 1, sizeof(*r->flow));
+	if (!ret_copy->flow) {
+		*ret_copy = (struct report){ 0 };
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < r->count; i++) {
+		ret_copy->flow[i] = r->flow[i];
+		if (r->flow[i].domain)
+			ret_copy->flow[i].domain = strdup(r->flow[i].domain);
+	}
+	return 0;
 }
 
 void report_send(struct report *r, struct kernel *k, bool full, struct control_client *client)
 {
-	struct report ended = *r;
+	struct report now;
 
-	kernel_flow_each(k, add_open, r);
-	send_flows(r, full, client);
-	control_send(client, "summary", summary(r, k));
-	free_flows(r, ended.count);
-	ended.flow = r->flow;
-	ended.size = r->size;
-	*r = ended;
+	if (copy_flows(r, &now)) {
+		control_refuse(client, "out of memory");
+		return;
+	}
+	kernel_flow_each(k, add_open, &now);
+	send_flows(&now, full, client);
+	control_send(client, "summary", summary(&now, k));
+	report_done(&now);
 }
 
 void report_done(struct report *r)
 {
-	free_flows(r, 0);
+	for (size_t i = 0; i < r->count; i++)
+		free(r->flow[i].domain);
 	free(r->flow);
 	*r = (struct report){ 0 };
 }

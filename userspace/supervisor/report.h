@@ -14,20 +14,24 @@ struct kernel;
 struct report_flow;
 
 struct report {
-	bool keeps; /* flows are kept; else only sums */
-	struct report_flow *flow; /* owned, at most REPORT_FLOWS_MAX */
+	size_t keep; /* flows that are kept at most, 0 = only sums */
+	struct report_flow *flow; /* owned */
 	size_t count, size;
 	uint64_t flows; /* sums over all flows that ended */
-	uint64_t not_kept;
 	uint64_t bytes_up, bytes_down;
 };
 
-void report_init(struct report *r, bool keeps);
+/*
+ * keep: REPORT_FLOWS_MAX = all, in the order in which they end, until there is no place;
+ * REPORT_SHORT = the largest; 0 = none.
+ */
+void report_init(struct report *r, size_t keep);
 /* A flow ended. */
 void report_add(struct report *r, const struct flow_event *e);
 /*
- * Sends "flow" objects, ended and open ones, and "summary": all in the order in which they
- * began, or the REPORT_SHORT with most bytes. Queues nothing else: the caller answers.
+ * Sends "flow" objects, ended and open ones, and "summary": all that are kept, in the order
+ * in which they began, or the REPORT_SHORT with most bytes. Queues nothing else: the caller
+ * answers.
  */
 void report_send(struct report *r, struct kernel *k, bool full, struct control_client *client);
 void report_done(struct report *r);

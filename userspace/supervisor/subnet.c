@@ -12,6 +12,9 @@
 
 #define SUBNET_TRIES 64
 
+/* fd68:6561:6472:6163::/64 spells "headrac". */
+static const uint8_t usual_id[7] = { 0x68, 0x65, 0x61, 0x64, 0x72, 0x61, 0x63 };
+
 static void fill4(struct subnet *s, uint8_t x, uint8_t y)
 {
 	memset(s, 0, sizeof(*s));
@@ -25,7 +28,7 @@ static void fill4(struct subnet *s, uint8_t x, uint8_t y)
 	s->device.b[15] = 2;
 }
 
-/* fd + 40 random bits (RFC 4193) + 16 bits of subnet; the usual one spells "headrac". */
+/* fd + 40 random bits (RFC 4193) + 16 bits of subnet */
 static void fill6(struct subnet *s, const uint8_t id[7])
 {
 	memset(s, 0, sizeof(*s));
@@ -61,9 +64,10 @@ int subnet_choose4(subnet_routed_fn routed, struct subnet *ret_subnet)
 
 int subnet_choose6(subnet_routed_fn routed, struct subnet *ret_subnet)
 {
-	uint8_t id[7] = { 0x68, 0x65, 0x61, 0x64, 0x72, 0x61, 0x63 };
+	uint8_t id[7];
 	struct subnet s;
 
+	memcpy(id, usual_id, sizeof(id));
 	for (int i = 0; i < SUBNET_TRIES; i++) {
 		fill6(&s, id);
 		if (is_free(routed, &s)) {
@@ -75,6 +79,17 @@ int subnet_choose6(subnet_routed_fn routed, struct subnet *ret_subnet)
 	return -EADDRNOTAVAIL;
 }
 
+static struct addr usual_stack(bool v4)
+{
+	struct subnet s;
+
+	if (v4)
+		fill4(&s, 0, 0);
+	else
+		fill6(&s, usual_id);
+	return s.stack;
+}
+
 void subnet_from_device(const struct addr *device, unsigned int bits, struct subnet *ret_subnet)
 {
 	unsigned int first = addr_is_v4(device) ? 96 : 0;
@@ -84,7 +99,9 @@ void subnet_from_device(const struct addr *device, unsigned int bits, struct sub
 		s.prefix.b[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
 	s.stack = s.prefix;
 	s.stack.b[15] |= 1;
-	if (addr_eq(&s.stack, device) && first + bits < 127)
-		s.stack.b[15] ^= 3;
+	if (addr_eq(&s.stack, device))
+		s.stack.b[15] ^= 3; /* .1 is taken: .2 */
+	if (!addr_in_prefix(&s.stack, &s.prefix, bits) || addr_eq(&s.stack, device))
+		s.stack = usual_stack(addr_is_v4(device)); /* no other host in it */
 	*ret_subnet = s;
 }

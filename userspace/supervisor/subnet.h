@@ -24,7 +24,10 @@ typedef int (*subnet_routed_fn)(const struct addr *prefix, unsigned int bits, bo
 int subnet_choose4(subnet_routed_fn routed, struct subnet *ret_subnet);
 int subnet_choose6(subnet_routed_fn routed, struct subnet *ret_subnet);
 
-/* Of a device that is there already, from its address: the stack is the first other host. */
+/*
+ * Of a device that is there already, from its address: the stack is the first other host of
+ * its subnet, or the usual one where there is none.
+ */
 void subnet_from_device(const struct addr *device, unsigned int bits, struct subnet *ret_subnet);
 
 #endif
