@@ -97,6 +97,7 @@ static void write_packet(struct udp_session *s, const struct packet_path *path, 
 		off.hdr_len = iov[0].iov_len;
 	}
 	worker_writev(s->engine->worker, iov, iovcnt, &off);
+	iov[0].iov_base = NULL; /* the headers end with this function */
 }
 
 /* Payload of one packet on the TUN. */
