@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The cache: a fixed table of entries, hashed with a random key, the least recently used
- * one leaving first. Answers are copied to memory of their exact size, once per answer from
- * upstream, bounded by `bytes_max`; a hit allocates nothing.
+ * The cache: a fixed table of entries (whose memory is touched only as far as it was ever
+ * needed), hashed with a random key, the least recently used one leaving first. Answers are
+ * copied to memory of their exact size, once per answer from upstream, bounded by
+ * `bytes_max`; a hit allocates nothing.
  *
  * An answer whose OPT is not its last record is not kept: taking the OPT out would move
  * records that compression pointers may lead to.
@@ -33,6 +34,8 @@ struct cache {
 	struct entry *entries;
 	struct entry **buckets;
 	size_t bucket_mask;
+	size_t entries_max;
+	size_t touched; /* entries[0..touched) were in use at least once */
 	size_t bytes_max;
 	struct list used;
 	struct list unused;
@@ -61,8 +64,7 @@ int cache_new(size_t entries_max, size_t bytes_max, struct cache **ret_cache)
 	c->bytes_max = bytes_max;
 	list_init(&c->used);
 	list_init(&c->unused);
-	for (size_t i = 0; i < entries_max; i++)
-		list_append(&c->unused, &c->entries[i].lru);
+	c->entries_max = entries_max;
 	random_bytes(&c->hash_key, sizeof(c->hash_key));
 	*ret_cache = c;
 	return 0;
@@ -117,9 +119,10 @@ static void drop_entry(struct cache *c, struct entry *e)
 	list_touch(&c->unused, &e->lru);
 }
 
-static struct entry *oldest(struct cache *c)
+static void evict(struct cache *c)
 {
-	return list_first(&c->used, struct entry, lru);
+	drop_entry(c, list_first(&c->used, struct entry, lru));
+	c->figures.evicted++;
 }
 
 /* An unused entry, with room for `len` bytes. NULL if there cannot be one. */
@@ -127,10 +130,14 @@ static struct entry *make_room(struct cache *c, size_t len)
 {
 	if (len > c->bytes_max)
 		return NULL;
-	while (list_is_empty(&c->unused) || c->figures.bytes + len > c->bytes_max) {
-		drop_entry(c, oldest(c));
-		c->figures.evicted++;
+	while (c->figures.bytes + len > c->bytes_max)
+		evict(c);
+	if (list_is_empty(&c->unused) && c->touched < c->entries_max) {
+		list_init(&c->entries[c->touched].lru);
+		list_append(&c->unused, &c->entries[c->touched++].lru);
 	}
+	if (list_is_empty(&c->unused))
+		evict(c);
 	return list_first(&c->unused, struct entry, lru);
 }
 

@@ -36,6 +36,8 @@ struct flows {
 	struct client_flow *items;
 	struct client_flow **buckets;
 	uint32_t bucket_mask;
+	uint32_t max;
+	uint32_t touched; /* items[0..touched) were in use at least once */
 	uint32_t count;
 	struct list active;
 	struct list unused;
@@ -61,8 +63,7 @@ int flows_new(struct datapath *dp, uint32_t max, struct flows **ret_flows)
 	f->bucket_mask = buckets - 1;
 	list_init(&f->active);
 	list_init(&f->unused);
-	for (uint32_t i = 0; i < max; i++)
-		list_append(&f->unused, &f->items[i].link);
+	f->max = max;
 	random_bytes(&f->hash_key, sizeof(f->hash_key));
 	*ret_flows = f;
 	return 0;
@@ -119,10 +120,14 @@ static struct client_flow *add(struct flows *f, const struct flow_key *key)
 	struct client_flow **bucket = bucket_of(f, key);
 	struct client_flow *c;
 
-	if (list_is_empty(&f->unused))
-		end(f, oldest(f));
-	c = list_first(&f->unused, struct client_flow, link);
-	list_remove(&c->link);
+	if (list_is_empty(&f->unused) && f->touched < f->max) {
+		c = &f->items[f->touched++];
+	} else {
+		if (list_is_empty(&f->unused))
+			end(f, oldest(f));
+		c = list_first(&f->unused, struct client_flow, link);
+		list_remove(&c->link);
+	}
 	memset(c, 0, sizeof(*c));
 	c->key = *key;
 	c->created_ns = clock_ns();

@@ -30,6 +30,30 @@ static void exchange_done(void *arg, struct exchange *x, struct exchange_result 
 static void expire(struct timer *t);
 static void sweep(struct timer *t);
 
+/* The host's servers, if they are to be used and have changed. */
+static void refresh_upstreams(struct service *s)
+{
+	struct endpoint servers[DNS_UPSTREAMS_MAX];
+	char text[ENDPOINT_TEXT_MAX];
+	int num;
+
+	if (s->options.upstreams || !bootstrap_changed(&s->bootstrap))
+		return;
+	num = bootstrap_read(s->bootstrap.path, servers);
+	if (num < 0) {
+		log_err("dns", "cannot read %s, name servers stay as they were: %s",
+			s->bootstrap.path, strerror(-num));
+		return;
+	}
+	upstream_set_assign(&s->upstreams, servers, (unsigned int)num);
+	if (num == 0)
+		log_err("dns", "%s names no name server: every query gets SERVFAIL; use --dns",
+			s->bootstrap.path);
+	for (int i = 0; i < num; i++)
+		log_info("dns", "name server of the host address=%s",
+			 endpoint_format(&servers[i], text));
+}
+
 int service_new(struct loop *loop, struct datapath *dp, const struct service_options *options,
 		struct service **ret_service)
 {
@@ -60,11 +84,13 @@ int service_new(struct loop *loop, struct datapath *dp, const struct service_opt
 	if (r == 0)
 		r = exchanges_new(loop, dp, &s->upstreams, &limits, exchange_done, s,
 				  &s->exchanges);
-	if (r < 0)
+	if (r < 0) {
 		service_free(s);
-	else
-		*ret_service = s;
-	return r;
+		return r;
+	}
+	refresh_upstreams(s);
+	*ret_service = s;
+	return 0;
 }
 
 /* --- answers ----------------------------------------------------------------------------- */
@@ -277,30 +303,6 @@ static void ask_upstream(struct service *s, const struct client *client, const s
 	}
 	if (!timer_is_armed(&s->expiry))
 		loop_arm(s->loop, &s->expiry, s->options.timeout_ms);
-}
-
-/* The host's servers, if they are to be used and have changed. */
-static void refresh_upstreams(struct service *s)
-{
-	struct endpoint servers[DNS_UPSTREAMS_MAX];
-	char text[ENDPOINT_TEXT_MAX];
-	int num;
-
-	if (s->options.upstreams || !bootstrap_changed(&s->bootstrap))
-		return;
-	num = bootstrap_read(s->bootstrap.path, servers);
-	if (num < 0) {
-		log_err("dns", "cannot read %s, name servers stay as they were: %s",
-			s->bootstrap.path, strerror(-num));
-		return;
-	}
-	upstream_set_assign(&s->upstreams, servers, (unsigned int)num);
-	if (num == 0)
-		log_err("dns", "%s names no name server: every query gets SERVFAIL; use --dns",
-			s->bootstrap.path);
-	for (int i = 0; i < num; i++)
-		log_info("dns", "name server of the host address=%s",
-			 endpoint_format(&servers[i], text));
 }
 
 static void arm_sweep(struct service *s)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The plain upstream (RFC 1035 and RFC 7766). What protects it from forged answers
- * (RFC 5452): 16 bits of ID, 16 bits of source port (bound at random between 1024 and
- * 65535, not only in the host's ephemeral range), one bit per letter of the name, one
- * socket per question, and the question section compared byte by byte. A mismatch never
- * ends the wait.
+ * (RFC 5452): 16 bits of ID, 15.6 bits of source port (bound at random, not only in the
+ * host's ephemeral range, but above the ports that services like to have), one bit per
+ * letter of the name, one socket per question, and the question section compared byte by
+ * byte. A mismatch never ends the wait.
  *
  * A server that does not keep the case cannot be told from a forger by UDP: it is asked
  * again by TCP, where only the name counts.
@@ -24,7 +24,8 @@
 #include "netdev/socket.h"
 
 #define PREFIX_BYTES 2 /* length before a message over TCP */
-#define PORT_MIN 1024
+#define PORT_MIN 16384
+#define PORT_NUM (65536 - PORT_MIN)
 #define PORT_TRIES 8 /* ports in use, before the kernel picks one */
 #define READS_MAX 8 /* datagrams per turn: a flood of forgeries must not hold up others */
 
@@ -143,11 +144,7 @@ static void bind_random_port(int fd, int family)
 
 	any.addr = family == AF_INET ? addr_from_v4(0) : any.addr;
 	for (int i = 0; i < PORT_TRIES; i++) {
-		uint16_t port = random_u16();
-
-		if (port < PORT_MIN)
-			continue;
-		any.port = htons(port);
+		any.port = htons((uint16_t)(PORT_MIN + random_u32() % PORT_NUM));
 		len = endpoint_to_sockaddr(&any, &ss);
 		if (bind(fd, (struct sockaddr *)&ss, len) == 0)
 			return;
