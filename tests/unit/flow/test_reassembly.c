@@ -417,19 +417,22 @@ static void one_datagram_alone_cannot_hold_them_all(void **state)
 	assert_int_equal(dp.counters->drops.fragment_cap, FRAGMENTS_MAX + 1);
 }
 
-/* IPv6 header, destination options, fragment header: what is behind the options' own link. */
+#define OPTIONS 64 /* bytes: more than an IPv4 header's could be */
+
+/* IPv6 header, destination options (one PadN), fragment header, payload. */
 static size_t options_fragment(uint8_t *p, const struct piece *piece)
 {
-	size_t at = packet_ip_header(p, &path6, IPPROTO_DSTOPTS, 16 + piece->len);
+	size_t at = packet_ip_header(p, &path6, IPPROTO_DSTOPTS, OPTIONS + 8 + piece->len);
 	uint16_t field = htons(piece->offset | piece->more);
-	static const uint8_t options[8] = { IPPROTO_FRAGMENT, 0, 1, 4 };
+	uint8_t options[OPTIONS] = { IPPROTO_FRAGMENT, OPTIONS / 8 - 1, 1, OPTIONS - 4 };
 	static const uint8_t fragment[8] = { IPPROTO_UDP, [7] = 42 };
 
-	memcpy(p + at, options, 8);
-	memcpy(p + at + 8, fragment, 8);
-	memcpy(p + at + 10, &field, 2);
-	memcpy(p + at + 16, datagram + piece->offset, piece->len);
-	return at + 16 + piece->len;
+	memcpy(p + at, options, OPTIONS);
+	at += OPTIONS;
+	memcpy(p + at, fragment, 8);
+	memcpy(p + at + 2, &field, 2);
+	memcpy(p + at + 8, datagram + piece->offset, piece->len);
+	return at + 8 + piece->len;
 }
 
 static void keeps_extension_headers_ahead_of_the_fragment_header(void **state)
@@ -444,8 +447,8 @@ static void keeps_extension_headers_ahead_of_the_fragment_header(void **state)
 	assert_int_equal(feed_packet(packet, options_fragment(packet, &pieces[0]), &whole), 1);
 	assert_int_equal(packet_parse(&head, whole.data, whole.data + whole.len, 0), 0);
 	assert_false(head.is_fragment);
-	assert_int_equal(head.l4_offset, 48);
-	assert_memory_equal(whole.data + 48, datagram, datagram_len);
+	assert_int_equal(head.l4_offset, 40 + OPTIONS);
+	assert_memory_equal(whole.data + 40 + OPTIONS, datagram, datagram_len);
 }
 
 static void an_atomic_fragment_is_whole_by_itself(void **state)

@@ -159,10 +159,10 @@ static void identifiers_do_not_mix(void **state)
 
 	begin(AF_INET);
 	path = fake_path(&f, AF_INET, 0, 0);
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 50; i++)
 		write_echo(&path, ID + i, 1000 + i, 10 + i);
+	for (int i = 0; i < 50; i++) /* all of them under way at once */
 		expect_reply(&path, ID + i, 1000 + i, 10 + i);
-	}
 	assert_int_equal(stats()->icmp_open, 50);
 	fake_stop(&f);
 }

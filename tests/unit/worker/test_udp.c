@@ -147,6 +147,35 @@ static void loses_nothing_of_many_large_datagrams(void **state)
 	end();
 }
 
+/* A device of a large MTU: what is held in the arena is sent before it is overrun. */
+static void holds_no_more_than_the_arena(void **state)
+{
+	uint8_t *packet = malloc(FAKE_PACKET_MAX);
+	struct packet_path path;
+	struct sockaddr_storage from;
+	int bytes = 8 << 20;
+
+	begin(AF_INET);
+	setsockopt(server, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
+	bytes = 1 << 20;
+	setsockopt(f.app, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+	path = fake_path(&f, AF_INET, SPORT, port);
+	for (int i = 0; i < 20; i++) {
+		size_t n = packet_udp_header(packet, &path, payload + i, 30000);
+
+		memcpy(packet + n, payload + i, 30000);
+		fake_write(&f, packet, n + 30000);
+	}
+	for (int i = 0; i < 20; i++) {
+		int gso;
+
+		assert_int_equal(serve(&from, &gso), 30000);
+		assert_memory_equal(got, payload + i, 30000);
+	}
+	free(packet);
+	end();
+}
+
 /* A USO packet, as the application's kernel hands it over. */
 static void write_uso(const struct packet_path *path, size_t len, uint16_t segment,
 		      bool dont_fragment)
@@ -254,6 +283,24 @@ static void a_run_of_answers_is_written_as_one_uso_packet(void **state)
 	memcpy(&h, got, sizeof(h));
 	assert_int_equal(h.gso_type, GSO_UDP_L4);
 	assert_int_equal(h.gso_size, 300);
+	end();
+}
+
+static void a_run_of_answers_ends_with_a_shorter_one(void **state)
+{
+	static const size_t sizes[] = { 300, 299, 300, 0, 300, 301 };
+	static const size_t packets[] = { 599, 300, 0, 300, 301 };
+	struct packet_path path;
+	struct sockaddr_storage from;
+
+	begin_queue(AF_INET, VNET, true);
+	path = fake_path(&f, AF_INET, SPORT, port);
+	fake_write_udp(&f, &path, payload, 1);
+	expect_served(1, &from);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		answer(&from, sizes[i]);
+	for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++)
+		assert_int_equal(fake_read(&f, got), VNET + 28 + packets[i]);
 	end();
 }
 
@@ -388,10 +435,12 @@ int main(void)
 		cmocka_unit_test(a_batch_is_never_made_of_different_sizes_or_of_nothing),
 		cmocka_unit_test(batches_of_two_sessions_stay_apart),
 		cmocka_unit_test(loses_nothing_of_many_large_datagrams),
+		cmocka_unit_test(holds_no_more_than_the_arena),
 		cmocka_unit_test(a_uso_packet_leaves_as_it_is),
 		cmocka_unit_test(a_uso_packet_is_cut_where_batches_are_refused),
 		cmocka_unit_test(what_gro_joined_is_written_as_one_uso_packet),
 		cmocka_unit_test(a_run_of_answers_is_written_as_one_uso_packet),
+		cmocka_unit_test(a_run_of_answers_ends_with_a_shorter_one),
 		cmocka_unit_test(without_uso_answers_are_written_one_by_one),
 		cmocka_unit_test(passes_on_ttl_less_one_and_type_of_service),
 		cmocka_unit_test(an_idle_session_ends_after_a_minute_and_a_sweep),
