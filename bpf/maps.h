@@ -15,7 +15,7 @@
 #include "bpf/contract.h"
 #include "bpf/parse.h"
 
-#define FRAGMENTS_NOTED 1024
+#define FRAGMENTS_NOTED 4096 /* an LRU map sets 128 aside for each CPU */
 #define REPLY_BYTES 1280 /* largest refusal: an ICMPv6 error (RFC 4443, 2.4) */
 #define REPLY_ROOM (IP6_HEADER_BYTES + 3 * 512) /* so that csum_bytes() can take 3 steps */
 

@@ -83,6 +83,12 @@ struct packet {
  */
 #define PARSE_HIDE(value) asm volatile("" : "+r"(value))
 
+/*
+ * What is read from memory behind this, is read anew: of a value that comes from memory the
+ * verifier knows nothing, so that paths which differ only in what they knew become one.
+ */
+#define PARSE_MERGE() asm volatile("" : : : "memory")
+
 PARSE_INLINE __u32 parse_be16(const __u8 *b)
 {
 	return (__u32)b[0] << 8 | b[1];
@@ -170,12 +176,12 @@ PARSE_INLINE int parse_icmp(struct packet *p, const __u8 *b, __u32 at)
  * RFC 7112). `len` is what of the packet is in memory; the check against PARSE_HEAD_MAX
  * comes first, so that a cut head and a whole packet get the same answer.
  */
-PARSE_INLINE int parse_l4(struct packet *p, const __u8 *data, __u32 len, __u32 at)
+PARSE_INLINE int parse_l4(struct packet *p, const __u8 *data, __u32 len)
 {
+	__u32 at = p->l4_offset;
 	__u32 need = p->proto == PROTO_TCP ? TCP_HEADER_BYTES : UDP_HEADER_BYTES;
 	int err = -DROP_MALFORMED;
 
-	p->l4_offset = at;
 	p->payload_offset = at;
 	if (p->fragment_offset)
 		return 0;
@@ -231,9 +237,8 @@ PARSE_INLINE int parse_v4(struct packet *p, const __u8 *data, __u32 len, __u32 t
 	p->proto_offset = 9;
 	parse_mapped(&p->saddr, data + 12);
 	parse_mapped(&p->daddr, data + 16);
-	if (p->is_fragment && parse_fragment_check(p, header))
-		return -DROP_FRAGMENT_BAD;
-	return parse_l4(p, data, len, header);
+	p->l4_offset = header;
+	return p->is_fragment ? parse_fragment_check(p, header) : 0;
 }
 
 /* Fragment header at b. An atomic one (RFC 6946) leaves the packet a whole one. */
@@ -251,51 +256,46 @@ PARSE_INLINE int parse_v6_fragment(struct packet *p, const __u8 *b, __u32 at)
 }
 
 /*
- * Walks the extension headers from p->proto on; *at moves to what follows them. Behind the
- * header of a later fragment comes its payload, whatever the next-header field says. A
- * routing header with segments left names a further hop as destination: not forwarded.
+ * The extension header p->proto at p->l4_offset, `i` of them before it: takes both on to
+ * what follows. Returns 1 if that is no extension header, 0 if it was, or -drop_reason.
+ * Behind the header of a later fragment comes its payload, whatever the next-header field
+ * says. A routing header with segments left names a further hop as destination: not
+ * forwarded.
  */
-PARSE_INLINE int parse_v6_chain(struct packet *p, const __u8 *data, __u32 len, __u32 *at)
+PARSE_INLINE int parse_v6_step(struct packet *p, const __u8 *data, __u32 len, __u32 i)
 {
-	__u32 i, offset = *at, bytes;
-	const __u8 *b;
+	__u32 offset = p->l4_offset, bytes = 8;
+	__u8 proto = p->proto;
 	int err;
 
-	for (i = 0; i <= PARSE_EXTENSIONS_MAX; i++) {
-		*at = offset;
-		if (p->fragment_offset ||
-		    (p->proto != PROTO_ROUTING && p->proto != PROTO_FRAGMENT &&
-		     p->proto != PROTO_OPTIONS && (p->proto || i)))
-			return 0;
-		PARSE_HIDE(offset);
-		if (i == PARSE_EXTENSIONS_MAX || offset > PARSE_HEAD_MAX - 8)
-			return -DROP_HEADER_CHAIN;
-		b = data + offset;
-		if (offset + 8 > p->total_len || offset + 8 > len)
-			return -DROP_MALFORMED;
-		bytes = 8;
-		if (p->proto == PROTO_FRAGMENT) {
-			err = parse_v6_fragment(p, b, offset);
-			if (err)
-				return err;
-		} else {
-			if (p->proto == PROTO_ROUTING && b[3])
-				return -DROP_DESTINATION;
-			bytes += (__u32)b[1] * 8;
-		}
-		p->proto = b[0];
-		p->proto_offset = offset;
-		offset += bytes;
-		if (offset > p->total_len)
-			return -DROP_MALFORMED;
+	if (p->fragment_offset || (proto != PROTO_ROUTING && proto != PROTO_FRAGMENT &&
+				   proto != PROTO_OPTIONS && (proto != PROTO_HOP_BY_HOP || i)))
+		return 1;
+	PARSE_HIDE(offset);
+	if (i == PARSE_EXTENSIONS_MAX || offset > PARSE_HEAD_MAX - 8)
+		return -DROP_HEADER_CHAIN;
+	if (offset + 8 > p->total_len || offset + 8 > len)
+		return -DROP_MALFORMED;
+	data += offset;
+	if (proto == PROTO_FRAGMENT) {
+		err = parse_v6_fragment(p, data, offset);
+		if (err)
+			return err;
+	} else {
+		if (proto == PROTO_ROUTING && data[3])
+			return -DROP_DESTINATION;
+		bytes += (__u32)data[1] * 8;
 	}
-	return -DROP_HEADER_CHAIN;
+	p->proto = data[0];
+	p->proto_offset = offset;
+	p->l4_offset = offset + bytes;
+	return offset + bytes > p->total_len ? -DROP_MALFORMED : 0;
 }
 
 PARSE_INLINE int parse_v6(struct packet *p, const __u8 *data, __u32 len, __u32 total)
 {
-	__u32 at = IP6_HEADER_BYTES;
-	int err;
+	__u32 i;
+	int ret;
 
 	if (len < IP6_HEADER_BYTES)
 		return -DROP_MALFORMED;
@@ -308,22 +308,33 @@ PARSE_INLINE int parse_v6(struct packet *p, const __u8 *data, __u32 len, __u32 t
 	p->ttl = data[7];
 	PARSE_COPY(p->saddr.b, data + 8, 16, 8);
 	PARSE_COPY(p->daddr.b, data + 24, 16, 8);
-	err = parse_v6_chain(p, data, len, &at);
-	return err ? err : parse_l4(p, data, len, at);
+	p->l4_offset = IP6_HEADER_BYTES;
+	for (i = 0; i <= PARSE_EXTENSIONS_MAX; i++) {
+		PARSE_MERGE();
+		ret = parse_v6_step(p, data, len, i);
+		if (ret)
+			return ret < 0 ? ret : 0;
+	}
+	return -DROP_HEADER_CHAIN;
 }
 
 /* As packet_parse(), of the first `len` bytes of a packet of `total` bytes. */
 PARSE_INLINE int packet_parse_head(struct packet *p, const __u8 *data, __u32 len, __u32 total)
 {
+	int err = -DROP_IP_VERSION;
+
 	__builtin_memset(p, 0, sizeof(*p));
 	if (len < IP4_HEADER_BYTES)
 		return -DROP_MALFORMED;
 	p->version = data[0] >> 4;
 	if (p->version == 4)
-		return parse_v4(p, data, len, total);
-	if (p->version == 6)
-		return parse_v6(p, data, len, total);
-	return -DROP_IP_VERSION;
+		err = parse_v4(p, data, len, total);
+	else if (p->version == 6)
+		err = parse_v6(p, data, len, total);
+	if (err)
+		return err;
+	PARSE_MERGE();
+	return parse_l4(p, data, len);
 }
 
 /*
