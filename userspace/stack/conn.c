@@ -81,6 +81,9 @@ static void conn_schedule(struct conn *c)
 
 	if (!(c->pcb->flags & TF_ACK_DELAY)) {
 		list_remove(&c->ack);
+		c->ack_due = false;
+	} else if (c->ack_due) {
+		list_touch(&s->due, &c->ack);
 	} else if (list_is_empty(&c->ack)) {
 		list_append(&s->acks, &c->ack);
 		if (!timer_is_armed(&s->ack_timer))

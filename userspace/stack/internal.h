@@ -34,7 +34,9 @@ struct stack {
 	struct timer tick;
 	struct timer ack_timer;
 	struct list hot;
-	struct list acks;
+	struct list acks; /* delayed until the timer */
+	struct list due; /* delayed until the end of the turn */
+	struct loop_turn turn;
 	struct conn *inside; /* lwIP's lists hold this connection's pcb */
 	struct buffer *pool;
 	unsigned int pooled;

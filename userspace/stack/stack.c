@@ -6,7 +6,8 @@
  * tick, 250 ms: lwIP's timers (retransmission, window probes, a handshake that is never
  * completed) for the hot connections, which are chained as lwIP's list for the time of the
  * call. Those that need nothing any more leave the hot list here.
- * ack_timer, 5 ms: delayed ACKs that no data has carried.
+ * ack_timer, 5 ms: delayed ACKs that no data has carried; those of bulk data go out at the
+ * end of the loop's turn already.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -145,12 +146,10 @@ static void stack_tick(struct timer *t)
 		loop_arm(s->opt.loop, &s->tick, STACK_TICK_MS);
 }
 
-static void stack_send_acks(struct timer *t)
+static void send_acks(struct list *acks)
 {
-	struct stack *s = container_of(t, struct stack, ack_timer);
-
-	while (!list_is_empty(&s->acks)) {
-		struct conn *c = list_first(&s->acks, struct conn, ack);
+	while (!list_is_empty(acks)) {
+		struct conn *c = list_first(acks, struct conn, ack);
 
 		list_remove(&c->ack);
 		conn_enter(c);
@@ -159,6 +158,16 @@ static void stack_send_acks(struct timer *t)
 			tcp_clear_flags(c->pcb, TF_ACK_DELAY); /* TF_ACK_NOW: by the tick */
 		conn_leave(c);
 	}
+}
+
+static void stack_expire_acks(struct timer *t)
+{
+	send_acks(&container_of(t, struct stack, ack_timer)->acks);
+}
+
+static void stack_turn(struct loop_turn *t)
+{
+	send_acks(&container_of(t, struct stack, turn)->due);
 }
 
 int stack_new(const struct stack_options *opt, struct stack **ret_stack)
@@ -175,8 +184,10 @@ int stack_new(const struct stack_options *opt, struct stack **ret_stack)
 	s->opt = *opt;
 	list_init(&s->hot);
 	list_init(&s->acks);
+	list_init(&s->due);
 	timer_init(&s->tick, stack_tick);
-	timer_init(&s->ack_timer, stack_send_acks);
+	timer_init(&s->ack_timer, stack_expire_acks);
+	s->turn.turn = stack_turn;
 	if (!initialized)
 		lwip_init();
 	initialized = true;
@@ -187,6 +198,7 @@ int stack_new(const struct stack_options *opt, struct stack **ret_stack)
 	r = stack_listen(s);
 	if (r < 0)
 		goto err_netif;
+	loop_add_turn(opt->loop, &s->turn);
 	stack_instance = s;
 	*ret_stack = s;
 	return 0;
@@ -204,6 +216,7 @@ void stack_free(struct stack *s)
 		return;
 	loop_disarm(&s->tick);
 	loop_disarm(&s->ack_timer);
+	loop_remove_turn(&s->turn);
 	tcp_close((struct tcp_pcb *)s->listener);
 	netif_remove(&s->netif);
 	buffer_put(s, s->spare);

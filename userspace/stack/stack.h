@@ -83,7 +83,7 @@ struct conn {
 	struct stack *stack;
 	struct tcp_pcb *pcb; /* NULL = closed or in TIME_WAIT */
 	struct list hot; /* in stack->hot while lwIP's timers are needed */
-	struct list ack; /* in stack->acks while an ACK is delayed */
+	struct list ack; /* in stack->acks or stack->due while an ACK is delayed */
 	struct buffer *rx_head, *rx_tail; /* from the application, not taken yet */
 	struct buffer *tx_head, *tx_tail; /* to the application, referenced by segments */
 	uint32_t window; /* receive window granted in all, grows while upstream keeps up */
@@ -95,6 +95,7 @@ struct conn {
 	bool eof : 1; /* the application's FIN is in */
 	bool finished : 1; /* conn_finish() was called */
 	bool abort_wanted : 1; /* conn_abort() from inside received() */
+	bool ack_due : 1; /* an ACK is delayed to the end of the turn, not longer */
 };
 
 void conn_init(struct conn *c, struct stack *s);

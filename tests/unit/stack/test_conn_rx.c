@@ -79,6 +79,52 @@ static void window_grows_to_a_megabyte_while_all_is_taken(void **state)
 	assert_int_equal(sb_last()->window, TCP_WND >> 7);
 }
 
+/* The window at its limit, nothing unacknowledged, nothing caught. */
+static void open_wide(void)
+{
+	sb_open();
+	for (int i = 0; i < 30; i++) {
+		sb_send(SEG_ACK, data, 60000);
+		sb.taken_len = 0;
+		sb.take = TAKEN_MAX;
+		sb.count = 0;
+	}
+	loop_once(sb.loop, 0);
+	sb.count = 0;
+}
+
+static void one_acknowledgement_answers_the_bulk_of_a_turn(void **state)
+{
+	open_wide();
+	for (int i = 0; i < 4; i++)
+		sb_send(SEG_ACK, data, 60000);
+	assert_int_equal(sb.count, 0);
+	loop_once(sb.loop, 0);
+	assert_int_equal(sb.count, 1);
+	assert_int_equal(sb_last()->ack, sb.seq);
+	assert_int_equal(sb_last()->window, TCP_WND >> 7);
+	loop_once(sb.loop, 0);
+	assert_int_equal(sb.count, 1);
+}
+
+static void half_a_window_is_acknowledged_within_the_turn(void **state)
+{
+	open_wide();
+	for (int i = 0; i < 9; i++)
+		sb_send(SEG_ACK, data, 60000);
+	assert_int_equal(sb.count, 1);
+}
+
+static void small_data_waits_for_the_timer_not_for_the_turn(void **state)
+{
+	open_wide();
+	sb_send(SEG_ACK, data, 100);
+	loop_once(sb.loop, 0);
+	assert_int_equal(sb.count, 0);
+	sb_skip(10);
+	assert_int_equal(sb.count, 1);
+}
+
 static void window_does_not_grow_under_backpressure(void **state)
 {
 	sb_open();
@@ -154,6 +200,9 @@ int main(void)
 		SB_TEST(only_what_was_taken_opens_the_window),
 		SB_TEST(bytes_beyond_the_window_are_not_taken),
 		SB_TEST(window_grows_to_a_megabyte_while_all_is_taken),
+		SB_TEST(one_acknowledgement_answers_the_bulk_of_a_turn),
+		SB_TEST(half_a_window_is_acknowledged_within_the_turn),
+		SB_TEST(small_data_waits_for_the_timer_not_for_the_turn),
 		SB_TEST(window_does_not_grow_under_backpressure),
 		SB_TEST(small_consumption_still_updates_the_window),
 		SB_TEST(eof_comes_after_the_data_before_it),
