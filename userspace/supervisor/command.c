@@ -114,7 +114,8 @@ static void report_limit_expired(struct timer *t)
 
 /*
  * The command has just ended and its connections are being closed: they get a moment, so that
- * the report says how they ended. More comes by command_flow_event().
+ * the report says how they ended. It is sent after the batch of events that brings the last
+ * end (one walk over the flows per batch, however many events), or when the time is up.
  */
 static void do_report(struct instance *in, struct control_client *client, const json_t *request)
 {
@@ -127,6 +128,12 @@ static void do_report(struct instance *in, struct control_client *client, const 
 	loop_arm(in->loop, &in->report_limit, REPORT_SETTLE_MS);
 	if (in->events.fd >= 0)
 		in->events.ready(&in->events, 0);
+	else
+		command_events_read(in);
+}
+
+void command_events_read(struct instance *in)
+{
 	if (in->report_to && !kernel_flow_each(in->kernel, is_closing, NULL))
 		send_report(in);
 }
@@ -135,9 +142,6 @@ void command_flow_event(struct instance *in, const struct flow_event *e)
 {
 	if (control_has_followers(&in->control))
 		control_broadcast(&in->control, "event", show_event(e));
-	if (in->report_to && e->type == EVENT_FLOW_END &&
-	    !kernel_flow_each(in->kernel, is_closing, NULL))
-		loop_arm(in->loop, &in->report_limit, 0);
 }
 
 /* --- dispatch ----------------------------------------------------------------------------- */

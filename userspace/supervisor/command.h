@@ -11,8 +11,10 @@ struct instance;
 
 /* Carries out one request and answers it, now or later. */
 void command_handle(struct instance *in, struct control_client *client, const json_t *request);
-/* Tells the followers, and a report that was waiting for the last ends. */
+/* Tells the followers. */
 void command_flow_event(struct instance *in, const struct flow_event *e);
+/* After a batch of events: sends a report that was waiting for the last ends. */
+void command_events_read(struct instance *in);
 /* The client is gone. */
 void command_forget(struct instance *in, struct control_client *client);
 /* The instance has ended: answers those who asked for it, or tells the error. */

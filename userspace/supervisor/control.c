@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Control connections: non-blocking stream sockets in the loop, a line buffer in and a byte
- * buffer out. Writing is tried at once; what the socket does not take waits for EPOLLOUT.
+ * buffer out, which is sent when much has gathered or with the loop's next turn.
  *
  * A client is freed in one place, drop(), called only from its own watch, from the sweep and
  * from control_done(): so the functions that queue answers never free the client under their
@@ -24,6 +24,7 @@
 #include "supervisor/control.h"
 
 #define SWEEP_MS 1000
+#define SEND_BYTES 65536 /* unsent bytes that are not left to the loop's next turn */
 
 static size_t unsent(const struct control_client *cl)
 {
@@ -121,6 +122,21 @@ static void give_up(struct control_client *cl, const char *why)
 	shutdown(cl->watch.fd, SHUT_RDWR);
 }
 
+/* Lines are sent together: at once when there is much, else in the loop's next turn. */
+static void send_soon(struct control_client *cl)
+{
+	int err = 0;
+
+	if (cl->finished)
+		return;
+	if (unsent(cl) >= SEND_BYTES)
+		err = flush(cl);
+	else
+		err = loop_modify(cl->control->loop, &cl->watch, EPOLLIN | EPOLLOUT);
+	if (err)
+		give_up(cl, "gone");
+}
+
 static int reserve(struct control_client *cl, size_t more)
 {
 	size_t size = cl->out_size ? cl->out_size : 4096;
@@ -194,8 +210,7 @@ void control_send_fd(struct control_client *cl, const char *key, json_t *object,
 		cl->out_fd_at = cl->out_len;
 	}
 	queue_line(cl, text, strlen(text));
-	if (!cl->finished && flush(cl))
-		give_up(cl, "gone");
+	send_soon(cl);
 out:
 	free(text);
 }
@@ -241,8 +256,7 @@ void control_broadcast(struct control *c, const char *key, json_t *object)
 		if (!cl->follows)
 			continue;
 		queue_line(cl, text, strlen(text));
-		if (!cl->finished && flush(cl))
-			give_up(cl, "gone");
+		send_soon(cl);
 	}
 	free(text);
 }

@@ -210,6 +210,7 @@ static void events_ready(struct watch *w, uint32_t events)
 	struct instance *in = container_of(w, struct instance, events);
 
 	kernel_events_read(in->kernel, take_event, in);
+	in->ops->events_read(in);
 }
 
 static void ended(struct instance *in)

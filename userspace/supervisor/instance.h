@@ -41,6 +41,8 @@ struct instance_ops {
 	/* Nothing is left. in->error: why it failed, "" = ended in order. */
 	void (*ended)(struct instance *in);
 	void (*flow_event)(struct instance *in, const struct flow_event *e);
+	/* All events that were waiting have been told. */
+	void (*events_read)(struct instance *in);
 };
 
 struct instance {

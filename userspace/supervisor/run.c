@@ -61,6 +61,7 @@ static const struct instance_ops instance_ops = {
 	.ready = instance_ready,
 	.ended = instance_has_ended,
 	.flow_event = command_flow_event,
+	.events_read = command_events_read,
 };
 
 static struct instance *instance_of(struct control *c)

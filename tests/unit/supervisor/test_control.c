@@ -204,6 +204,7 @@ static void followers_are_told_and_dropped_when_they_do_not_take(void **state)
 	say("{\"command\":\"follow\"}\n");
 	assert_true(control_has_followers(&control));
 	control_broadcast(&control, "event", json_integer(5));
+	turn();
 	assert_string_equal(heard(), "{\"event\":5}\n");
 	memset(text, 'x', 1000);
 	text[1000] = '\0';

@@ -84,6 +84,7 @@ static json_t *next_line(FILE *f)
 static FILE *told(bool full)
 {
 	report_send(&report, &fake_kernel, full, client);
+	loop_once(loop, 0);
 	shutdown(client->watch.fd, SHUT_WR);
 	return fdopen(dup(peer), "r");
 }
