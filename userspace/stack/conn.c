@@ -186,20 +186,28 @@ static void conn_adopt(struct conn *c, struct tcp_pcb *pcb)
 	tcp_err(pcb, conn_on_error);
 }
 
-static struct pbuf *conn_header_pbuf(const struct packet *head, const uint8_t *packet)
+/*
+ * A pbuf of its own for `len` bytes from the TCP header on. One byte more lies behind them:
+ * lwIP looks for the length of an option that is cut off after its kind.
+ */
+static struct pbuf *conn_copy(const uint8_t *tcp, uint16_t len)
 {
-	uint16_t len = (uint16_t)(head->payload_offset - head->l4_offset);
-	struct pbuf *p = pbuf_alloc(PBUF_RAW, len, PBUF_RAM);
+	struct pbuf *p = pbuf_alloc(PBUF_RAW, len + 1, PBUF_RAM);
 
-	if (p)
-		memcpy(p->payload, packet + head->l4_offset, len);
+	if (!p)
+		return NULL;
+	memcpy(p->payload, tcp, len);
+	((uint8_t *)p->payload)[len] = 0;
+	p->len = len;
+	p->tot_len = len;
 	return p;
 }
 
 int conn_open(struct conn *c, const struct packet *head, uint8_t *packet)
 {
 	struct stack *s = c->stack;
-	struct pbuf *p = conn_header_pbuf(head, packet);
+	uint16_t len = (uint16_t)(head->payload_offset - head->l4_offset);
+	struct pbuf *p = conn_copy(packet + head->l4_offset, len);
 
 	if (!p)
 		return -ENOMEM;
@@ -223,25 +231,23 @@ static void conn_pbuf_nothing(struct pbuf *p)
 }
 
 /*
- * The segment as lwIP wants it. In-order data is consumed before tcp_input() returns, so it
- * is lent; whatever may be queued as out of order gets a copy of its own.
+ * The segment as lwIP wants it. What is in order is consumed before tcp_input() returns, so
+ * it is lent; whatever takes up sequence numbers beyond (a lone FIN as well) may be queued as
+ * out of order and gets a copy of its own.
  */
 static struct pbuf *conn_segment(struct conn *c, struct pbuf_custom *lent,
 				 const struct packet *head, uint8_t *packet)
 {
 	uint16_t len = (uint16_t)(head->total_len - head->l4_offset);
-	bool data = head->total_len > head->payload_offset;
-	struct pbuf *p;
+	bool counts = head->total_len > head->payload_offset ||
+		      head->tcp_flags & (TCP_SYN | TCP_FIN);
 
-	if (!data || stack_segment_seq(head, packet) == c->pcb->rcv_nxt) {
+	if (!counts || stack_segment_seq(head, packet) == c->pcb->rcv_nxt) {
 		lent->custom_free_function = conn_pbuf_nothing;
 		return pbuf_alloced_custom(PBUF_RAW, len, PBUF_REF, lent, packet + head->l4_offset,
 					   len);
 	}
-	p = pbuf_alloc(PBUF_RAW, len, PBUF_RAM);
-	if (p)
-		memcpy(p->payload, packet + head->l4_offset, len);
-	return p;
+	return conn_copy(packet + head->l4_offset, len);
 }
 
 /* Options count in the first SYN only; lwIP would take a later one's word as well. */
@@ -266,12 +272,24 @@ static void conn_after_input(struct conn *c)
 	}
 }
 
+/* While the handshake lasts only the first SYN again has a meaning; lwIP would take others. */
+static bool conn_wrong_syn(const struct conn *c, const struct packet *head, const uint8_t *packet)
+{
+	if (c->state != CONN_OPENING || !(head->tcp_flags & TCP_SYN))
+		return false;
+	return (head->tcp_flags & TCP_ACK) ||
+	       stack_segment_seq(head, packet) != c->pcb->rcv_nxt - 1;
+}
+
 void conn_input(struct conn *c, const struct packet *head, uint8_t *packet)
 {
 	struct stack *s = c->stack;
 	struct pbuf_custom lent;
-	struct pbuf *p = conn_segment(c, &lent, head, packet);
+	struct pbuf *p;
 
+	if (conn_wrong_syn(c, head, packet))
+		return;
+	p = conn_segment(c, &lent, head, packet);
 	if (!p)
 		return; /* as if lost: the application sends it again */
 	if (head->tcp_flags & TCP_SYN)

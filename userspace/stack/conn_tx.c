@@ -11,7 +11,8 @@
 
 #define TX_COPY_BELOW 4096
 #define TX_ROOM_MIN (TCP_SND_BUF / 8)
-#define TX_QUEUE_SPARE 8 /* pbufs that one write may need at most */
+#define TX_QUEUE_SPARE 8 /* pbufs: FIN, a split by the window probe */
+#define TX_PBUFS 2 /* of a segment: header and data */
 
 /* Sequence number of the first byte that a segment still refers to. */
 static uint32_t tx_first_seq(const struct tcp_pcb *pcb)
@@ -54,17 +55,29 @@ void conn_tx_release(struct conn *c)
 	buffer_put_all(c->stack, &c->tx_head, &c->tx_tail);
 }
 
+/* Bytes that lwIP's queue has pbufs for: few, if the application's window makes it cut small. */
+static size_t tx_queue_bytes(const struct tcp_pcb *pcb)
+{
+	uint32_t used = pcb->snd_queuelen + TX_QUEUE_SPARE;
+	uint32_t segment = pcb->snd_wnd_max / 2;
+
+	if (segment == 0 || segment > pcb->mss)
+		segment = pcb->mss;
+	return used < TCP_SND_QUEUELEN ? (TCP_SND_QUEUELEN - used) / TX_PBUFS * segment : 0;
+}
+
 bool conn_room(const struct conn *c)
 {
 	const struct tcp_pcb *pcb = c->pcb;
 
 	return pcb && c->state == CONN_OPEN && !c->finished && pcb->snd_buf >= TX_ROOM_MIN &&
-	       pcb->snd_queuelen + TX_QUEUE_SPARE < TCP_SND_QUEUELEN;
+	       tx_queue_bytes(pcb) > 0;
 }
 
 void *conn_reserve(struct conn *c, size_t *ret_size)
 {
 	struct stack *s = c->stack;
+	size_t size;
 
 	if (!conn_room(c))
 		return NULL;
@@ -73,7 +86,10 @@ void *conn_reserve(struct conn *c, size_t *ret_size)
 	if (!s->spare)
 		return NULL;
 	/* Without GSO there is no need to stop at a segment: lwIP cuts. */
+	size = tx_queue_bytes(c->pcb);
 	*ret_size = s->opt.tso ? c->segment_max : BUFFER_BYTES - 1;
+	if (size < *ret_size)
+		*ret_size = size;
 	return s->spare->data;
 }
 

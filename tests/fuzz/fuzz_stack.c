@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The TCP stack, lwIP included, driven by an input that says what an application, upstream
+ * and the clock do next. The application is hostile: any flags, numbers, windows, overlaps.
+ *
+ * Every byte of a stream follows from its sequence number, so whatever is sent twice agrees,
+ * and both directions are checked: what the owner is given must be the application's stream
+ * without a hole, and what leaves must be upstream's at that number.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "stack/internal.h"
+#include "tests/fuzz/fuzz.h"
+
+#define CONNS 2
+#define HEADERS 80
+#define BUFFERED_MAX (8U << 20) /* two windows and two send buffers, with slack */
+
+struct side {
+	struct conn conn;
+	uint16_t port;
+	bool open; /* conn_open() was called and it was not released since */
+	uint32_t isn; /* the application's */
+	uint32_t next; /* its next byte */
+	uint32_t taken; /* sequence number behind what the owner took */
+	uint32_t our_isn;
+	uint32_t got; /* what the application would acknowledge */
+	uint32_t pushed; /* sequence number behind what upstream gave */
+	bool finished;
+};
+
+struct input {
+	const uint8_t *at;
+	size_t left;
+};
+
+static struct side sides[CONNS];
+static struct stack *stack;
+static struct loop *loop;
+static uint64_t now_ns;
+static bool output_fails;
+static size_t take;
+
+#define require(holds)                                                                             \
+	do {                                                                                       \
+		if (!(holds)) {                                                                    \
+			fprintf(stderr, "line %d: %s\n", __LINE__, #holds);                        \
+			abort();                                                                   \
+		}                                                                                  \
+	} while (0)
+
+static uint64_t fuzz_clock(void)
+{
+	return now_ns;
+}
+
+static uint8_t byte_at(uint32_t seq)
+{
+	return (uint8_t)(seq * 31 + (seq >> 8) * 7);
+}
+
+static uint32_t next8(struct input *in)
+{
+	if (in->left == 0)
+		return 0;
+	in->left--;
+	return *in->at++;
+}
+
+static uint32_t next16(struct input *in)
+{
+	uint32_t high = next8(in);
+
+	return high << 8 | next8(in);
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static void put32(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 24);
+	p[1] = (uint8_t)(v >> 16);
+	p[2] = (uint8_t)(v >> 8);
+	p[3] = (uint8_t)v;
+}
+
+/* A segment leaves: its bytes must be upstream's. */
+static void check_output(struct side *s, const uint8_t *tcp, size_t len)
+{
+	size_t header = (size_t)(tcp[12] >> 4) * 4;
+	uint32_t seq = get32(tcp + 4);
+
+	require(header >= 20 && header <= len);
+	if (tcp[13] & 0x02) {
+		s->our_isn = seq;
+		s->got = seq + 1;
+		s->pushed = s->pushed ? s->pushed : seq + 1;
+		return;
+	}
+	for (size_t i = header; i < len; i++)
+		require(tcp[i] == byte_at(seq + (uint32_t)(i - header)));
+	if (len > header)
+		require((int32_t)(seq + (uint32_t)(len - header) - s->pushed) <= 0);
+	if (seq == s->got)
+		s->got += (uint32_t)(len - header) + (tcp[13] & 0x01);
+}
+
+static int fuzz_output(void *arg, const struct iovec *iov, int iovcnt,
+		       const struct queue_offload *off)
+{
+	static uint8_t packet[65536];
+	size_t len = 0;
+
+	require(iovcnt > 0 && iovcnt <= QUEUE_IOV_MAX);
+	for (int i = 0; i < iovcnt; i++) {
+		require(len + iov[i].iov_len <= sizeof(packet));
+		memcpy(packet + len, iov[i].iov_base, iov[i].iov_len);
+		len += iov[i].iov_len;
+	}
+	require(len >= 40 && packet[0] == 0x45);
+	if (off && off->gso_type != GSO_NONE)
+		require(off->gso_size >= 88 && len - off->hdr_len > off->gso_size);
+	if (output_fails)
+		return -1;
+	for (int i = 0; i < CONNS; i++) {
+		if (packet[22] << 8 == (sides[i].port & 0xff00) &&
+		    packet[23] == (uint8_t)sides[i].port)
+			check_output(&sides[i], packet + 20, len - 20);
+	}
+	return 0;
+}
+
+static size_t fuzz_received(struct conn *c, const struct iovec *iov, int iovcnt)
+{
+	struct side *s = container_of(c, struct side, conn);
+	size_t n = 0;
+
+	for (int i = 0; i < iovcnt; i++) {
+		for (size_t k = 0; k < iov[i].iov_len && take > 0; k++, n++, take--) {
+			require(((uint8_t *)iov[i].iov_base)[k] == byte_at(s->taken));
+			s->taken++;
+		}
+	}
+	return n;
+}
+
+static void fuzz_gone(struct conn *c)
+{
+	require(c->state == CONN_CLOSED && !c->pcb && c->end != CONN_END_NONE);
+}
+
+/* The segment of `s` at seq; options are whatever the input says. */
+static void send_segment(struct side *s, struct input *in, uint8_t flags, uint32_t seq,
+			 uint32_t ack, uint16_t window, size_t len)
+{
+	static uint8_t packet[65536];
+	size_t options = flags & 0x02 || next8(in) > 250 ? next8(in) % 11 * 4 : 0;
+	size_t header = 20 + options, total = 20 + header + len;
+	uint8_t *tcp = packet + 20;
+	struct packet head;
+
+	memset(packet, 0, HEADERS);
+	packet[0] = 0x45;
+	packet[2] = (uint8_t)(total >> 8);
+	packet[3] = (uint8_t)total;
+	packet[8] = 64;
+	packet[9] = IPPROTO_TCP;
+	memcpy(packet + 12, "\x0a\0\0\2\xc0\0\2\1", 8);
+	tcp[0] = (uint8_t)(s->port >> 8);
+	tcp[1] = (uint8_t)s->port;
+	tcp[3] = 80;
+	put32(tcp + 4, seq);
+	put32(tcp + 8, ack);
+	tcp[12] = (uint8_t)(header / 4 << 4);
+	tcp[13] = flags;
+	tcp[14] = (uint8_t)(window >> 8);
+	tcp[15] = (uint8_t)window;
+	for (size_t i = 0; i < options; i++)
+		tcp[20 + i] = (uint8_t)next8(in);
+	for (size_t i = 0; i < len; i++)
+		tcp[header + i] = byte_at(seq + (uint32_t)i);
+	require(packet_parse(&head, packet, packet + total, 0) == 0);
+	if (s->open)
+		conn_input(&s->conn, &head, packet);
+	else if (conn_open(&s->conn, &head, packet) == 0)
+		s->open = true;
+}
+
+static void open_side(struct side *s, struct input *in)
+{
+	s->isn = next16(in) << 16 | 0xfff0;
+	s->next = s->isn + 1;
+	s->taken = s->next;
+	s->pushed = 0;
+	s->finished = false;
+	conn_init(&s->conn, stack);
+	send_segment(s, in, 0x02, s->isn, 0, (uint16_t)next16(in), 0);
+}
+
+static void act_wild(struct side *s, struct input *in)
+{
+	uint8_t flags = (uint8_t)next8(in);
+	uint32_t seq = s->next + (uint32_t)(int16_t)next16(in);
+	uint32_t ack = s->got + (next8(in) & 1 ? (uint32_t)(int16_t)next16(in) : 0);
+	uint16_t window = (uint16_t)next16(in);
+	uint32_t len = next8(in);
+
+	send_segment(s, in, flags, seq, ack, window, len & 1 ? len * 200 : len / 2);
+}
+
+static void act_in_order(struct side *s, struct input *in)
+{
+	uint32_t len = next16(in) % 60000;
+	uint8_t fin = next8(in) > 240;
+
+	send_segment(s, in, 0x10 | fin, s->next, s->got, (uint16_t)next16(in), len);
+	s->next += len + fin;
+}
+
+static void act_push(struct side *s, struct input *in)
+{
+	size_t size, len = next16(in) + 1;
+	uint8_t *buf = conn_reserve(&s->conn, &size);
+
+	if (!buf)
+		return;
+	len = len < size ? len : size;
+	for (size_t i = 0; i < len; i++)
+		buf[i] = byte_at(s->pushed + (uint32_t)i);
+	s->pushed += (uint32_t)len;
+	require(conn_commit(&s->conn, len) == 0);
+}
+
+static void act_time(struct input *in)
+{
+	uint32_t steps = next8(in) % 64 + 1;
+
+	while (steps-- > 0) {
+		now_ns += 125 * NSEC_PER_MSEC;
+		require(loop_once(loop, 0) == 0);
+	}
+}
+
+static void act(struct side *s, struct input *in)
+{
+	take = next16(in);
+	switch (next8(in) % 9) {
+	case 0:
+	case 1:
+		act_wild(s, in);
+		break;
+	case 2:
+		act_in_order(s, in);
+		break;
+	case 3:
+		send_segment(s, in, 0x10, s->next, s->got, (uint16_t)next16(in), 0);
+		break;
+	case 4:
+		act_push(s, in);
+		break;
+	case 5:
+		conn_resume(&s->conn);
+		break;
+	case 6:
+		conn_finish(&s->conn);
+		break;
+	case 7:
+		act_time(in);
+		break;
+	default:
+		output_fails = next8(in) & 1;
+		break;
+	}
+}
+
+static void step(struct side *s, struct input *in)
+{
+	if (!s->open) {
+		open_side(s, in);
+	} else if (s->conn.pcb) {
+		act(s, in);
+	} else {
+		conn_resume(&s->conn);
+		conn_release(&s->conn);
+		s->open = false;
+	}
+	require(!tcp_active_pcbs && !tcp_tw_pcbs && !stack->inside);
+	require(stack_buffer_bytes(stack) < BUFFERED_MAX);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct stack_ops ops = { fuzz_output, fuzz_received, fuzz_gone };
+	struct stack_options opt = { .ops = &ops, .mtu = 1500 };
+	struct input in = { data, size };
+
+	now_ns = NSEC_PER_SEC;
+	clock_inject(fuzz_clock);
+	require(loop_new(&loop) == 0);
+	opt.loop = loop;
+	opt.tso = next8(&in) & 1;
+	require(addr_parse("10.0.0.1", &opt.address4) == 0);
+	require(stack_new(&opt, &stack) == 0);
+	memset(sides, 0, sizeof(sides));
+	output_fails = false;
+	for (int i = 0; i < CONNS; i++) {
+		sides[i].port = (uint16_t)(4000 + i);
+		conn_init(&sides[i].conn, stack);
+	}
+	while (in.left > 0)
+		step(&sides[next8(&in) % CONNS], &in);
+	for (int i = 0; i < CONNS; i++)
+		conn_release(&sides[i].conn);
+	stack_trim(stack);
+	require(stack_buffer_bytes(stack) == 0);
+	stack_free(stack);
+	loop_free(loop);
+	clock_inject(NULL);
+	return 0;
+}
