@@ -8,6 +8,9 @@
  * UDP engine holds for a batch stay where they were read until the turn's end: they are read
  * one behind the other into one arena, everything else over and over into the same place.
  *
+ * Where a turn found one packet alone (an application that asks and waits), the next few turns
+ * spare themselves the read that finds the queue empty; then one looks again.
+ *
  * The device may fail (taken down, vanished): the queue is then left alone for TUN_RETRY_MS
  * and tried again, for ever; main decides when to give up.
  */
@@ -28,6 +31,7 @@
 #include "worker/refuse.h"
 
 #define PACKETS_PER_TURN 64
+#define SINGLES 8
 #define READ_BYTES (PACKET_MAX + 12) /* queue.h: packet and virtio_net_hdr */
 #define ARENA_BYTES (256 << 10)
 #define ARENA_ALIGN 64
@@ -41,6 +45,7 @@ struct input {
 	struct watch watch;
 	struct timer retry;
 	struct timer expire;
+	unsigned int singles; /* turns that read one packet and do not look for another */
 	size_t used; /* of the arena, by packets that the UDP engine holds */
 	uint8_t arena[ARENA_BYTES] __attribute__((aligned(ARENA_ALIGN)));
 };
@@ -193,12 +198,19 @@ static int read_packet(struct input *in)
 static void queue_ready(struct watch *watch, uint32_t events)
 {
 	struct input *in = container_of(watch, struct input, watch);
+	unsigned int limit = in->singles ? 1 : PACKETS_PER_TURN, n = 0;
 	int err = 0;
 
-	for (int i = 0; i < PACKETS_PER_TURN && !err; i++)
+	while (n < limit && !err) {
 		err = read_packet(in);
+		n += !err;
+	}
 	udp_engine_flush(in->worker->udp);
 	in->used = 0;
+	if (in->singles)
+		in->singles--;
+	else if (n == 1)
+		in->singles = SINGLES;
 	/* An error that a read does not take away would wake us for ever. */
 	if (err == -EAGAIN && events & (EPOLLERR | EPOLLHUP))
 		err = -EIO;
@@ -241,6 +253,7 @@ int input_new(struct worker *w, struct input **ret_input)
 		return -ENOMEM;
 	in->worker = w;
 	in->used = 0;
+	in->singles = 0;
 	in->watch = (struct watch){ .ready = queue_ready, .fd = w->queue.fd };
 	timer_init(&in->retry, retry_queue);
 	timer_init(&in->expire, expire_fragments);

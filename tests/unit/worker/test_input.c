@@ -530,6 +530,27 @@ static void a_turn_is_bounded(void **state)
 	end();
 }
 
+/* After a packet that came alone the queue is read once a turn for a while. */
+static void a_lone_packet_spares_the_second_read(void **state)
+{
+	struct packet_path path;
+	uint64_t seen;
+
+	begin(0);
+	path = fake_path(&f, AF_INET, 4000, port);
+	fake_write_udp(&f, &path, "x", 1);
+	loop_once(f.worker.loop, 0);
+	for (int i = 0; i < 60; i++)
+		fake_write_udp(&f, &path, "x", 1);
+	seen = stats()->tun_rx;
+	loop_once(f.worker.loop, 0);
+	assert_int_equal(stats()->tun_rx, seen + 1);
+	for (int i = 0; i < 10; i++)
+		loop_once(f.worker.loop, 0);
+	assert_int_equal(stats()->tun_rx, seen + 60); /* and soon in full turns again */
+	end();
+}
+
 static void a_drained_queue_is_counted(void **state)
 {
 	struct packet_path path;
@@ -599,6 +620,7 @@ int main(void)
 		cmocka_unit_test(a_query_without_a_resolver_is_refused),
 		cmocka_unit_test(a_failing_queue_is_tried_again),
 		cmocka_unit_test(a_turn_is_bounded),
+		cmocka_unit_test(a_lone_packet_spares_the_second_read),
 		cmocka_unit_test(a_drained_queue_is_counted),
 		cmocka_unit_test(survives_random_packets),
 	};
