@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The kernel half on a real TUN with two queues, in a network namespace of this process's
- * own, with real sockets as applications and this test as resolver and worker:
+ * The kernel half on a real TUN with two queues and all offloads, in a network namespace of
+ * this process's own, with real sockets as applications and this test as resolver and worker:
  *
  *   socket 10.0.0.2 / fd68:...::2 -> hrlive0 -> tun_egress -> queue 0 (resolver), 1 (worker)
  */
@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -24,10 +25,12 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 
 #include <bpf/bpf.h>
 
@@ -39,6 +42,9 @@
 
 #define DEVICE "hrlive0"
 #define WAIT_MS 2000
+#define OFFLOADS (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)
+#define TUN_USO (0x20 | 0x40) /* TUN_F_USO4 | TUN_F_USO6, which Debian 12's headers lack */
+#define VNET_BYTES sizeof(struct virtio_net_hdr)
 
 struct live {
 	struct kernel *kernel;
@@ -47,12 +53,15 @@ struct live {
 
 static int queue_open(void)
 {
-	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE,
+	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE | IFF_VNET_HDR,
 			     .ifr_name = DEVICE };
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
 	assert_true(fd >= 0);
 	assert_int_equal(ioctl(fd, TUNSETIFF, &ifr), 0);
+	/* Checksums are left open then, and large packets come whole; USO from Linux 6.2 on. */
+	if (ioctl(fd, TUNSETOFFLOAD, OFFLOADS | TUN_USO))
+		assert_int_equal(ioctl(fd, TUNSETOFFLOAD, OFFLOADS), 0);
 	return fd;
 }
 
@@ -60,7 +69,7 @@ static void configure(void)
 {
 	assert_int_equal(system("ip link set lo up && ip link set " DEVICE " up && "
 				"ip addr add 10.0.0.2/24 dev " DEVICE " && "
-				"ip addr add fd68:6561:6472:6163::2/64 dev " DEVICE " nodad && "
+				"ip addr add fd68:6561:6472:6163::2/64 dev " DEVICE " && "
 				"ip route add default dev " DEVICE " && "
 				"ip -6 route add default dev " DEVICE),
 			 0);
@@ -105,12 +114,22 @@ static int live_close(void **state)
 static size_t receive(struct live *l, int queue, uint8_t *buf, size_t size)
 {
 	struct pollfd p = { .fd = l->queue[queue], .events = POLLIN };
+	struct virtio_net_hdr vnet;
+	struct iovec iov[2] = { { &vnet, sizeof(vnet) }, { buf, size } };
 	ssize_t n;
 
 	assert_int_equal(poll(&p, 1, WAIT_MS), 1);
-	n = read(l->queue[queue], buf, size);
-	assert_true(n > 0);
-	return n;
+	n = readv(l->queue[queue], iov, 2);
+	assert_true(n > (ssize_t)VNET_BYTES);
+	return n - VNET_BYTES;
+}
+
+static void answer(struct live *l, const struct craft *c)
+{
+	uint8_t packet[VNET_BYTES + CRAFT_MAX] = { 0 };
+	size_t len = VNET_BYTES + craft(c, packet + VNET_BYTES);
+
+	assert_int_equal(write(l->queue[1], packet, len), len);
 }
 
 static int application(int type, const char *host, uint16_t port, int *ret_errno)
@@ -179,17 +198,16 @@ static void datagram_reaches_the_worker_and_its_answer_the_application(void **st
 	assert_int_equal(f.uid, getuid());
 	assert_int_equal(f.ifindex, if_nametoindex(DEVICE));
 
-	struct craft answer = { .proto = IPPROTO_UDP,
-				.src = "192.0.2.7",
-				.dst = "10.0.0.2",
-				.sport = 6001,
-				.dport = packet[20] << 8 | packet[21],
-				.data = (const uint8_t *)"fine",
-				.payload = 4 };
-	size_t len = craft(&answer, packet);
+	struct craft fine = { .proto = IPPROTO_UDP,
+			      .src = "192.0.2.7",
+			      .dst = "10.0.0.2",
+			      .sport = 6001,
+			      .dport = packet[20] << 8 | packet[21],
+			      .data = (const uint8_t *)"fine",
+			      .payload = 4 };
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	assert_int_equal(write(l->queue[1], packet, len), len);
+	answer(l, &fine);
 	assert_int_equal(poll(&p, 1, WAIT_MS), 1);
 	assert_int_equal(recv(fd, text, sizeof(text), 0), 4);
 	assert_memory_equal(text, "fine", 4);
@@ -228,6 +246,44 @@ static void large_datagram_comes_as_fragments_of_one_flow(void **state)
 		receive(l, 1, packet, sizeof(packet));
 	assert_int_equal(find_flow(l, IPPROTO_UDP, 6002).bytes_up, 9000);
 	assert_int_equal(find_flow(l, IPPROTO_UDP, 6002).packets_up, 7);
+	close(fd);
+}
+
+/* As one packet where the TUN takes USO, as five where it does not: the same count. */
+static void segmented_datagrams_count_one_by_one(void **state)
+{
+	struct live *l = *state;
+	uint8_t packet[8192], data[5000] = { 0 };
+	int fd, err, size = 1000;
+	size_t got = 0;
+
+	fd = application(SOCK_DGRAM, "192.0.2.7", 6005, &err);
+	assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)), 0);
+	assert_int_equal(send(fd, data, sizeof(data), 0), sizeof(data));
+	while (got < sizeof(data))
+		got += receive(l, 1, packet, sizeof(packet)) - 28;
+	assert_int_equal(got, sizeof(data));
+	assert_int_equal(find_flow(l, IPPROTO_UDP, 6005).bytes_up, 5000);
+	assert_int_equal(find_flow(l, IPPROTO_UDP, 6005).packets_up, 5);
+	close(fd);
+}
+
+static void segmented_datagrams_are_refused_too(void **state)
+{
+	struct live *l = *state;
+	uint8_t data[5000] = { 0 };
+	uint64_t before = drops(l, DROP_STACK_PORT);
+	int fd, err, size = 1000;
+	struct pollfd p = { 0 };
+
+	fd = application(SOCK_DGRAM, "10.0.0.1", 10, &err);
+	assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)), 0);
+	assert_int_equal(send(fd, data, sizeof(data), 0), sizeof(data));
+	p.fd = fd;
+	assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+	assert_int_equal(recv(fd, data, sizeof(data), MSG_DONTWAIT), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	assert_true(drops(l, DROP_STACK_PORT) > before);
 	close(fd);
 }
 
@@ -386,6 +442,8 @@ int main(void)
 		cmocka_unit_test(datagram_reaches_the_worker_and_its_answer_the_application),
 		cmocka_unit_test(dns_of_any_server_reaches_the_resolver),
 		cmocka_unit_test(large_datagram_comes_as_fragments_of_one_flow),
+		cmocka_unit_test(segmented_datagrams_count_one_by_one),
+		cmocka_unit_test(segmented_datagrams_are_refused_too),
 		cmocka_unit_test(connecting_to_a_closed_port_of_the_stack_is_refused_at_once),
 		cmocka_unit_test(datagram_to_a_closed_port_of_the_stack_is_refused),
 		cmocka_unit_test(unknown_protocol_is_refused),
