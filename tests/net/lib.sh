@@ -166,10 +166,10 @@ world_up() {
 		die "no veth pair"
 	in_host ip addr add 172.31.255.1/30 dev uplink
 	in_host ip addr add fd31:255::1/64 dev uplink nodad
-	in_host ip link set uplink up
+	in_host ip link set uplink up addrgenmode none
 	in_far ip addr add 172.31.255.2/30 dev wire
 	in_far ip addr add fd31:255::2/64 dev wire nodad
-	in_far ip link set wire up
+	in_far ip link set wire up addrgenmode none
 	for address in $WEB4 $DNS4 $RESOLVER4 $ECHO4; do
 		in_far ip addr add "$address/32" dev lo
 	done
