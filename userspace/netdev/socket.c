@@ -2,8 +2,8 @@
 /*
  * Protected sockets. The mark is what keeps our own packets from being captured again, so a
  * socket without it never leaves this file. With the cgroup hook the kernel sets it as the
- * socket is made: whether it does is looked at on the first socket of each family, since
- * hook and cgroup are the same for all that follow.
+ * socket is made; that is looked at for each one, since hook and cgroup can be taken away
+ * while we run, and the look costs a hundredth of the connect().
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -17,7 +17,6 @@ static struct {
 	bool set;
 	enum protect_mode mode;
 	uint32_t mark;
-	bool seen_marked[2]; /* PROTECT_CGROUP: v4, v6 */
 } protect;
 
 void socket_protect_setup(enum protect_mode mode, uint32_t mark)
@@ -25,8 +24,6 @@ void socket_protect_setup(enum protect_mode mode, uint32_t mark)
 	protect.set = mark != 0;
 	protect.mode = mode;
 	protect.mark = mark;
-	protect.seen_marked[0] = false;
-	protect.seen_marked[1] = false;
 }
 
 /* Set by hand. Without CAP_NET_ADMIN the kernel says -EPERM. */
@@ -37,26 +34,21 @@ static int mark_socket(int fd)
 	return setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ? -EPERM : 0;
 }
 
-static int check_marked(int fd, bool *seen)
+static int check_marked(int fd)
 {
 	uint32_t mark = 0;
 	socklen_t len = sizeof(mark);
 
-	if (*seen)
-		return 0;
 	if (getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &len) < 0 || mark != protect.mark)
 		return -EPERM;
-	*seen = true;
 	return 0;
 }
 
-static int protect_socket(int fd, int family)
+static int protect_socket(int fd)
 {
 	if (!protect.set)
 		return -EPERM;
-	if (protect.mode == PROTECT_SO_MARK)
-		return mark_socket(fd);
-	return check_marked(fd, &protect.seen_marked[family == AF_INET6]);
+	return protect.mode == PROTECT_SO_MARK ? mark_socket(fd) : check_marked(fd);
 }
 
 static int open_protected(int family, int type, int protocol, int *ret_fd)
@@ -68,7 +60,7 @@ static int open_protected(int family, int type, int protocol, int *ret_fd)
 	fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
 	if (fd < 0)
 		return -errno;
-	r = protect_socket(fd, family);
+	r = protect_socket(fd);
 	if (r < 0) {
 		fd_close(fd);
 		return r;
