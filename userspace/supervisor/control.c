@@ -386,6 +386,8 @@ static void sweep_expired(struct timer *t)
 		else if (!cl->run && now - cl->progress_ms > CONTROL_STALL_MS)
 			drop(cl);
 	}
+	if (c->listener.fd >= 0)
+		loop_modify(c->loop, &c->listener, EPOLLIN);
 	if (c->count)
 		loop_arm(c->loop, &c->sweep, SWEEP_MS);
 }
@@ -411,6 +413,14 @@ static void turn_away(int fd, const char *why)
 	close(fd);
 }
 
+/* Out of descriptors or memory: who waits would wake the loop again and again. */
+static void pause_listening(struct control *c, int why)
+{
+	log_warn("control", "accept, tried again after %d ms: %s", SWEEP_MS, strerror(why));
+	loop_modify(c->loop, &c->listener, 0);
+	loop_arm(c->loop, &c->sweep, SWEEP_MS);
+}
+
 static void listener_ready(struct watch *w, uint32_t events)
 {
 	struct control *c = container_of(w, struct control, listener);
@@ -418,7 +428,7 @@ static void listener_ready(struct watch *w, uint32_t events)
 
 	if (fd < 0) {
 		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
-			log_warn("control", "accept: %s", strerror(errno));
+			pause_listening(c, errno);
 		return;
 	}
 	if (!may_connect(c, fd))

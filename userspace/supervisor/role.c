@@ -48,8 +48,29 @@ bool role_is_alive(const struct role *r)
 	return r->pid > 0 && r->socket.fd >= 0;
 }
 
+/* What a role keeps of main's environment: nothing of the user's, who may keep secrets there. */
+static const char *const environment[] = {
+	"LOCALDOMAIN=",	 "RES_OPTIONS=", /* the host's resolver configuration */
+	"ASAN_OPTIONS=", "LSAN_OPTIONS=", "UBSAN_OPTIONS=", "LLVM_PROFILE_FILE=",
+};
+
+#define ENVIRONMENT (sizeof(environment) / sizeof(environment[0]))
+
+static void keep_environment(char *ret_env[ENVIRONMENT + 1])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ENVIRONMENT; i++)
+		for (char **e = environ; *e; e++)
+			if (!strncmp(*e, environment[i], strlen(environment[i]))) {
+				ret_env[n++] = *e;
+				break;
+			}
+	ret_env[n] = NULL;
+}
+
 /* In the child: async-signal-safe calls only. */
-static void __attribute__((noreturn)) become_role(int sock, char *const argv[])
+static void __attribute__((noreturn)) become_role(int sock, char *const argv[], char *const env[])
 {
 	sigset_t none;
 	int null = open("/dev/null", O_RDWR);
@@ -62,7 +83,7 @@ static void __attribute__((noreturn)) become_role(int sock, char *const argv[])
 	if (sock == ROLE_FD ? fcntl(sock, F_SETFD, 0) : dup2(sock, ROLE_FD) < 0)
 		_exit(126);
 	close_range(ROLE_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-	execv("/proc/self/exe", argv);
+	execve("/proc/self/exe", argv, env);
 	_exit(127);
 }
 
@@ -75,15 +96,17 @@ static int fork_role(struct role *r, int sock)
 			 slot,
 			 r->protect == PROTECT_SO_MARK ? "so-mark" : "cgroup",
 			 NULL };
+	char *env[ENVIRONMENT + 1];
 	int pid;
 
+	keep_environment(env);
 	snprintf(title, sizeof(title), "headraced: %s [%s]", r->name, r->instance);
 	snprintf(slot, sizeof(slot), "%u", r->slot);
 	pid = fork();
 	if (pid < 0)
 		return -errno;
 	if (!pid)
-		become_role(sock, argv);
+		become_role(sock, argv, env);
 	return pid;
 }
 

@@ -114,13 +114,15 @@ static int watch_signals(struct run *r)
 	return r->signals.fd < 0 ? -errno : loop_add(r->loop, &r->signals, EPOLLIN);
 }
 
-/* The user's terminal and pipes belong to the command: only stderr is ours. */
-static int let_go_of_stdio(void)
+/* Terminal, pipes and directory of the caller belong to the command: only stderr is ours. */
+static int let_go(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), err = 0;
 
 	if (null < 0)
 		return -errno;
+	if (chdir("/"))
+		err = -errno;
 	if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
 		err = -errno;
 	if (null > STDERR_FILENO)
@@ -141,7 +143,7 @@ static struct run *run_new(void)
 	r->signals.fd = -1;
 	instance_init(&r->instance, r->loop, &instance_ops, &control_ops);
 	command_init(&r->instance);
-	err = let_go_of_stdio();
+	err = let_go();
 	if (!err)
 		err = watch_signals(r);
 	if (err)

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -156,7 +157,7 @@ static void passes_a_descriptor_along_with_its_line(void **state)
 	struct cmsghdr *cm;
 	struct stat st;
 	ssize_t n;
-	int fd;
+	int fd = -1;
 
 	say("{\"command\":\"pass\"}\n");
 	n = recvmsg(peer, &msg, MSG_DONTWAIT);
@@ -165,7 +166,8 @@ static void passes_a_descriptor_along_with_its_line(void **state)
 	assert_non_null(strstr(buf, "{\"first\":1}\n{\"second\":2}\n"));
 	cm = CMSG_FIRSTHDR(&msg);
 	assert_non_null(cm);
-	memcpy(&fd, CMSG_DATA(cm), sizeof(fd));
+	if (cm)
+		memcpy(&fd, CMSG_DATA(cm), sizeof(fd));
 	assert_int_equal(fstat(fd, &st), 0);
 	fd_close(fd);
 }
@@ -300,6 +302,31 @@ static void a_client_that_takes_nothing_is_dropped_in_time(void **state)
 	close(fd);
 }
 
+static void without_descriptors_it_waits_instead_of_spinning(void **state)
+{
+	struct rlimit old, none;
+	char name[INSTANCE_NAME_MAX];
+	int listener, fd;
+
+	if (geteuid())
+		skip();
+	snprintf(name, sizeof(name), "fds-%d", (int)getpid());
+	assert_int_equal(control_listen(name, &listener), 0);
+	assert_int_equal(control_serve(&control, listener, (uid_t)-1), 0);
+	fd = connect_to(name);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = (struct rlimit){ .rlim_cur = 3, .rlim_max = old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	turn();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(control.count, 1);
+	assert_int_equal(control.listener.events, 0);
+	now_ns += 2 * NSEC_PER_SEC;
+	turn();
+	assert_int_equal(control.count, 2);
+	close(fd);
+}
+
 static void a_hang_up_is_noticed(void **state)
 {
 	close(peer);
@@ -326,6 +353,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(serves_a_listening_socket_within_its_bounds, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_client_that_takes_nothing_is_dropped_in_time,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(without_descriptors_it_waits_instead_of_spinning,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_hang_up_is_noticed, setup, teardown),
 	};
