@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * DNS client flows. Ordered by their last packet or answer, so that the sweep looks at the
- * head of one list; a flow with queries in flight at the head has been there for less than
- * a query may take, and is passed by moving it to the end.
+ * DNS client flows. A flow whose queries all have their answers says so at once (nobody
+ * knows whether there will be another), and ends when it has been idle.
+ *
+ * They are ordered by their last packet or answer, so that the sweep looks at the head of
+ * one list; a flow with queries in flight at the head has been there for less than a query
+ * may take, and is passed by moving it to the end.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -165,6 +168,7 @@ void flows_asked(struct flows *f, const struct flow_key *key, const char *name)
 	if (strcmp(c->info.domain, name) == 0)
 		return;
 	snprintf(c->info.domain, sizeof(c->info.domain), "%s", name);
+	c->info.end = END_NONE;
 	datapath_flow_note(f->datapath, &c->key, &c->info);
 }
 
@@ -182,6 +186,10 @@ void flows_answered(struct flows *f, const struct flow_key *key, bool answered,
 	if (upstream->port) {
 		c->info.upstream = upstream->addr;
 		c->info.upstream_port = upstream->port;
+	}
+	if (!c->in_flight && c->info.end != end_reason(c)) {
+		c->info.end = (uint8_t)end_reason(c);
+		datapath_flow_note(f->datapath, &c->key, &c->info);
 	}
 	c->touched_ms = clock_ms();
 	list_touch(&f->active, &c->link);

@@ -85,6 +85,25 @@ static void stays_while_a_query_is_in_flight(void **state)
 	assert_int_equal(test_kernel.ends, 1);
 }
 
+static void says_that_it_is_answered_before_it_ends(void **state)
+{
+	flows_asked(flows, key(1), "www.test");
+	flows_asked(flows, key(1), "www.test");
+	flows_answered(flows, key(1), true, &nobody);
+	assert_int_equal(test_kernel.info.end, END_NONE);
+	flows_answered(flows, key(1), true, &nobody);
+	assert_int_equal(test_kernel.info.end, END_ANSWERED);
+	assert_int_equal(test_kernel.notes, 2);
+	flows_asked(flows, key(1), "www.test");
+	flows_answered(flows, key(1), true, &nobody);
+	assert_int_equal(test_kernel.notes, 2);
+	flows_asked(flows, key(1), "mail.test");
+	assert_int_equal(test_kernel.info.end, END_NONE);
+	flows_answered(flows, key(1), false, &nobody);
+	assert_int_equal(test_kernel.info.end, END_UNANSWERED);
+	assert_int_equal(test_kernel.ends, 0);
+}
+
 static void notes_the_name_when_it_changes(void **state)
 {
 	flows_asked(flows, key(1), "www.test");
@@ -143,6 +162,7 @@ int main(void)
 		T(one_query_without_answer_is_enough_for_unanswered),
 		T(a_packet_without_a_query_is_unanswered),
 		T(stays_while_a_query_is_in_flight),
+		T(says_that_it_is_answered_before_it_ends),
 		T(notes_the_name_when_it_changes),
 		T(the_one_idle_longest_makes_room),
 		T(takes_over_what_a_predecessor_left),
