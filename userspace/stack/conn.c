@@ -23,6 +23,7 @@
 #define SEGMENT_LIMIT (65535 - IP6_HLEN - TCP_HLEN)
 #define SEGMENT_REAL_MIN 88 /* as Linux: a smaller MSS would only burn CPU */
 #define TCP_OPTION_NOP 1
+#define PEER_WINDOW_MIN 512
 #define RTO_TICKS 2 /* of 500 ms: lwIP's own 3 s is for the internet, this link is local */
 
 void conn_init(struct conn *c, struct stack *s)
@@ -177,6 +178,10 @@ static void conn_adopt(struct conn *c, struct tcp_pcb *pcb)
 	pcb->rcv_wnd = WINDOW_INITIAL;
 	pcb->rcv_ann_wnd = WINDOW_INITIAL;
 	pcb->rcv_ann_right_edge = pcb->rcv_nxt + WINDOW_INITIAL;
+	/* lwIP cuts by half the largest window seen, by the MSS if that is 0, and takes amiss
+	 * what it cut larger before: a window that begins at 0 must not count as none. */
+	if (pcb->snd_wnd_max < PEER_WINDOW_MIN)
+		pcb->snd_wnd_max = PEER_WINDOW_MIN;
 	pcb->sv = RTO_TICKS;
 	pcb->rto = RTO_TICKS;
 	tcp_nagle_disable(pcb);
@@ -226,6 +231,22 @@ int conn_open(struct conn *c, const struct packet *head, uint8_t *packet)
 	return 0;
 }
 
+/*
+ * Cuts off what lies beyond the window, and the window's last byte with it: where segments
+ * overlap, lwIP may move a FIN from one to the end of another, and would then count the
+ * window below zero.
+ */
+static void conn_trim(const struct conn *c, struct pbuf *p, uint16_t header, uint32_t seq)
+{
+	struct tcp_hdr *tcp = p->payload;
+	uint32_t room = c->pcb->rcv_nxt + c->pcb->rcv_wnd - seq;
+
+	if ((int32_t)room <= 0 || p->len < header + room)
+		return;
+	TCPH_FLAGS_SET(tcp, TCPH_FLAGS(tcp) & ~(unsigned int)TCP_FIN);
+	pbuf_realloc(p, (u16_t)(header + room - 1));
+}
+
 static void conn_pbuf_nothing(struct pbuf *p)
 {
 }
@@ -239,15 +260,20 @@ static struct pbuf *conn_segment(struct conn *c, struct pbuf_custom *lent,
 				 const struct packet *head, uint8_t *packet)
 {
 	uint16_t len = (uint16_t)(head->total_len - head->l4_offset);
-	bool counts = head->total_len > head->payload_offset ||
-		      head->tcp_flags & (TCP_SYN | TCP_FIN);
+	uint16_t header = (uint16_t)(head->payload_offset - head->l4_offset);
+	bool counts = len > header || head->tcp_flags & (TCP_SYN | TCP_FIN);
+	uint32_t seq = stack_segment_seq(head, packet);
+	struct pbuf *p;
 
-	if (!counts || stack_segment_seq(head, packet) == c->pcb->rcv_nxt) {
+	if ((!counts || seq == c->pcb->rcv_nxt) && !c->pcb->ooseq) {
 		lent->custom_free_function = conn_pbuf_nothing;
 		return pbuf_alloced_custom(PBUF_RAW, len, PBUF_REF, lent, packet + head->l4_offset,
 					   len);
 	}
-	return conn_copy(packet + head->l4_offset, len);
+	p = conn_copy(packet + head->l4_offset, len);
+	if (p && counts)
+		conn_trim(c, p, header, seq);
+	return p;
 }
 
 /* Options count in the first SYN only; lwIP would take a later one's word as well. */

@@ -188,6 +188,61 @@ static void idle_connection_needs_no_timer(void **state)
 	assert_false(timer_is_armed(&sb.stack->ack_timer));
 }
 
+/* The read buffer is used again: what lwIP keeps must not lie in it. */
+static void lone_fin_out_of_order_is_kept_apart(void **state)
+{
+	sb_open();
+	sb.seq += 3;
+	sb_send(SEG_ACK | SEG_FIN, NULL, 0);
+	assert_non_null(sb.conn.pcb->ooseq);
+	sb.seq -= 4;
+	sb_send(SEG_ACK, "abc", 3);
+	assert_true(conn_is_eof(&sb.conn));
+}
+
+static void out_of_order_data_beyond_the_window_is_cut(void **state)
+{
+	static uint8_t data[60000];
+	uint32_t first;
+
+	sb_open();
+	first = sb.seq;
+	sb.seq = first + 30000;
+	sb_send(SEG_ACK | SEG_FIN, data, 60000);
+	sb.seq = first;
+	sb_send(SEG_ACK, data, 30000);
+	assert_int_equal(sb.taken_len, WINDOW_INITIAL - 1);
+	assert_false(sb.conn.eof);
+}
+
+/* A FIN in the middle, then data past it up to the window's edge: lwIP moves the FIN. */
+static void fin_that_moves_to_the_edge_stays_in_the_window(void **state)
+{
+	static uint8_t data[60000];
+	uint32_t first;
+
+	sb_open();
+	first = sb.seq;
+	sb.seq = first + 20000;
+	sb_send(SEG_ACK | SEG_FIN, NULL, 0);
+	sb.seq = first + 10000;
+	sb_send(SEG_ACK, data, WINDOW_INITIAL - 10000);
+	sb.seq = first;
+	sb_send(SEG_ACK, data, 10000);
+	assert_true(sb.taken_len >= 10000 && sb.taken_len < WINDOW_INITIAL);
+}
+
+static void second_syn_of_the_handshake_with_other_numbers_is_ignored(void **state)
+{
+	sb_syn();
+	sb.count = 0;
+	sb.seq += 100;
+	sb_send(SEG_SYN | SEG_ACK, "data", 4);
+	sb_send(SEG_SYN, "data", 4);
+	assert_int_equal(sb.count, 0);
+	assert_int_equal(sb.conn.state, CONN_OPENING);
+}
+
 static void keepalive_of_the_application_is_answered(void **state)
 {
 	sb_open();
@@ -215,6 +270,10 @@ int main(void)
 		SB_TEST(slow_reader_after_both_fins_loses_nothing),
 		SB_TEST(application_that_stops_answering_is_given_up),
 		SB_TEST(idle_connection_needs_no_timer),
+		SB_TEST(lone_fin_out_of_order_is_kept_apart),
+		SB_TEST(out_of_order_data_beyond_the_window_is_cut),
+		SB_TEST(fin_that_moves_to_the_edge_stays_in_the_window),
+		SB_TEST(second_syn_of_the_handshake_with_other_numbers_is_ignored),
 		SB_TEST(keepalive_of_the_application_is_answered),
 	};
 

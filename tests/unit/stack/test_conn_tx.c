@@ -60,7 +60,6 @@ static void room_ends_before_the_send_buffer_overflows(void **state)
 {
 	size_t sum = 0;
 
-	sb.window = 0;
 	sb_open();
 	while (conn_room(&sb.conn)) {
 		assert_int_equal(sb_push(data, 60000), 0);
@@ -82,6 +81,34 @@ static void many_tiny_writes_end_in_no_room_not_in_an_error(void **state)
 		writes++;
 	}
 	assert_true(writes < 100000);
+}
+
+/* The first segment is cut by a window of 0, the next by a small one. */
+static void window_that_opens_from_zero_by_little(void **state)
+{
+	sb.window = 0;
+	sb_open();
+	assert_int_equal(sb_push(data, 500), 0);
+	sb.window = 2;
+	sb_send(SEG_ACK, NULL, 0);
+	assert_int_equal(sb_push(data, 500), 0);
+	sb.window = 200;
+	sb_send(SEG_ACK, NULL, 0);
+	sb_skip(4000);
+	assert_true(sb.count > 0);
+}
+
+static void tiny_windows_leave_room_in_lwips_queue(void **state)
+{
+	size_t size;
+
+	sb.window = 4; /* 512 bytes: segments of 256 */
+	sb_open();
+	for (int i = 0; i < 100 && conn_room(&sb.conn); i++) {
+		assert_non_null(conn_reserve(&sb.conn, &size));
+		assert_int_equal(conn_commit(&sb.conn, size), 0);
+	}
+	assert_false(conn_room(&sb.conn));
 }
 
 static void no_room_before_the_handshake_or_after_fin(void **state)
@@ -128,6 +155,8 @@ int main(void)
 		SB_TEST(buffer_survives_while_a_segment_reaches_into_it),
 		SB_TEST(room_ends_before_the_send_buffer_overflows),
 		SB_TEST(many_tiny_writes_end_in_no_room_not_in_an_error),
+		SB_TEST(window_that_opens_from_zero_by_little),
+		SB_TEST(tiny_windows_leave_room_in_lwips_queue),
 		SB_TEST(no_room_before_the_handshake_or_after_fin),
 		SB_TEST(fast_retransmission_after_three_duplicates),
 		SB_TEST(retransmission_by_timer_within_a_second_or_so),
