@@ -30,8 +30,9 @@
 #endif
 
 /*
- * Asked for; the kernel gives what net.core.rmem_max allows, twice. Datagrams wait here while
- * the worker is not running: with the default of 212,992 bytes a flood lost 70 % here.
+ * Asked for; the kernel gives what net.core.rmem_max and wmem_max allow, twice. Datagrams
+ * wait here while the worker is not running (with the default of 212,992 bytes a flood lost
+ * 70 % here), or while the uplink is slower than the application, which we cannot block.
  */
 #define SOCKET_BUFFER_BYTES (1 << 20)
 
@@ -103,6 +104,7 @@ static void socket_prepare(int fd, int family)
 	int on = 1, bytes = SOCKET_BUFFER_BYTES;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 	if (family == AF_INET)
 		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
 	else
