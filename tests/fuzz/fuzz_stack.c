@@ -224,16 +224,22 @@ static void act_in_order(struct side *s, struct input *in)
 	s->next += len + fin;
 }
 
+/* Lengths above a half stand for as many buffers as there are. */
 static void act_push(struct side *s, struct input *in)
 {
-	size_t size, len = next16(in) + 1;
-	uint8_t *buf = conn_reserve(&s->conn, &size);
+	size_t room = 0, len = next16(in) + 1;
+	struct iovec iov[CONN_RESERVE_MAX];
+	int count = conn_reserve(&s->conn, iov, len > 32768 ? CONN_RESERVE_MAX : 1);
 
-	if (!buf)
+	if (!count)
 		return;
-	len = len < size ? len : size;
-	for (size_t i = 0; i < len; i++)
-		buf[i] = byte_at(s->pushed + (uint32_t)i);
+	for (int i = 0; i < count; i++)
+		room += iov[i].iov_len;
+	len = len > 32768 ? len * CONN_RESERVE_MAX : len;
+	len = len < room ? len : room;
+	for (size_t at = 0; at < len; at++)
+		((uint8_t *)iov[at / iov->iov_len].iov_base)[at % iov->iov_len] =
+			byte_at(s->pushed + (uint32_t)at);
 	s->pushed += (uint32_t)len;
 	require(conn_commit(&s->conn, len) == 0);
 }

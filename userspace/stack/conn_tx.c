@@ -11,7 +11,7 @@
 
 #define TX_COPY_BELOW 4096
 #define TX_ROOM_MIN (TCP_SND_BUF / 8)
-#define TX_QUEUE_SPARE 8 /* pbufs: FIN, a split by the window probe */
+#define TX_QUEUE_SPARE 16 /* pbufs: FIN, a split by the window probe, a short end per buffer */
 #define TX_PBUFS 2 /* of a segment: header and data */
 
 /* Sequence number of the first byte that a segment still refers to. */
@@ -74,30 +74,41 @@ bool conn_room(const struct conn *c)
 	       tx_queue_bytes(pcb) > 0;
 }
 
-void *conn_reserve(struct conn *c, size_t *ret_size)
+/* Bytes of one buffer: without GSO there is no need to stop at a segment, lwIP cuts. */
+static size_t tx_buffer_bytes(const struct conn *c)
 {
-	struct stack *s = c->stack;
-	size_t size;
+	size_t size = c->stack->opt.tso ? c->segment_max : BUFFER_BYTES - 1;
+	size_t queue = tx_queue_bytes(c->pcb);
 
-	if (!conn_room(c))
-		return NULL;
-	if (!s->spare)
-		s->spare = buffer_get(s, BUFFER_BYTES);
-	if (!s->spare)
-		return NULL;
-	/* Without GSO there is no need to stop at a segment: lwIP cuts. */
-	size = tx_queue_bytes(c->pcb);
-	*ret_size = s->opt.tso ? c->segment_max : BUFFER_BYTES - 1;
-	if (size < *ret_size)
-		*ret_size = size;
-	return s->spare->data;
+	return queue < size ? queue : size;
 }
 
-static void tx_keep_spare(struct conn *c)
+int conn_reserve(struct conn *c, struct iovec *ret_iov, int max)
 {
-	struct buffer *b = c->stack->spare;
+	struct stack *s = c->stack;
+	size_t size, limit;
+	int n;
 
-	c->stack->spare = NULL;
+	if (!conn_room(c))
+		return 0;
+	size = tx_buffer_bytes(c);
+	limit = tx_queue_bytes(c->pcb);
+	if (limit > c->pcb->snd_buf)
+		limit = c->pcb->snd_buf;
+	if (max > CONN_RESERVE_MAX)
+		max = CONN_RESERVE_MAX;
+	for (n = 0; n < max && (n + 1) * size <= limit; n++) {
+		if (!s->spare[n])
+			s->spare[n] = buffer_get(s, BUFFER_BYTES);
+		if (!s->spare[n])
+			break;
+		ret_iov[n] = (struct iovec){ s->spare[n]->data, size };
+	}
+	return n;
+}
+
+static void tx_keep(struct conn *c, struct buffer *b)
+{
 	b->next = NULL;
 	b->seq_end = c->pcb->snd_lbb;
 	if (c->tx_tail)
@@ -107,18 +118,32 @@ static void tx_keep_spare(struct conn *c)
 	c->tx_tail = b;
 }
 
-int conn_commit(struct conn *c, size_t len)
+static err_t tx_write(struct conn *c, struct buffer **spare, size_t len)
 {
 	bool copy = len < TX_COPY_BELOW;
-	err_t err;
+	err_t err = tcp_write(c->pcb, (*spare)->data, (u16_t)len, copy ? TCP_WRITE_FLAG_COPY : 0);
+
+	if (err == ERR_OK && !copy) {
+		tx_keep(c, *spare);
+		*spare = NULL;
+	}
+	return err;
+}
+
+int conn_commit(struct conn *c, size_t len)
+{
+	struct buffer **spare = c->stack->spare;
+	size_t size = tx_buffer_bytes(c);
+	err_t err = ERR_OK;
 
 	conn_enter(c);
-	err = tcp_write(c->pcb, c->stack->spare->data, (u16_t)len, copy ? TCP_WRITE_FLAG_COPY : 0);
-	if (err == ERR_OK) {
-		if (!copy)
-			tx_keep_spare(c);
-		tcp_output(c->pcb);
+	for (; len > 0 && err == ERR_OK; spare++) {
+		size_t n = len < size ? len : size;
+
+		err = tx_write(c, spare, n);
+		len -= n;
 	}
+	tcp_output(c->pcb);
 	conn_leave(c);
 	return err == ERR_OK ? 0 : -ENOMEM;
 }

@@ -40,7 +40,7 @@ struct stack {
 	struct conn *inside; /* lwIP's lists hold this connection's pcb */
 	struct buffer *pool;
 	unsigned int pooled;
-	struct buffer *spare; /* handed out by conn_reserve() */
+	struct buffer *spare[CONN_RESERVE_MAX]; /* handed out by conn_reserve() */
 	size_t buffer_bytes;
 	uint8_t linear[65536]; /* a packet with more pieces than an iovec has */
 };

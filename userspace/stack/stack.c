@@ -210,6 +210,14 @@ err_free:
 	return r;
 }
 
+static void spare_put(struct stack *s)
+{
+	for (int i = 0; i < CONN_RESERVE_MAX; i++) {
+		buffer_put(s, s->spare[i]);
+		s->spare[i] = NULL;
+	}
+}
+
 void stack_free(struct stack *s)
 {
 	if (!s)
@@ -219,7 +227,7 @@ void stack_free(struct stack *s)
 	loop_remove_turn(&s->turn);
 	tcp_close((struct tcp_pcb *)s->listener);
 	netif_remove(&s->netif);
-	buffer_put(s, s->spare);
+	spare_put(s);
 	buffers_trim(s, 0);
 	stack_instance = NULL;
 	free(s);
@@ -232,7 +240,6 @@ size_t stack_buffer_bytes(const struct stack *s)
 
 void stack_trim(struct stack *s)
 {
-	buffer_put(s, s->spare);
-	s->spare = NULL;
+	spare_put(s);
 	buffers_trim(s, POOL_KEPT_IDLE);
 }

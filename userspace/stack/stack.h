@@ -31,6 +31,8 @@
 #include "netdev/packet.h"
 #include "netdev/queue.h"
 
+#define CONN_RESERVE_MAX 4
+
 struct buffer;
 struct conn;
 struct stack;
@@ -118,9 +120,12 @@ bool conn_is_eof(const struct conn *c);
 
 /* Whether a read of upstream pays now: conn_reserve() would give a buffer of some size. */
 bool conn_room(const struct conn *c);
-/* A buffer for the next bytes to the application, or NULL without room or memory. */
-void *conn_reserve(struct conn *c, size_t *ret_size);
-/* Sends the first `len` bytes of that buffer. 0 or -ENOMEM (nothing sent). */
+/*
+ * Buffers for the next bytes to the application, to be filled in their order: at most `max`
+ * of them and CONN_RESERVE_MAX. Returns their number, 0 without room or memory.
+ */
+int conn_reserve(struct conn *c, struct iovec *ret_iov, int max);
+/* Sends the first `len` bytes in them. 0 or -ENOMEM: what follows cannot be sent any more. */
 int conn_commit(struct conn *c, size_t len);
 /* FIN behind all that was sent. */
 void conn_finish(struct conn *c);

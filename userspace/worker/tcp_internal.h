@@ -58,6 +58,7 @@ struct tcp_flow {
 	bool broken : 1; /* an error, not a FIN */
 	bool upstream_eof : 1; /* the FIN was read */
 	bool shut : 1; /* the application's FIN was passed on */
+	bool bulk : 1; /* the last read from upstream filled its buffers */
 	bool relayed : 1; /* upstream is the resolver: a socketpair */
 };
 

@@ -75,20 +75,32 @@ size_t tcp_relay_received(struct conn *c, const struct iovec *iov, int iovcnt)
 	return len;
 }
 
+/* As many buffers as pay: several only if the last read has filled what it was given. */
+static ssize_t relay_recv(struct tcp_flow *f, struct iovec *iov, int count)
+{
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)count };
+
+	if (count == 1)
+		return recv(f->watch.fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT);
+	return recvmsg(f->watch.fd, &msg, MSG_DONTWAIT);
+}
+
 /* One read from upstream. True if another may follow. */
 static bool relay_read(struct tcp_flow *f)
 {
-	size_t size;
-	void *buf = conn_reserve(&f->conn, &size);
+	struct iovec iov[CONN_RESERVE_MAX];
+	int count = conn_reserve(&f->conn, iov, f->bulk ? CONN_RESERVE_MAX : 1);
+	size_t size = relay_length(iov, count);
 	ssize_t n;
 
-	if (!buf) { /* no memory: nothing would ever wake this flow again */
+	if (!count) { /* no memory: nothing would ever wake this flow again */
 		f->failed = END_LIMIT;
 		return false;
 	}
-	n = recv(f->watch.fd, buf, size, MSG_DONTWAIT);
+	n = relay_recv(f, iov, count);
 	if (n > 0) {
-		if ((size_t)n < size && !f->hangup)
+		f->bulk = (size_t)n == size;
+		if (!f->bulk && !f->hangup)
 			f->readable = false;
 		if (conn_commit(&f->conn, (size_t)n) < 0)
 			f->failed = END_LIMIT;

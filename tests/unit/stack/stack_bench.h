@@ -226,12 +226,11 @@ static __attribute__((unused)) void sb_open(void)
 /* Upstream's next bytes; 0 or what conn_commit() says. */
 static __attribute__((unused)) int sb_push(const void *data, size_t len)
 {
-	size_t size;
-	void *buf = conn_reserve(&sb.conn, &size);
+	struct iovec iov;
 
-	assert_non_null(buf);
-	assert_true(len <= size);
-	memcpy(buf, data, len);
+	assert_int_equal(conn_reserve(&sb.conn, &iov, 1), 1);
+	assert_true(len <= iov.iov_len);
+	memcpy(iov.iov_base, data, len);
 	return conn_commit(&sb.conn, len);
 }
 

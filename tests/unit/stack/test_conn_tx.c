@@ -56,6 +56,50 @@ static void buffer_survives_while_a_segment_reaches_into_it(void **state)
 	assert_null(sb.conn.tx_head);
 }
 
+static void several_buffers_leave_in_their_order(void **state)
+{
+	struct iovec iov[CONN_RESERVE_MAX];
+	size_t size, last = 100;
+
+	sb.window = 65535; /* scaled: all of it fits */
+	sb_open();
+	assert_int_equal(conn_reserve(&sb.conn, iov, CONN_RESERVE_MAX + 1), CONN_RESERVE_MAX);
+	size = iov[0].iov_len;
+	for (int i = 0; i < 3; i++)
+		memset(iov[i].iov_base, 'a' + i, size);
+	assert_int_equal(conn_commit(&sb.conn, 2 * size + last), 0);
+	assert_int_equal(sb.count, 3);
+	for (unsigned int i = 0; i < 3; i++) {
+		const struct segment *s = &sb.caught[i].s;
+
+		assert_int_equal(s->seq, sb.ack + i * size);
+		assert_int_equal(s->len, i < 2 ? size : last);
+		assert_int_equal(s->payload[0], 'a' + i);
+		assert_int_equal(s->payload[s->len - 1], 'a' + i);
+	}
+	sb.ack += (uint32_t)(2 * size + last);
+	sb_send(SEG_ACK, NULL, 0);
+	assert_null(sb.conn.tx_head);
+}
+
+static void no_more_is_reserved_than_may_be_sent(void **state)
+{
+	struct iovec iov[CONN_RESERVE_MAX];
+	size_t sum = 0;
+
+	sb.window = 0;
+	sb_open();
+	while (conn_room(&sb.conn)) {
+		int n = conn_reserve(&sb.conn, iov, CONN_RESERVE_MAX);
+
+		assert_true(n > 0);
+		assert_int_equal(conn_commit(&sb.conn, n * iov[0].iov_len), 0);
+		sum += n * iov[0].iov_len;
+	}
+	assert_true(sum > 800000);
+	assert_true(sum <= TCP_SND_BUF);
+}
+
 static void room_ends_before_the_send_buffer_overflows(void **state)
 {
 	size_t sum = 0;
@@ -113,11 +157,11 @@ static void tiny_windows_leave_room_in_lwips_queue(void **state)
 
 static void no_room_before_the_handshake_or_after_fin(void **state)
 {
-	size_t size;
+	struct iovec iov;
 
 	sb_syn();
 	assert_false(conn_room(&sb.conn));
-	assert_null(conn_reserve(&sb.conn, &size));
+	assert_int_equal(conn_reserve(&sb.conn, &iov, 1), 0);
 	sb_send(SEG_ACK, NULL, 0);
 	assert_true(conn_room(&sb.conn));
 	conn_finish(&sb.conn);
@@ -153,6 +197,8 @@ int main(void)
 		SB_TEST(short_read_does_not_tie_up_a_buffer),
 		SB_TEST(buffer_is_kept_until_its_last_byte_is_acknowledged),
 		SB_TEST(buffer_survives_while_a_segment_reaches_into_it),
+		SB_TEST(several_buffers_leave_in_their_order),
+		SB_TEST(no_more_is_reserved_than_may_be_sent),
 		SB_TEST(room_ends_before_the_send_buffer_overflows),
 		SB_TEST(many_tiny_writes_end_in_no_room_not_in_an_error),
 		SB_TEST(window_that_opens_from_zero_by_little),
