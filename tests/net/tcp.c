@@ -63,7 +63,7 @@ static struct addrinfo *resolve(const char *address, const char *port)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
 				  .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
-	struct addrinfo *ai;
+	static struct addrinfo *ai; /* until the end, and not a leak */
 
 	if (getaddrinfo(address, port, &hints, &ai) != 0) {
 		fprintf(stderr, "tcp: no address: %s %s\n", address, port);
