@@ -3,7 +3,7 @@
  * UDP errors back to the application. Upstream sockets have IP_RECVERR, so the kernel keeps
  * each ICMP error that quotes one of their datagrams, with the address of who sent it: it
  * goes on as ICMP with that address, type, code and MTU, quoting the application's own
- * addresses and ports. A datagram that could not be sent at all is answered from the stack's
+ * addresses, ports and as much of its payload as came back. A datagram that could not be sent at all is answered from the stack's
  * address.
  */
 #include <arpa/inet.h>
@@ -20,6 +20,8 @@
 #include "worker/udp.h"
 
 #define ERRORS_PER_READ 16
+#define PAYLOAD_MAX 1232 /* quoted of a datagram: no more fits into an ICMP error anyway */
+#define QUOTE_MAX (PACKET_HEADERS_MAX + PAYLOAD_MAX)
 #define CONTROL_BYTES 256 /* extended error and offender, with room for more */
 
 /* What a failure leaves behind as the session's end, should nothing else come. */
@@ -63,12 +65,19 @@ void udp_send_failed(struct udp_session *s, int err, const struct iovec *packet)
 	worker_icmp_error(w, f.icmp, mtu, from, packet->iov_base, packet->iov_len);
 }
 
-/* The packet that an error is about, as far as it is still known. */
-static size_t quote(const struct udp_session *s, uint8_t buf[PACKET_HEADERS_MAX])
+/*
+ * The packet that an error is about, as far as it is still known: the application's addresses
+ * and ports, and `len` bytes of its payload that were quoted.
+ */
+static size_t quote(const struct udp_session *s, const void *payload, size_t len,
+		    uint8_t buf[QUOTE_MAX])
 {
 	struct packet_path path = udp_path_up(s);
+	size_t sent = s->sent_bytes > len ? s->sent_bytes : len;
+	size_t at = packet_synthetic(buf, &path, IPPROTO_UDP, sent);
 
-	return packet_synthetic(buf, &path, IPPROTO_UDP, s->sent_bytes);
+	memcpy(buf + at, payload, len);
+	return at + len;
 }
 
 /* The 4 bytes behind the checksum of an ICMP error, from what the kernel kept of them. */
@@ -100,12 +109,12 @@ static struct addr offender_of(const struct udp_session *s, const struct sock_ex
 	return ep.addr;
 }
 
-static void relay(struct udp_session *s, const struct sock_extended_err *ee)
+static void relay(struct udp_session *s, const struct sock_extended_err *ee, const void *payload,
+		  size_t payload_len)
 {
 	struct worker *w = s->engine->worker;
 	struct failure f = failure_of(ee->ee_errno);
-	uint8_t quoted[PACKET_HEADERS_MAX];
-	uint8_t buf[PACKET_ICMP_MAX];
+	uint8_t quoted[QUOTE_MAX], buf[PACKET_ICMP_MAX];
 	struct addr from;
 	size_t len;
 
@@ -114,8 +123,8 @@ static void relay(struct udp_session *s, const struct sock_extended_err *ee)
 	worker_drop(w, f.why);
 	note_end(s, ee->ee_errno, f.end);
 	from = offender_of(s, ee);
-	len = packet_icmp_raw(buf, ee->ee_type, ee->ee_code, rest_of(ee), &from, quoted,
-			      quote(s, quoted));
+	len = quote(s, payload, payload_len, quoted);
+	len = packet_icmp_raw(buf, ee->ee_type, ee->ee_code, rest_of(ee), &from, quoted, len);
 	if (len)
 		worker_write(w, buf, len);
 }
@@ -127,11 +136,16 @@ static bool read_one(struct udp_session *s)
 		struct cmsghdr align;
 		char space[CONTROL_BYTES];
 	} control;
-	struct msghdr msg = { .msg_control = control.space,
+	uint8_t payload[PAYLOAD_MAX];
+	struct iovec iov = { payload, sizeof(payload) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.space,
 			      .msg_controllen = sizeof(control.space) };
+	ssize_t n = recvmsg(s->watch.fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT);
 	struct cmsghdr *c;
 
-	if (recvmsg(s->watch.fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+	if (n < 0)
 		return false;
 	for (c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
 		bool v4 = c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR;
@@ -139,7 +153,7 @@ static bool read_one(struct udp_session *s)
 
 		if ((v4 || v6) && c->cmsg_len >= CMSG_LEN(sizeof(struct sock_extended_err) +
 							  sizeof(struct sockaddr_in)))
-			relay(s, (const struct sock_extended_err *)CMSG_DATA(c));
+			relay(s, (const struct sock_extended_err *)CMSG_DATA(c), payload, n);
 	}
 	return true;
 }
@@ -155,7 +169,7 @@ bool udp_errors_read(struct udp_session *s)
 
 void udp_errors_clear(struct udp_session *s)
 {
-	uint8_t quoted[PACKET_HEADERS_MAX];
+	uint8_t quoted[QUOTE_MAX];
 	socklen_t len = sizeof(int);
 	struct iovec packet = { quoted, 0 };
 	int err = 0;
@@ -165,6 +179,6 @@ void udp_errors_clear(struct udp_session *s)
 	/* Pending without an entry in the queue: reading it takes it off the socket. */
 	if (getsockopt(s->watch.fd, SOL_SOCKET, SO_ERROR, &err, &len) || !err)
 		return;
-	packet.iov_len = quote(s, quoted);
+	packet.iov_len = quote(s, quoted, 0, quoted);
 	udp_send_failed(s, err, &packet);
 }

@@ -14,6 +14,8 @@ static void check_refused(int family, int type, int code)
 	fake_write_udp(&f, &path, payload, 100);
 	expect_icmp(&path, type, code, 0, &path.dst);
 	assert_true(clock_ms() - begun < 50);
+	/* Two IP headers, ICMP and UDP: what is quoted is the datagram with its payload. */
+	assert_memory_equal(got + (family == AF_INET ? 56 : 96), payload, 100);
 	assert_int_equal(drops()->upstream_refused, 1);
 	/* Again, and once somebody listens it works. */
 	fake_write_udp(&f, &path, payload, 100);
