@@ -139,7 +139,7 @@ void tcp_flow_time_wait(struct tcp_flow *f)
 	tcp_close_upstream(f, false);
 	f->state = TCP_FLOW_TIME_WAIT;
 	f->created_ns = clock_ns();
-	list_append(&e->time_waits, &f->link);
+	list_touch(&e->time_waits, &f->link);
 	e->time_wait_count++;
 	if (!timer_is_armed(&e->time_wait_timer) || e->time_wait_count > TCP_TIME_WAITS_MAX)
 		tcp_time_wait_sweep(e);
@@ -286,8 +286,10 @@ int tcp_engine_new(struct worker *w, struct tcp_engine **ret_engine)
 		return -ENOMEM;
 	e->worker = w;
 	list_init(&e->connecting);
+	list_init(&e->young);
 	list_init(&e->time_waits);
 	timer_init(&e->connect_timer, tcp_connect_expire);
+	timer_init(&e->young_timer, tcp_relay_grow_up);
 	timer_init(&e->time_wait_timer, tcp_time_wait_expire);
 	e->turn.turn = tcp_turn;
 	r = tcp_table_init(&e->table);
@@ -323,6 +325,7 @@ void tcp_engine_free(struct tcp_engine *e)
 		tcp_flow_reset(f, END_SHUTDOWN);
 	}
 	loop_disarm(&e->connect_timer);
+	loop_disarm(&e->young_timer);
 	loop_disarm(&e->time_wait_timer);
 	loop_remove_turn(&e->turn);
 	stack_free(e->stack);

@@ -12,7 +12,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -226,6 +225,7 @@ static void dial_succeeded(struct tcp_flow *f)
 	tcp_connect_done(f);
 	f->state = TCP_FLOW_OPEN;
 	f->writable = true;
+	tcp_relay_begin(f);
 	free(f->syn);
 	f->syn = NULL;
 	datapath_count(&w->datapath, RSTAT_TCP_OPEN, 1);
@@ -262,30 +262,20 @@ void tcp_dial(struct tcp_engine *e, struct worker_packet *p)
 		dial_succeeded(f);
 }
 
-static void dial_set_options(int fd)
-{
-	int on = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	/* The application's kernel has decided what is worth a segment. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-}
-
 void tcp_connect_ready(struct tcp_flow *f, uint32_t events)
 {
-	socklen_t len;
+	socklen_t len = sizeof(int);
 	int error = 0;
 
 	if (!(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
 		return;
-	len = sizeof(error);
-	if (getsockopt(f->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+	if ((events & (EPOLLERR | EPOLLHUP)) &&
+	    getsockopt(f->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
 	if (error != 0) {
 		dial_failed(f, error);
 		return;
 	}
-	dial_set_options(f->watch.fd);
 	f->readable = events & EPOLLIN; /* edge-triggered: said once */
 	f->hangup = events & (EPOLLRDHUP | EPOLLHUP);
 	dial_succeeded(f);

@@ -43,7 +43,7 @@ enum tcp_flow_state { TCP_FLOW_CONNECTING, TCP_FLOW_OPEN, TCP_FLOW_TIME_WAIT };
 struct tcp_flow {
 	struct conn conn; /* the application's side */
 	struct watch watch; /* the upstream socket, edge-triggered; -1 = closed */
-	struct list link; /* in engine->connecting or engine->time_waits, else in none */
+	struct list link; /* in engine->connecting, ->young or ->time_waits, else in none */
 	struct tcp_flow *hash_next;
 	struct tcp_engine *engine;
 	struct tcp_syn *syn; /* CONNECTING only */
@@ -59,6 +59,8 @@ struct tcp_flow {
 	bool upstream_eof : 1; /* the FIN was read */
 	bool shut : 1; /* the application's FIN was passed on */
 	bool bulk : 1; /* the last read from upstream filled its buffers */
+	bool sent_once : 1;
+	bool undelayed : 1; /* TCP_NODELAY is set */
 	bool relayed : 1; /* upstream is the resolver: a socketpair */
 };
 
@@ -67,10 +69,12 @@ struct tcp_engine {
 	struct stack *stack;
 	struct tcp_table table;
 	struct list connecting; /* oldest first */
+	struct list young; /* open for less than TCP_YOUNG_MS, oldest first */
 	struct list time_waits; /* oldest first */
 	uint32_t connects;
 	uint32_t time_wait_count;
 	struct timer connect_timer;
+	struct timer young_timer;
 	struct timer time_wait_timer;
 	struct loop_turn turn;
 	size_t buffer_bytes; /* as last counted */
@@ -100,6 +104,9 @@ void tcp_connect_expire(struct timer *t);
 void tcp_connect_done(struct tcp_flow *f);
 
 /* tcp_relay.c */
+/* The flow is open: watches over its youth. */
+void tcp_relay_begin(struct tcp_flow *f);
+void tcp_relay_grow_up(struct timer *t);
 void tcp_relay_ready(struct watch *w, uint32_t events);
 size_t tcp_relay_received(struct conn *c, const struct iovec *iov, int iovcnt);
 void tcp_relay_gone(struct conn *c);

@@ -12,11 +12,67 @@
  * on; a flow is over when both are through. A RST of either side ends both.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
+#include "base/limits.h"
 #include "worker/tcp_internal.h"
+
+static void young_arm(struct tcp_engine *e)
+{
+	struct tcp_flow *f = list_first(&e->young, struct tcp_flow, link);
+	uint64_t now = clock_ns(), due = f->created_ns + TCP_YOUNG_MS * NSEC_PER_MSEC;
+
+	loop_arm(e->worker->loop, &e->young_timer, due > now ? (due - now) / NSEC_PER_MSEC + 1 : 0);
+}
+
+void tcp_relay_begin(struct tcp_flow *f)
+{
+	struct tcp_engine *e = f->engine;
+
+	if (f->relayed)
+		return;
+	list_append(&e->young, &f->link);
+	if (!timer_is_armed(&e->young_timer))
+		young_arm(e);
+}
+
+/* Keepalive by the host's own settings; short connections are over before it could matter. */
+void tcp_relay_grow_up(struct timer *t)
+{
+	struct tcp_engine *e = container_of(t, struct tcp_engine, young_timer);
+	uint64_t now = clock_ns();
+	int on = 1;
+
+	while (!list_is_empty(&e->young)) {
+		struct tcp_flow *f = list_first(&e->young, struct tcp_flow, link);
+
+		if (f->created_ns + TCP_YOUNG_MS * NSEC_PER_MSEC > now) {
+			young_arm(e);
+			return;
+		}
+		list_remove(&f->link);
+		setsockopt(f->watch.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	}
+}
+
+/*
+ * The application's kernel has decided what is worth a segment, so ours must not wait for
+ * more. With nothing in flight it does not, so the first send needs no word.
+ */
+static void relay_undelay(struct tcp_flow *f)
+{
+	int on = 1;
+
+	if (!f->relayed && f->sent_once)
+		setsockopt(f->watch.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	f->undelayed = f->relayed || f->sent_once;
+	f->sent_once = true;
+}
 
 /* Why an upstream socket that failed with `error` failed. */
 static enum flow_end relay_end_of(int error)
@@ -61,6 +117,8 @@ size_t tcp_relay_received(struct conn *c, const struct iovec *iov, int iovcnt)
 		return len;
 	if (!f->writable)
 		return 0;
+	if (!f->undelayed)
+		relay_undelay(f);
 	n = sendmsg(f->watch.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n >= 0) {
 		f->writable = (size_t)n == len;

@@ -623,6 +623,40 @@ static void last_bytes_survive_the_end_of_the_connection(void **state)
 	close(fd);
 }
 
+static int upstream_option(int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+	int fd = tcp_table_any(&bench.w.tcp->table)->watch.fd;
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+static void keepalive_is_set_once_a_connection_lasts(void **state)
+{
+	struct app a = app_at("198.51.100.7", 4000);
+	int fd = app_connect(&a);
+
+	bench_skip(TCP_YOUNG_MS - 500);
+	assert_int_equal(upstream_option(SOL_SOCKET, SO_KEEPALIVE), 0);
+	bench_skip(1000);
+	assert_int_equal(upstream_option(SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_false(timer_is_armed(&bench.w.tcp->young_timer));
+	close(fd);
+}
+
+static void a_second_send_does_not_wait_for_more(void **state)
+{
+	struct app a = app_at("198.51.100.7", 4000);
+	int fd = app_connect(&a);
+
+	app_send(&a, SEG_ACK, "a", 1);
+	app_send(&a, SEG_ACK, "b", 1);
+	assert_int_equal(upstream_option(IPPROTO_TCP, TCP_NODELAY), 1);
+	close(fd);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, bench_up, bench_down)
 #define TEST_PLAIN(f) cmocka_unit_test_setup_teardown(f, bench_up_plain, bench_down)
 
@@ -655,6 +689,8 @@ int main(void)
 		TEST(repeated_syn_gets_the_same_answer_again),
 		TEST(application_that_vanishes_in_the_handshake_is_given_up),
 		TEST(aborts_in_mid_transfer_free_everything),
+		TEST(keepalive_is_set_once_a_connection_lasts),
+		TEST(a_second_send_does_not_wait_for_more),
 		TEST(last_bytes_survive_the_end_of_the_connection),
 	};
 
