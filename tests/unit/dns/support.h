@@ -391,48 +391,63 @@ static UNUSED void fake_tcp_ready(struct watch *w, uint32_t events)
 	fail_msg("more than %d streams", FAKE_STREAMS);
 }
 
-static UNUSED void fake_open_tcp(struct fake *f)
+/* A socket bound to `ep`, -1 if that is taken. */
+static UNUSED int fake_socket(const struct endpoint *ep, int type)
 {
 	struct sockaddr_storage ss;
-	socklen_t len = endpoint_to_sockaddr(&f->endpoint, &ss);
-	int one = 1;
+	socklen_t len = endpoint_to_sockaddr(ep, &ss);
+	int fd = socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int size = 8 << 20;
 
-	f->tcp.ready = fake_tcp_ready;
-	f->tcp.fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	setsockopt(f->tcp.fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	assert_int_equal(bind(f->tcp.fd, (struct sockaddr *)&ss, len), 0);
-	assert_int_equal(listen(f->tcp.fd, FAKE_STREAMS), 0);
-	assert_int_equal(loop_add(f->loop, &f->tcp, EPOLLIN), 0);
+	assert_true(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (bind(fd, (struct sockaddr *)&ss, len) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Finds a port that is free for both. */
+static UNUSED void fake_bind(struct fake *f, const char *address)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	for (int i = 0; i < 100 && f->tcp.fd < 0; i++) {
+		assert_int_equal(endpoint_parse(address, 0, &f->endpoint), 0);
+		fd_close(f->udp.fd);
+		f->udp.fd = fake_socket(&f->endpoint, SOCK_DGRAM);
+		len = sizeof(ss);
+		assert_int_equal(getsockname(f->udp.fd, (struct sockaddr *)&ss, &len), 0);
+		assert_int_equal(endpoint_from_sockaddr((struct sockaddr *)&ss, &f->endpoint), 0);
+		f->tcp.fd = fake_socket(&f->endpoint, SOCK_STREAM);
+	}
+	assert_true(f->tcp.fd >= 0);
 }
 
 /* Listens on a free port of `address`, by UDP, and by TCP on the same port if asked to. */
 static UNUSED void fake_open(struct fake *f, struct loop *loop, const char *address, bool tcp,
 			     fake_fn say)
 {
-	struct sockaddr_storage ss;
-	socklen_t len;
-	int size = 8 << 20;
-
 	memset(f, 0, sizeof(*f));
 	f->loop = loop;
 	f->say = say;
+	f->udp.fd = -1;
 	f->tcp.fd = -1;
 	for (unsigned int i = 0; i < FAKE_STREAMS; i++) {
 		f->stream[i].fake = f;
 		f->stream[i].watch.fd = -1;
 	}
-	assert_int_equal(endpoint_parse(address, 0, &f->endpoint), 0);
-	len = endpoint_to_sockaddr(&f->endpoint, &ss);
+	fake_bind(f, address);
 	f->udp.ready = fake_udp_ready;
-	f->udp.fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	setsockopt(f->udp.fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	assert_int_equal(bind(f->udp.fd, (struct sockaddr *)&ss, len), 0);
-	len = sizeof(ss);
-	assert_int_equal(getsockname(f->udp.fd, (struct sockaddr *)&ss, &len), 0);
-	assert_int_equal(endpoint_from_sockaddr((struct sockaddr *)&ss, &f->endpoint), 0);
+	f->tcp.ready = fake_tcp_ready;
 	assert_int_equal(loop_add(loop, &f->udp, EPOLLIN), 0);
-	if (tcp)
-		fake_open_tcp(f);
+	if (tcp) {
+		assert_int_equal(listen(f->tcp.fd, FAKE_STREAMS), 0);
+		assert_int_equal(loop_add(loop, &f->tcp, EPOLLIN), 0);
+	} else {
+		f->tcp.fd = fd_close(f->tcp.fd); /* refuses, as nobody else has the port */
+	}
 }
 
 static UNUSED void fake_close(struct fake *f)

@@ -68,6 +68,7 @@ static void setup_with(fake_fn first, fake_fn second, uint32_t sockets_max)
 static int teardown(void **state)
 {
 	exchanges_free(exchanges);
+	exchanges = NULL;
 	fake_close(&fake[0]);
 	fake_close(&fake[1]);
 	loop_free(loop);

@@ -485,6 +485,77 @@ static void queries_beyond_the_sockets_wait_their_turn(void **state)
 	assert_int_equal(test_counters.stats.dns_servfail, 0);
 }
 
+static void say_denial(struct fake *f, bool tcp, const uint8_t *query, size_t len,
+		       struct wire *answer)
+{
+	wire_answer_to(answer, query, len, RCODE_NXDOMAIN);
+	wire_soa(answer, 900, 30);
+}
+
+static void say_failure(struct fake *f, bool tcp, const uint8_t *query, size_t len,
+			struct wire *answer)
+{
+	wire_answer_to(answer, query, len, RCODE_SERVFAIL);
+}
+
+/* RFC 2308 */
+static void denials_are_kept_as_long_as_the_soa_says(void **state)
+{
+	start(say_denial, NULL);
+	ask(1000, 1, "no.test", TYPE_A);
+	turn_until(loop, got.num == 1);
+	advance_ms(29999);
+	ask(1001, 2, "no.test", TYPE_A);
+	assert_int_equal(got.num, 2);
+	assert_int_equal(rcode(), RCODE_NXDOMAIN);
+	assert_int_equal(fake.asked, 1);
+	advance_ms(1);
+	ask(1002, 3, "no.test", TYPE_A);
+	turn_until(loop, got.num == 3);
+	assert_int_equal(fake.asked, 2);
+}
+
+static void failures_are_not_kept(void **state)
+{
+	start(say_failure, NULL);
+	ask(1000, 1, "www.test", TYPE_A);
+	turn_until(loop, got.num == 1);
+	assert_int_equal(rcode(), RCODE_SERVFAIL);
+	assert_int_equal(test_counters.stats.dns_servfail, 0); /* not ours */
+	fake.say = say_address;
+	ask(1001, 2, "www.test", TYPE_A);
+	turn_until(loop, got.num == 2);
+	assert_int_equal(rcode(), RCODE_NOERROR);
+}
+
+static void put_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void the_hosts_servers_are_followed(void **state)
+{
+	char path[] = "/tmp/headrace-test-resolv-XXXXXX";
+	struct service_options options = { .mtu = 1500, .sockets_max = 8, .resolv_conf = path };
+
+	close(mkstemp(path));
+	put_file(path, "nameserver 127.0.0.1\n");
+	start(say_address, &options);
+	assert_int_equal(service->upstreams.num, 1);
+	put_file(path, "nameserver 127.0.0.2\nnameserver ::1\n");
+	ask(1000, 1, "www.test", TYPE_AXFR); /* refused before anyone is asked */
+	assert_int_equal(service->upstreams.num, 1);
+	advance_ms(BOOTSTRAP_CHECK_MS);
+	ask(1001, 1, "www.test", TYPE_A);
+	assert_int_equal(service->upstreams.num, 2);
+	assert_true(addr_is_loopback(&service->upstreams.item[1].endpoint.addr));
+	unlink(path);
+}
+
 static void remembers_the_last_queries(void **state)
 {
 	const struct history_entry *h;
@@ -530,6 +601,9 @@ int main(void)
 		T(a_flow_without_answer_ends_as_unanswered),
 		T(what_is_in_flight_at_the_end_gets_servfail),
 		T(queries_beyond_the_sockets_wait_their_turn),
+		T(denials_are_kept_as_long_as_the_soa_says),
+		T(failures_are_not_kept),
+		T(the_hosts_servers_are_followed),
 		T(remembers_the_last_queries),
 	};
 
