@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	exact = malloc(size); /* so that a read behind the end is seen */
 	memcpy(exact, data + 1, size - 1);
 	if (data[0] & 1)
-		take_raw6(w.icmp, exact, size - 1, &from);
+		take_raw6(w.icmp, exact, size - 1, &from, size & 0xff);
 	else
 		take_raw4(w.icmp, exact, size - 1);
 	free(exact);

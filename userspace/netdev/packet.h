@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Building of IP packets as the stack's end of the TUN sends them, and Internet checksums
- * (RFC 1071). Buffers are the caller's. TTL / hop limit is PACKET_TTL.
+ * (RFC 1071). Buffers are the caller's.
  */
 #ifndef NETDEV_PACKET_H
 #define NETDEV_PACKET_H
@@ -28,6 +28,8 @@ struct packet_path {
 	struct addr dst;
 	__be16 sport;
 	__be16 dport;
+	uint8_t ttl; /* or hop limit; 0 = PACKET_TTL */
+	uint8_t tos; /* or traffic class */
 };
 
 /* Bytes of the IP header that packet_ip_header() writes for this path: 20 or 40. */

@@ -5,7 +5,8 @@
  * errors is true. A session ends when nothing passed in either direction for ICMP_IDLE_MS,
  * or as the least recently used one when room is needed.
  *
- * Replies carry our own TTL, not that which they arrived with. Port unreachable from the
+ * Replies carry the TTL that they arrived with, less one (a ping socket's our own). Port
+ * unreachable from the
  * application ends the UDP session that it is about; other ICMP is counted (DROP_ICMP_TYPE)
  * and ends here.
  */
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "bpf/classify.h"
@@ -49,9 +51,13 @@ static void sweep(struct timer *t)
 
 static void watch_raw(struct icmp_engine *e, int i, void (*ready)(struct watch *, uint32_t))
 {
+	int on = 1;
+
 	e->raw[i] = (struct watch){ .ready = ready, .fd = e->worker->icmp_fd[i] };
 	if (e->raw[i].fd >= 0 && loop_add(e->worker->loop, &e->raw[i], EPOLLIN))
 		e->raw[i].fd = -1;
+	if (i && e->raw[i].fd >= 0) /* IPv4 hands out the whole header */
+		setsockopt(e->raw[i].fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof(on));
 }
 
 int icmp_engine_new(struct worker *w, struct icmp_engine **ret_engine)
@@ -94,10 +100,10 @@ void icmp_engine_free(struct icmp_engine *e)
 	free(e);
 }
 
-void icmp_write_reply(struct icmp_session *s, __be16 seq, const struct iovec *payload)
+void icmp_write_reply(struct icmp_session *s, __be16 seq, uint8_t ttl, const struct iovec *payload)
 {
 	const struct flow_key *k = &s->session.key;
-	struct packet_path path = { .src = k->daddr, .dst = k->saddr };
+	struct packet_path path = { .src = k->daddr, .dst = k->saddr, .ttl = ttl };
 	bool v4 = icmp_is_v4(s);
 	uint8_t proto = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 	struct icmp_echo h = {
@@ -169,7 +175,7 @@ static void answer(struct icmp_session *s, const struct worker_packet *p)
 	struct icmp_echo h;
 
 	memcpy(&h, at, sizeof(h));
-	icmp_write_reply(s, h.seq, &payload);
+	icmp_write_reply(s, h.seq, 0, &payload);
 }
 
 /* The application's kernel has no port for an answer that we wrote: the session is over. */

@@ -62,8 +62,8 @@ static inline bool icmp_is_v4(const struct icmp_session *s)
 	return addr_is_v4(&s->session.key.daddr);
 }
 
-/* icmp.c: writes an echo reply with the application's identifier. */
-void icmp_write_reply(struct icmp_session *s, __be16 seq, const struct iovec *payload);
+/* icmp.c: writes an echo reply with the application's identifier; ttl 0: our own. */
+void icmp_write_reply(struct icmp_session *s, __be16 seq, uint8_t ttl, const struct iovec *payload);
 
 /* icmp_up.c */
 /* Gives a new session its way upstream. 0 or -errno. */

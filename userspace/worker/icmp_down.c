@@ -41,6 +41,7 @@
 /* An ICMP message as it came from upstream. */
 struct message {
 	struct addr from;
+	uint8_t ttl; /* 0 = not known */
 	const uint8_t *icmp;
 	size_t len;
 };
@@ -70,7 +71,7 @@ static void take_reply(struct icmp_engine *e, const struct message *m)
 		return;
 	s->end = END_IDLE;
 	sessions_touch(&e->sessions, &s->session);
-	icmp_write_reply(s, h.seq, &payload);
+	icmp_write_reply(s, h.seq, m->ttl > 1 ? m->ttl - 1 : m->ttl, &payload);
 }
 
 static enum drop_reason reason_of(bool v4, uint8_t type, uint8_t code)
@@ -208,6 +209,7 @@ static void take_raw4(struct icmp_engine *e, const uint8_t *p, size_t len)
 		return;
 	memcpy(&from, p + 12, sizeof(from));
 	m.from = addr_from_v4(from);
+	m.ttl = p[8];
 	if (m.icmp[0] == ICMP4_REPLY)
 		take_reply(e, &m);
 	else if (m.icmp[0] == ICMP4_UNREACH || m.icmp[0] == ICMP4_TIME_EXCEEDED ||
@@ -216,9 +218,11 @@ static void take_raw4(struct icmp_engine *e, const uint8_t *p, size_t len)
 }
 
 static void take_raw6(struct icmp_engine *e, const uint8_t *p, size_t len,
-		      const struct sockaddr_in6 *from)
+		      const struct sockaddr_in6 *from, uint8_t hop_limit)
 {
-	struct message m = { .from = addr_from_v6(&from->sin6_addr), .icmp = p, .len = len };
+	struct message m = {
+		.from = addr_from_v6(&from->sin6_addr), .ttl = hop_limit, .icmp = p, .len = len
+	};
 
 	if (len < sizeof(struct icmp_echo))
 		return;
@@ -252,21 +256,45 @@ void icmp_raw4_ready(struct watch *watch, uint32_t events)
 	}
 }
 
+static uint8_t hop_limit_of(struct msghdr *msg)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+	int value = 0;
+
+	if (c && c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT)
+		memcpy(&value, CMSG_DATA(c), sizeof(value));
+	return value;
+}
+
+static bool read_raw6(struct icmp_engine *e, int fd)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct sockaddr_in6 from = { 0 };
+	struct iovec iov = { e->data, sizeof(e->data) };
+	struct msghdr msg = { .msg_name = &from,
+			      .msg_namelen = sizeof(from),
+			      .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.space,
+			      .msg_controllen = sizeof(control.space) };
+	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT);
+
+	if (n < 0)
+		return false;
+	take_raw6(e, e->data, n, &from, hop_limit_of(&msg));
+	return true;
+}
+
 void icmp_raw6_ready(struct watch *watch, uint32_t events)
 {
 	struct icmp_engine *e = container_of(watch, struct icmp_engine, raw[1]);
 
 	clear_error(watch->fd, events);
-	for (int i = 0; i < MESSAGES_PER_TURN; i++) {
-		struct sockaddr_in6 from = { 0 };
-		socklen_t len = sizeof(from);
-		ssize_t n = recvfrom(watch->fd, e->data, sizeof(e->data), MSG_DONTWAIT,
-				     (struct sockaddr *)&from, &len);
-
-		if (n < 0)
-			break;
-		take_raw6(e, e->data, n, &from);
-	}
+	for (int i = 0; i < MESSAGES_PER_TURN && read_raw6(e, watch->fd); i++)
+		;
 }
 
 /* An error about a request of a ping socket; what is read is its echo header and data. */
@@ -334,6 +362,6 @@ void icmp_ping_ready(struct watch *watch, uint32_t events)
 		memcpy(&h, e->data, sizeof(h));
 		s->end = END_IDLE;
 		sessions_touch(&e->sessions, &s->session);
-		icmp_write_reply(s, h.seq, &payload);
+		icmp_write_reply(s, h.seq, 0, &payload);
 	}
 }

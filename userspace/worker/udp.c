@@ -105,10 +105,13 @@ static void socket_prepare(int fd, int family)
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-	if (family == AF_INET)
+	if (family == AF_INET) {
 		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
-	else
+		setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof(on));
+	} else {
 		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof(on));
+	}
 	setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
 }
 
@@ -208,7 +211,9 @@ struct udp_session *udp_session_open(struct udp_engine *e, const struct worker_p
 /* The dead worker's socket is gone: the application learns it as from a peer without one. */
 void udp_engine_orphan(struct udp_engine *e, const struct flow_key *key)
 {
-	struct packet_path path = { key->saddr, key->daddr, key->sport, key->dport };
+	struct packet_path path = {
+		.src = key->saddr, .dst = key->daddr, .sport = key->sport, .dport = key->dport
+	};
 	uint8_t quoted[PACKET_HEADERS_MAX];
 	size_t len = packet_synthetic(quoted, &path, IPPROTO_UDP, 0);
 

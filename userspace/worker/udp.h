@@ -73,7 +73,9 @@ static inline struct packet_path udp_path_down(const struct udp_session *s)
 {
 	const struct flow_key *k = &s->session.key;
 
-	return (struct packet_path){ k->daddr, k->saddr, k->dport, k->sport };
+	return (struct packet_path){
+		.src = k->daddr, .dst = k->saddr, .sport = k->dport, .dport = k->sport
+	};
 }
 
 /* The path of the application's own datagrams. */
@@ -81,7 +83,9 @@ static inline struct packet_path udp_path_up(const struct udp_session *s)
 {
 	const struct flow_key *k = &s->session.key;
 
-	return (struct packet_path){ k->saddr, k->daddr, k->sport, k->dport };
+	return (struct packet_path){
+		.src = k->saddr, .dst = k->daddr, .sport = k->sport, .dport = k->dport
+	};
 }
 
 /* udp.c. NULL: failed, counted, told to the application. */

@@ -7,7 +7,7 @@
  * (queue.uso), else one by one; one that is larger than the MTU as IP fragments. Boundaries
  * and empty datagrams stay as they were.
  *
- * The type of service of answers is not passed on: they carry 0.
+ * The type of service with its ECN bits (RFC 3168) goes on with each; the TTL is our own.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -41,7 +41,7 @@ struct udp_receiver {
 	uint8_t headers[PACKET_HEADERS_MAX]; /* of the packet being written */
 	union {
 		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
+		char space[2 * CMSG_SPACE(sizeof(int))]; /* GRO and type of service */
 	} control[BATCH_MAX];
 	uint8_t data[BATCH_MAX][UDP_PAYLOAD_MAX];
 };
@@ -164,29 +164,43 @@ static bool run_takes(const struct udp_session *s, const struct packet_path *pat
 	       run->iov[run->count].iov_len == segment;
 }
 
-/* The segment size if the message is a GRO batch, else 0. */
-static uint16_t segment_of(struct msghdr *msg, size_t len)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-	int size;
+/* What the kernel says of a message besides its bytes. */
+struct note {
+	int segment; /* of a GRO batch, else 0 */
+	uint8_t tos;
+};
 
-	if (!c || c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO)
-		return 0;
-	memcpy(&size, CMSG_DATA(c), sizeof(size));
-	return size > 0 && (size_t)size < len ? size : 0;
+static struct note note_of(struct msghdr *msg, size_t len)
+{
+	struct note note = { 0 };
+	int tclass = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO)
+			memcpy(&note.segment, CMSG_DATA(c), sizeof(note.segment));
+		else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
+			note.tos = *CMSG_DATA(c);
+		else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS)
+			memcpy(&tclass, CMSG_DATA(c), sizeof(tclass));
+	}
+	note.tos |= tclass;
+	if (note.segment < 0 || (size_t)note.segment >= len)
+		note.segment = 0;
+	return note;
 }
 
-static void write_message(struct udp_session *s, const struct packet_path *path,
-			  struct mmsghdr *message)
+/* `path` is that of the run so far: a message of another type of service begins a new one. */
+static void write_message(struct udp_session *s, struct packet_path *path, struct mmsghdr *message)
 {
 	struct iovec payload = { message->msg_hdr.msg_iov->iov_base, message->msg_len };
-	uint16_t segment = segment_of(&message->msg_hdr, message->msg_len);
+	struct note note = note_of(&message->msg_hdr, message->msg_len);
 	struct down_run *run = &s->engine->receiver->run;
 
-	if (segment || !run_takes(s, path, run, payload.iov_len))
+	if (note.segment || note.tos != path->tos || !run_takes(s, path, run, payload.iov_len))
 		run_flush(s, path, run);
-	if (segment) {
-		write_segments(s, path, payload, segment);
+	path->tos = note.tos;
+	if (note.segment) {
+		write_segments(s, path, payload, note.segment);
 		return;
 	}
 	run->iov[1 + run->count++] = payload;

@@ -167,6 +167,28 @@ static void identifiers_do_not_mix(void **state)
 	fake_stop(&f);
 }
 
+/* A TTL in the reply tells how far it came: 64 or 255 of the kernel here, less ours. */
+static void replies_carry_the_ttl_that_they_came_with(void **state)
+{
+	struct packet_path path;
+
+	for (int v6 = 0; v6 < 2; v6++) {
+		int fd = open(v6 ? "/proc/sys/net/ipv6/conf/lo/hop_limit" :
+				   "/proc/sys/net/ipv4/ip_default_ttl",
+			      O_WRONLY | O_CLOEXEC);
+
+		assert_int_equal(write(fd, "57", 2), 2);
+		begin(v6 ? AF_INET6 : AF_INET);
+		path = fake_path(&f, v6 ? AF_INET6 : AF_INET, 0, 0);
+		write_echo(&path, ID, 1, 56);
+		expect_reply(&path, ID, 1, 56);
+		assert_int_equal(got[v6 ? 7 : 8], 56);
+		fake_stop(&f);
+		assert_int_equal(write(fd, "64", 2), 2);
+		close(fd);
+	}
+}
+
 static void the_stack_answers_for_itself(void **state)
 {
 	struct packet_path path;
@@ -473,6 +495,7 @@ int main(void)
 		cmocka_unit_test(echoes_of_every_size_v4),
 		cmocka_unit_test(echoes_of_every_size_v6),
 		cmocka_unit_test(identifiers_do_not_mix),
+		cmocka_unit_test(replies_carry_the_ttl_that_they_came_with),
 		cmocka_unit_test(the_stack_answers_for_itself),
 		cmocka_unit_test(other_types_are_counted_and_dropped),
 		cmocka_unit_test(a_wrong_checksum_is_dropped),

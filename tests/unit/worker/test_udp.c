@@ -355,6 +355,33 @@ static void passes_on_ttl_less_one_and_type_of_service(void **state)
 	end();
 }
 
+static void the_type_of_service_of_answers_comes_back(void **state)
+{
+	static const int tos[] = { 0x2, 0x2, 0xb9, 0x2 };
+	struct sockaddr_storage from;
+	struct packet_path path;
+
+	for (int v6 = 0; v6 < 2; v6++) {
+		begin_queue(v6 ? AF_INET6 : AF_INET, VNET, true);
+		path = fake_path(&f, v6 ? AF_INET6 : AF_INET, SPORT, port);
+		fake_write_udp(&f, &path, payload, 1);
+		expect_served(1, &from);
+		for (int i = 0; i < 4; i++) {
+			setsockopt(server, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+				   v6 ? IPV6_TCLASS : IP_TOS, &tos[i], sizeof(tos[i]));
+			answer(&from, 100);
+		}
+		for (int i = 1; i < 4; i++) { /* the first two are alike: one packet */
+			const uint8_t *ip = got + VNET;
+
+			assert_int_equal(fake_read(&f, got),
+					 VNET + (v6 ? 48 : 28) + (i == 1 ? 200 : 100));
+			assert_int_equal(v6 ? (ip[0] << 4 | ip[1] >> 4) & 0xff : ip[1], tos[i]);
+		}
+		end();
+	}
+}
+
 static uint64_t turned_ns;
 
 static uint64_t turned_clock(void)
@@ -443,6 +470,7 @@ int main(void)
 		cmocka_unit_test(a_run_of_answers_ends_with_a_shorter_one),
 		cmocka_unit_test(without_uso_answers_are_written_one_by_one),
 		cmocka_unit_test(passes_on_ttl_less_one_and_type_of_service),
+		cmocka_unit_test(the_type_of_service_of_answers_comes_back),
 		cmocka_unit_test(an_idle_session_ends_after_a_minute_and_a_sweep),
 		cmocka_unit_test(the_oldest_session_gives_way_at_the_cap),
 		cmocka_unit_test(a_session_takes_no_more_than_its_budget),
