@@ -61,7 +61,8 @@ endif
 WARN := -Wall -Wextra -Wpointer-arith -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wno-unused-parameter $(if $(CI),-Werror)
 CPPFLAGS_ALL := -D_GNU_SOURCE -I. -Iuserspace -Ibuild/gen \
-	-DHEADRACE_VERSION='"$(VERSION)"' -DHEADRACE_SBINDIR='"$(SBINDIR)"'
+	-DHEADRACE_VERSION='"$(VERSION)"'
+SBINDIR_FLAG := -DHEADRACE_SBINDIR='"$(SBINDIR)"'
 CFLAGS_ALL := -std=gnu17 $(WARN) -fstack-protector-strong -fPIE $(FLAGS_$(PROFILE)) \
 	$(CPPFLAGS_ALL)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now $(LINK_$(PROFILE))
@@ -100,7 +101,7 @@ BPF_OBJ := $(BPF_SRC:%.c=build/%.o)
 BASE_OBJ := $(BASE_SRC:%.c=$(B)/%.o)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 CLIENT_OBJ := $(CLIENT_SRC:%.c=$(B)/%.o)
-LWIP_OBJ := $(if $(wildcard userspace/stack/lwip/lwipopts.h),$(LWIP_SRC:$(LWIP_DIR)/%.c=$(B)/lwip/%.o))
+LWIP_OBJ := $(LWIP_SRC:$(LWIP_DIR)/%.c=$(B)/lwip/%.o)
 TESTLIB_OBJ := $(TESTLIB_SRC:%.c=$(B)/%.o)
 UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 BPFTEST_BIN := $(BPFTEST_SRC:%.c=$(B)/%)
@@ -136,6 +137,9 @@ FLAGS_NOW := $(subst ',,$(CC) $(CFLAGS_ALL) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS) 
 $(B)/.flags: force
 	@mkdir -p $(@D)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' >$@
+$(B)/.sbindir: force
+	@mkdir -p $(@D)
+	@echo '$(SBINDIR)' | cmp -s - $@ || echo '$(SBINDIR)' >$@
 force:
 
 # --- BPF ----------------------------------------------------------------------------------
@@ -161,6 +165,9 @@ $(SKEL): build/bpf/headrace.o
 # Only datapath/ sees the skeleton, only stack/, worker/ and lwIP itself see lwIP.
 $(filter $(B)/userspace/datapath/%,$(LIB_OBJ)): | $(SKEL)
 $(B)/userspace/stack/%.o $(B)/userspace/worker/%.o: private EXTRA = $(LWIP_CPPFLAGS)
+# The client alone knows where headraced is installed: another PREFIX compiles one file anew.
+$(B)/tools/daemon.o: private EXTRA = $(SBINDIR_FLAG)
+$(B)/tools/daemon.o: $(B)/.sbindir
 
 $(LIB_OBJ) $(CLIENT_OBJ) $(TESTLIB_OBJ) $(B)/userspace/main.o: $(B)/%.o: %.c $(B)/.flags | $(FOUND)
 	$(call say,CC,$<)
@@ -188,7 +195,7 @@ $(B)/headrace: $(CLIENT_OBJ) $(BASE_OBJ)
 # --- tests: one program per file ------------------------------------------------------------
 # tests/unit/LAYER/test_X.c mirrors LAYER/X.c and may include it to reach static functions.
 # Tests include sources with their main() renamed, and read what a mock has not set.
-TEST_EXTRA := -Itests $(LWIP_CPPFLAGS) -Wno-missing-prototypes \
+TEST_EXTRA := -Itests $(LWIP_CPPFLAGS) $(SBINDIR_FLAG) -Wno-missing-prototypes \
 	$(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
 $(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(TESTLIB_OBJ): private EXTRA = $(TEST_EXTRA)
 $(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN): | $(if $(BPF_SRC),$(SKEL))
@@ -282,7 +289,7 @@ $(TIDY): build/lint/%.tidy: % .clang-tidy $(B)/.flags | $(FOUND) $(if $(BPF_SRC)
 	@mkdir -p $(@D)
 	$(Q)clang-tidy --quiet $< -- -std=gnu17 \
 		-Xclang -analyzer-config -Xclang ipa-always-inline-size=8 \
-		-include tools/lint/errno.h $(CPPFLAGS_ALL) $(LWIP_CPPFLAGS) 2>$@.err \
+		-include tools/lint/errno.h $(CPPFLAGS_ALL) $(SBINDIR_FLAG) $(LWIP_CPPFLAGS) 2>$@.err \
 		|| { cat $@.err; exit 1; }
 	$(Q)rm -f $@.err && touch $@
 $(foreach s,$(OWN_SRC),$(eval build/lint/$(s).tidy: $(s:%.c=$(B)/%.o)))
@@ -291,7 +298,7 @@ lint-cppcheck:
 	@mkdir -p build/lint/cppcheck
 	$(Q)cppcheck -q -j2 --error-exitcode=1 --inline-suppr --std=c11 --platform=unix64 \
 		--enable=warning,performance,portability --cppcheck-build-dir=build/lint/cppcheck \
-		--suppressions-list=tools/lint/cppcheck.txt $(CPPFLAGS_ALL) $(OWN_SRC)
+		--suppressions-list=tools/lint/cppcheck.txt $(CPPFLAGS_ALL) $(SBINDIR_FLAG) $(OWN_SRC)
 
 format: ## rewrite our C files as .clang-format says
 	clang-format -i $(FORMAT_FILES)
@@ -308,6 +315,8 @@ vmlinux: ## refresh the trimmed vmlinux/vmlinux.h from this kernel's BTF
 compile_commands.json: force ## for editors and clang tools
 	@$(MAKE) -Bnk V=1 all tests 2>/dev/null | awk -v dir='$(CURDIR)' ' \
 		BEGIN { print "[" } \
+		/\\$$/ { sub(/\\$$/, ""); held = held $$0; next } \
+		{ $$0 = held $$0; held = ""; gsub(/[ \t]+/, " ") } \
 		/ -MMD / { file = $$0; sub(/.* -c /, "", file); sub(/.* -o [^ ]+ /, "", file); \
 			sub(/ .*/, "", file); gsub(/["\\]/, "\\\\&"); \
 			printf "%s{\"directory\":\"%s\",\"file\":\"%s\",\"command\":\"%s\"}", \
