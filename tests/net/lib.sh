@@ -145,9 +145,33 @@ scratch() {
 	T=$(mktemp -d "${TMPDIR:-/tmp}/headrace-test.XXXXXX")
 	chmod 755 "$T"
 	mkfifo "$T/tick"
+	watch_sanitizers
 	trap cleanup EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
+}
+
+# In PROFILE=sanitize every process, roles without privilege included, writes what ASan, UBSan
+# and LeakSanitizer find to a file of its own below $T/sanitizer: one fails the test, whoever
+# wrote it and whether or not its death was noticed. LeakSanitizer looks at each role's, main's
+# and the client's orderly end; a process that is killed is not looked at.
+watch_sanitizers() {
+	local to=log_path=$T/sanitizer/report
+	[[ $B == */sanitize ]] || return 0
+	mkdir -m 1777 "$T/sanitizer"
+	export ASAN_OPTIONS="${ASAN_OPTIONS:-abort_on_error=1:detect_leaks=1}:$to"
+	export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}:$to"
+}
+# sanitizer_reports: the files of what was found since the start or the last forget.
+sanitizer_reports() { find "$T/sanitizer" -type f -size +0 2>/dev/null; }
+forget_sanitizer_reports() { rm -f "$T"/sanitizer/*; }
+no_sanitizer_report() {
+	local reports
+	reports=$(sanitizer_reports)
+	[ -n "$reports" ] || return 0
+	# shellcheck disable=SC2086 # one file per line, without blanks
+	head -n 40 $reports
+	return 1
 }
 
 # world_up [exclusive]: the two namespaces. Tests that compare the whole machine before and
@@ -197,10 +221,12 @@ start() {
 start_far() { start "$1" nsenter --target "$FAR_PID" --net -- "${@:2}"; }
 start_host() { start "$1" nsenter --target "$HOST_PID" --net -- "${@:2}"; }
 
-# stop PID: TERM, and KILL after 3 s.
+# stop PID: TERM, and KILL after 3 s (10 s with the sanitizers, whose leak check is at the end).
 stop() {
+	local limit=3
+	[[ $B != */sanitize ]] || limit=10
 	kill "$1" 2>/dev/null || return 0
-	wait_for -t 3 gone "$1" 2>/dev/null || kill -KILL "$1" 2>/dev/null || true
+	wait_for -t $limit gone "$1" 2>/dev/null || kill -KILL "$1" 2>/dev/null || true
 }
 
 cleanup() {
@@ -211,6 +237,11 @@ cleanup() {
 	for ((i = ${#started[@]} - 1; i >= 0; i--)); do
 		stop "${started[i]%% *}"
 	done
+	if ! no_sanitizer_report >"$T/case"; then
+		echo "fail no_sanitizer_report:"
+		sed 's/^/    /' "$T/case"
+		[ $status != 0 ] && [ $status != $SKIP ] || status=1
+	fi
 	if [ -n "${KEEP:-}" ]; then
 		echo "kept: $T"
 	else

@@ -49,6 +49,22 @@ killed_resolver() {
 check killed_resolver_comes_back killed_resolver
 check other_role_went_on within 1 1 "$(restarts worker)"
 
+# --- what the sanitizers of a role report is seen here: a fault like any other, by a signal
+reported() { sanitizer_reports | grep -q .; }
+broken() { # ROLE: it dies with a report in its own file, and comes back
+	local pid
+	pid=$(role_pids "$1" | head -n 1)
+	kill -SEGV "$pid"
+	wait_for reported || return 1
+	no_sanitizer_report && return 1
+	grep -q "^==$pid==ERROR: AddressSanitizer: SEGV" "$T"/sanitizer/*."$pid" || return 1
+	wait_for get && forget_sanitizer_reports
+}
+if [[ $B == */sanitize ]]; then
+	check sanitizer_report_of_worker_is_seen broken worker
+	check sanitizer_report_of_resolver_is_seen broken resolver
+fi
+
 # --- a worker's descriptors run out: those flows are refused, others go on
 descriptors() {
 	inside "$HELPERS/tcp" many $ECHO4 9 100 && return 1
