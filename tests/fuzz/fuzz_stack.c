@@ -312,6 +312,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(loop_new(&loop) == 0);
 	opt.loop = loop;
 	opt.tso = next8(&in) & 1;
+	opt.buffers_max = next8(&in) << 16; /* none at all, to 16 MB */
 	require(addr_parse("10.0.0.1", &opt.address4) == 0);
 	require(stack_new(&opt, &stack) == 0);
 	memset(sides, 0, sizeof(sides));

@@ -14,6 +14,7 @@
 /* TCP */
 #define TCP_CONNECTS_MAX 1024 /* in flight; beyond it a SYN is dropped and counted */
 #define TCP_CONNECT_TIMEOUT_MS 30000
+#define TCP_BUFFERS_MAX (256 << 20) /* bytes held for all connections of a worker */
 #define TCP_YOUNG_MS 30000 /* a connection that lasts gets keepalive upstream */
 #define TCP_FLOWS_MAX 65536 /* connections of a worker, those in TIME_WAIT included */
 #define TCP_TIME_WAIT_MS 2000 /* a FIN of the application that is sent again is answered */

@@ -87,6 +87,12 @@ static size_t rx_offer(struct conn *c, const struct pbuf *p)
 	return taken;
 }
 
+/* With half of the budget in use windows stay as they are. */
+static bool rx_may_grow(const struct stack *s)
+{
+	return stack_buffer_bytes(s) < s->opt.buffers_max / 2;
+}
+
 /* Credits `taken` bytes to the window; returns how far its announced edge could move. */
 static uint32_t rx_credit(struct conn *c, size_t taken)
 {
@@ -94,7 +100,7 @@ static uint32_t rx_credit(struct conn *c, size_t taken)
 	uint32_t max = TCP_WND_MAX(pcb);
 	uint32_t extra = 0, moved;
 
-	if (!c->rx_head && c->window < max) {
+	if (!c->rx_head && c->window < max && rx_may_grow(c->stack)) {
 		extra = (uint32_t)taken < max - c->window ? (uint32_t)taken : max - c->window;
 		c->window += extra;
 	}

@@ -4,12 +4,20 @@
  * lwIP's segments then point into, so the bytes are copied once on the way in and once on
  * the way out. A buffer is kept until no segment can refer to it; a short read is copied
  * into the segment instead, so that it does not tie up 64 KiB.
+ *
+ * What all connections hold is bounded by opt.buffers_max: each may hold a share of what is
+ * left of it (a dynamic threshold, as switches divide their memory: Choudhury and Hahne,
+ * 1998). A few have all that they can use; thousands whose applications do not read end up
+ * with little each, and with none left one that holds nothing is still served, in small
+ * pieces. A connection that must wait is woken by the acknowledgement of what it holds.
  */
 #include <errno.h>
 
 #include "stack/internal.h"
 
-#define TX_COPY_BELOW 4096
+#define TX_COPY_BELOW 16384 /* a buffer is at least a quarter full, then */
+#define TX_SMALL 4096 /* with the budget used up */
+#define TX_SHARE 16 /* of what is left of the budget, for one connection */
 #define TX_ROOM_MIN (TCP_SND_BUF / 8)
 #define TX_QUEUE_SPARE 16 /* pbufs: FIN, a split by the window probe, a short end per buffer */
 #define TX_PBUFS 2 /* of a segment: header and data */
@@ -46,12 +54,18 @@ static void tx_free_acked(struct conn *c)
 
 err_t conn_on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 {
-	tx_free_acked(arg);
+	struct conn *c = arg;
+
+	c->tx_held -= len;
+	c->stack->tx_held -= len;
+	tx_free_acked(c);
 	return ERR_OK;
 }
 
 void conn_tx_release(struct conn *c)
 {
+	c->stack->tx_held -= c->tx_held;
+	c->tx_held = 0;
 	buffer_put_all(c->stack, &c->tx_head, &c->tx_tail);
 }
 
@@ -66,12 +80,23 @@ static size_t tx_queue_bytes(const struct tcp_pcb *pcb)
 	return used < TCP_SND_QUEUELEN ? (TCP_SND_QUEUELEN - used) / TX_PBUFS * segment : 0;
 }
 
+/* Bytes that this connection may hold. */
+static size_t tx_allowance(const struct stack *s)
+{
+	size_t used = stack_buffer_bytes(s);
+
+	return used < s->opt.buffers_max ? (s->opt.buffers_max - used) / TX_SHARE : 0;
+}
+
 bool conn_room(const struct conn *c)
 {
 	const struct tcp_pcb *pcb = c->pcb;
 
-	return pcb && c->state == CONN_OPEN && !c->finished && pcb->snd_buf >= TX_ROOM_MIN &&
-	       tx_queue_bytes(pcb) > 0;
+	if (!pcb || c->state != CONN_OPEN || c->finished)
+		return false;
+	if (pcb->snd_buf < TX_ROOM_MIN || tx_queue_bytes(pcb) == 0)
+		return false;
+	return c->tx_held == 0 || c->tx_held + TX_ROOM_MIN <= tx_allowance(c->stack);
 }
 
 /* Bytes of one buffer: without GSO there is no need to stop at a segment, lwIP cuts. */
@@ -80,6 +105,8 @@ static size_t tx_buffer_bytes(const struct conn *c)
 	size_t size = c->stack->opt.tso ? c->segment_max : BUFFER_BYTES - 1;
 	size_t queue = tx_queue_bytes(c->pcb);
 
+	if (tx_allowance(c->stack) == 0 && size > TX_SMALL)
+		size = TX_SMALL;
 	return queue < size ? queue : size;
 }
 
@@ -92,9 +119,12 @@ int conn_reserve(struct conn *c, struct iovec *ret_iov, int max)
 	if (!conn_room(c))
 		return 0;
 	size = tx_buffer_bytes(c);
+	s->spare_size = size;
 	limit = tx_queue_bytes(c->pcb);
 	if (limit > c->pcb->snd_buf)
 		limit = c->pcb->snd_buf;
+	if (tx_allowance(s) < TX_ROOM_MIN + CONN_RESERVE_MAX * size)
+		max = 1;
 	if (max > CONN_RESERVE_MAX)
 		max = CONN_RESERVE_MAX;
 	for (n = 0; n < max && (n + 1) * size <= limit; n++) {
@@ -123,17 +153,21 @@ static err_t tx_write(struct conn *c, struct buffer **spare, size_t len)
 	bool copy = len < TX_COPY_BELOW;
 	err_t err = tcp_write(c->pcb, (*spare)->data, (u16_t)len, copy ? TCP_WRITE_FLAG_COPY : 0);
 
-	if (err == ERR_OK && !copy) {
+	if (err != ERR_OK)
+		return err;
+	c->tx_held += (uint32_t)len;
+	c->stack->tx_held += len;
+	if (!copy) {
 		tx_keep(c, *spare);
 		*spare = NULL;
 	}
-	return err;
+	return ERR_OK;
 }
 
 int conn_commit(struct conn *c, size_t len)
 {
 	struct buffer **spare = c->stack->spare;
-	size_t size = tx_buffer_bytes(c);
+	size_t size = c->stack->spare_size;
 	err_t err = ERR_OK;
 
 	conn_enter(c);

@@ -41,7 +41,9 @@ struct stack {
 	struct buffer *pool;
 	unsigned int pooled;
 	struct buffer *spare[CONN_RESERVE_MAX]; /* handed out by conn_reserve() */
-	size_t buffer_bytes;
+	size_t spare_size; /* bytes of each that were handed out */
+	size_t buffer_bytes; /* memory of buffers in use */
+	size_t tx_held; /* bytes that applications have not acknowledged */
 	uint8_t linear[65536]; /* a packet with more pieces than an iovec has */
 };
 

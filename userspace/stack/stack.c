@@ -235,7 +235,8 @@ void stack_free(struct stack *s)
 
 size_t stack_buffer_bytes(const struct stack *s)
 {
-	return s->buffer_bytes;
+	/* Short writes are copied by lwIP and in no buffer; large ones are in both sums. */
+	return s->buffer_bytes > s->tx_held ? s->buffer_bytes : s->tx_held;
 }
 
 void stack_trim(struct stack *s)

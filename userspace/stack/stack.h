@@ -59,6 +59,7 @@ struct stack_options {
 	struct addr address4; /* of the stack's end */
 	uint32_t mtu; /* of the TUN: what is announced as MSS follows from it */
 	bool tso; /* the queue takes TCP GSO packets */
+	size_t buffers_max; /* bytes held for all connections, as far as they can be helped */
 };
 
 /* 0 or -errno; -EBUSY if the process has one already. */
@@ -88,6 +89,7 @@ struct conn {
 	struct list ack; /* in stack->acks or stack->due while an ACK is delayed */
 	struct buffer *rx_head, *rx_tail; /* from the application, not taken yet */
 	struct buffer *tx_head, *tx_tail; /* to the application, referenced by segments */
+	uint32_t tx_held; /* bytes that the application has not acknowledged */
 	uint32_t window; /* receive window granted in all, grows while upstream keeps up */
 	uint32_t seq, ack_seq; /* CONN_TIME_WAIT: next byte of ours, next byte expected */
 	uint16_t gso_size; /* payload of one segment on the wire */

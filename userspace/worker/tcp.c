@@ -272,6 +272,7 @@ static int tcp_engine_stack(struct tcp_engine *e)
 		.address4 = w->config.settings.stack4,
 		.mtu = w->config.settings.mtu,
 		.tso = w->queue.tso,
+		.buffers_max = TCP_BUFFERS_MAX,
 	};
 
 	return stack_new(&opt, &e->stack);

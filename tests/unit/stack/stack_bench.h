@@ -110,7 +110,13 @@ static void sb_gone(struct conn *c)
 static void sb_up_with(const char *app, const char *to, bool tso)
 {
 	static const struct stack_ops ops = { sb_output, sb_received, sb_gone };
-	struct stack_options opt = { .ops = &ops, .arg = &sb, .mtu = 1500, .tso = tso };
+	struct stack_options opt = {
+		.ops = &ops,
+		.arg = &sb,
+		.mtu = 1500,
+		.tso = tso,
+		.buffers_max = 64 << 20,
+	};
 
 	memset(&sb, 0, sizeof(sb));
 	sb.now_ns = 1000 * NSEC_PER_SEC;

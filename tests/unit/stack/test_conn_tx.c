@@ -159,6 +159,47 @@ static void tiny_windows_leave_room_in_lwips_queue(void **state)
 	assert_false(conn_room(&sb.conn));
 }
 
+/* Applications that do not read: what they hold converges below the budget. */
+static void the_budget_is_shared(void **state)
+{
+	static struct conn conns[300];
+	struct conn first = sb.conn;
+	size_t most = 0;
+
+	sb.stack->opt.buffers_max = 8 << 20;
+	for (unsigned int i = 0; i < 300; i++) {
+		struct iovec iov[CONN_RESERVE_MAX];
+		int n;
+
+		sb.path.sport = htons((uint16_t)(2000 + i));
+		sb.ack = 0;
+		sb_open();
+		while (conn_room(&sb.conn)) {
+			n = conn_reserve(&sb.conn, iov, CONN_RESERVE_MAX);
+			assert_true(n > 0);
+			assert_int_equal(conn_commit(&sb.conn, iov[0].iov_len), 0);
+		}
+		assert_true(sb.conn.tx_held > 0); /* each is served */
+		if (i == 0)
+			most = sb.conn.tx_held;
+		conns[i] = sb.conn;
+		list_init(&conns[i].hot);
+		list_init(&conns[i].ack);
+		list_remove(&sb.conn.hot);
+		list_remove(&sb.conn.ack);
+		tcp_arg(conns[i].pcb, &conns[i]);
+		sb.conn = first;
+		list_init(&sb.conn.hot);
+		list_init(&sb.conn.ack);
+	}
+	assert_true(most >= 250000);
+	assert_true(stack_buffer_bytes(sb.stack) < (8 << 20) + 300 * 4096 + (1 << 20));
+	for (unsigned int i = 0; i < 300; i++) {
+		sb.count = 0;
+		conn_release(&conns[i]);
+	}
+}
+
 static void no_room_before_the_handshake_or_after_fin(void **state)
 {
 	struct iovec iov;
@@ -207,6 +248,7 @@ int main(void)
 		SB_TEST(many_tiny_writes_end_in_no_room_not_in_an_error),
 		SB_TEST(window_that_opens_from_zero_by_little),
 		SB_TEST(tiny_windows_leave_room_in_lwips_queue),
+		SB_TEST(the_budget_is_shared),
 		SB_TEST(no_room_before_the_handshake_or_after_fin),
 		SB_TEST(fast_retransmission_after_three_duplicates),
 		SB_TEST(retransmission_by_timer_within_a_second_or_so),
