@@ -53,6 +53,8 @@
 #define ROLE_STEADY_MS 10000 /* a role that lived so long is restarted without delay's growth */
 #define ROLE_READY_MS 10000 /* from START to READY, then it is killed */
 #define HEARTBEAT_MS 500
+#define FLOW_STRAY_MS 35000 /* idle and never taken by a role: longer than a connect may take */
+#define FLOW_SWEEP_MS 10000 /* between looks for those */
 #define REPORT_FLOWS_MAX 65536 /* ended flows kept for the report; beyond it only sums */
 #define REPORT_SETTLE_MS 300 /* a report waits so long for closing connections to end */
 

@@ -356,6 +356,36 @@ void kernel_flow_end_all(struct kernel *k, int slot, enum flow_end end)
 	kernel_flow_each(k, end_flow, &ending);
 }
 
+struct stray_ending {
+	struct kernel *kernel;
+	uint64_t before_ns; /* last seen */
+};
+
+static int end_stray(void *arg, const struct flow_key *key, const struct flow *flow)
+{
+	struct stray_ending *ending = arg;
+	struct kernel *k = ending->kernel;
+	struct flow_info info;
+
+	if (flow->last_seen_ns >= ending->before_ns ||
+	    !bpf_map_lookup_elem(k->maps.flow_info, key, &info))
+		return 0;
+	memset(&info, 0, sizeof(info));
+	info.end = END_IDLE;
+	walk_flow_end(k->programs.flow_end, key, flow->first_seen_ns, &info);
+	return 0;
+}
+
+void kernel_flow_end_strays(struct kernel *k, uint64_t idle_ns)
+{
+	struct stray_ending ending = { .kernel = k, .before_ns = clock_ns() };
+
+	if (ending.before_ns <= idle_ns)
+		return;
+	ending.before_ns -= idle_ns;
+	walk_flows(k->maps.flows, end_stray, &ending);
+}
+
 const struct kernel_features *kernel_features(const struct kernel *k)
 {
 	return &k->features;

@@ -131,6 +131,17 @@ static void stop_heartbeat(struct instance *in)
 	loop_disarm(&in->heartbeat);
 }
 
+static int start_sweep(struct instance *in)
+{
+	loop_arm(in->loop, &in->sweep, FLOW_SWEEP_MS);
+	return 0;
+}
+
+static void stop_sweep(struct instance *in)
+{
+	loop_disarm(&in->sweep);
+}
+
 static int watch_events(struct instance *in)
 {
 	int err;
@@ -159,6 +170,7 @@ static const struct step {
 	{ load_kernel, unload_kernel },
 	{ open_capture, close_capture },
 	{ start_heartbeat, stop_heartbeat },
+	{ start_sweep, stop_sweep },
 	{ watch_events, unwatch_events },
 };
 
@@ -194,6 +206,15 @@ static void heartbeat_expired(struct timer *t)
 
 	kernel_heartbeat(in->kernel);
 	loop_arm(in->loop, t, HEARTBEAT_MS);
+}
+
+/* Else what no role took would fill the table in time. */
+static void sweep_expired(struct timer *t)
+{
+	struct instance *in = container_of(t, struct instance, sweep);
+
+	kernel_flow_end_strays(in->kernel, FLOW_STRAY_MS * NSEC_PER_MSEC);
+	loop_arm(in->loop, t, FLOW_SWEEP_MS);
 }
 
 static void take_event(void *arg, const struct flow_event *e)
@@ -287,6 +308,7 @@ void instance_init(struct instance *in, struct loop *loop, const struct instance
 	in->events = (struct watch){ .ready = events_ready, .fd = -1 };
 	options_init(&in->options);
 	timer_init(&in->heartbeat, heartbeat_expired);
+	timer_init(&in->sweep, sweep_expired);
 	control_init(&in->control, loop, control_ops);
 	queries_init(&in->queries, loop);
 }

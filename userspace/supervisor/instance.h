@@ -63,6 +63,7 @@ struct instance {
 	struct report report;
 	struct watch events; /* ring buffer of the kernel half */
 	struct timer heartbeat;
+	struct timer sweep; /* of flows that no role took */
 	/* A report that waits until closing connections have ended; NULL = none. */
 	struct control_client *report_to;
 	bool report_full;
