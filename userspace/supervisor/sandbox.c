@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * seccomp allow-lists. A role reads and writes descriptors that it was given or that it
- * opened as internet sockets; nothing here lets it start a program, open a file for writing,
- * signal another process or make a socket of another family. The resolver may open files to
+ * opened as internet sockets; nothing here lets it start a program or bring in code, open a
+ * file for writing, signal another process, make a socket of another family or speak to one of
+ * the host's unix sockets. The resolver may open files to
  * read, for c-ares reads the host's resolver configuration.
  *
  * What is not on the list fails with EPERM instead of killing the process: a library that
@@ -21,8 +22,12 @@ int sandbox_enter(enum role_kind kind)
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <linux/bpf.h>
@@ -30,20 +35,24 @@ int sandbox_enter(enum role_kind kind)
 
 #include <seccomp.h>
 
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+#define SOCKET_TYPE 0xf /* of socket()'s second argument: the rest are flags */
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
 static const int calls_common[] = {
 	/* descriptors */
 	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(close),
-	SCMP_SYS(dup), SCMP_SYS(fcntl), SCMP_SYS(fstat), SCMP_SYS(lseek), SCMP_SYS(poll),
-	SCMP_SYS(ppoll), SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
-	SCMP_SYS(epoll_pwait), SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(splice),
-	/* sockets; socket() itself by family below */
+	SCMP_SYS(dup), SCMP_SYS(fstat), SCMP_SYS(lseek), SCMP_SYS(poll), SCMP_SYS(ppoll),
+	SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
+	SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(splice),
+	/* sockets; how they are made and set up, below */
 	SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
-	SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(sendto), SCMP_SYS(sendmsg),
-	SCMP_SYS(sendmmsg), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg),
-	SCMP_SYS(shutdown),
+	SCMP_SYS(getsockopt), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg),
+	SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg), SCMP_SYS(shutdown),
 	/* memory */
-	SCMP_SYS(brk), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
-	SCMP_SYS(mprotect),
+	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
 	/* time, chance, oneself */
 	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom),
 	SCMP_SYS(clock_nanosleep), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid),
@@ -69,7 +78,33 @@ static const int calls_resolver[] = { SCMP_SYS(newfstatat),
 				      SCMP_SYS(inotify_add_watch),
 				      SCMP_SYS(inotify_rm_watch) };
 
-static const int socket_families[] = { AF_INET, AF_INET6 };
+/* What sockets are made of. A raw one is main's to make, and TCP and UDP all that is carried. */
+static const struct {
+	int family, type, protocol;
+} sockets[] = {
+	{ AF_INET, SOCK_STREAM, 0 },	       { AF_INET, SOCK_DGRAM, 0 },
+	{ AF_INET6, SOCK_STREAM, 0 },	       { AF_INET6, SOCK_DGRAM, 0 },
+	{ AF_INET, SOCK_DGRAM, IPPROTO_ICMP }, { AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6 },
+};
+
+/*
+ * Options that are set. Not among them: IP_HDRINCL, with which a raw ICMP socket sends any
+ * packet from any source; filters, for they are programs; TCP_ULP, which loads modules.
+ */
+static const struct {
+	int level, name;
+} options[] = {
+	{ SOL_SOCKET, SO_MARK },	{ SOL_SOCKET, SO_RCVBUF },
+	{ SOL_SOCKET, SO_LINGER },	{ SOL_SOCKET, SO_KEEPALIVE },
+	{ IPPROTO_IP, IP_RECVERR },	{ IPPROTO_IP, IP_TTL },
+	{ IPPROTO_IP, IP_TOS },		{ IPPROTO_IP, IP_MTU_DISCOVER },
+	{ IPPROTO_IPV6, IPV6_RECVERR }, { IPPROTO_IPV6, IPV6_UNICAST_HOPS },
+	{ IPPROTO_IPV6, IPV6_TCLASS },	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER },
+	{ IPPROTO_TCP, TCP_NODELAY },	{ IPPROTO_UDP, UDP_GRO },
+};
+
+/* F_SETOWN and F_SETSIG are not: they make the kernel signal others of our user, by SIGKILL. */
+static const int fcntls[] = { F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD_CLOEXEC };
 
 static const unsigned long ioctls[] = { FIONREAD, FIONBIO, SIOCOUTQ, SIOCGIFINDEX };
 
@@ -78,8 +113,6 @@ static const int bpf_commands[] = { BPF_MAP_LOOKUP_ELEM,   BPF_MAP_UPDATE_ELEM,
 				    BPF_MAP_DELETE_ELEM,   BPF_MAP_GET_NEXT_KEY,
 				    BPF_MAP_LOOKUP_BATCH,  BPF_PROG_TEST_RUN,
 				    BPF_OBJ_GET_INFO_BY_FD };
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
 {
@@ -93,30 +126,49 @@ static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
 	return 0;
 }
 
+#define INT(arg, value) SCMP_CMP32(arg, SCMP_CMP_EQ, (uint32_t)(value))
+
+/* A datagram pair could be connected to any unix socket of the host: streams only. */
+static int allow_sockets(scmp_filter_ctx ctx)
+{
+	int err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 2, INT(0, AF_UNIX),
+				   SCMP_A1(SCMP_CMP_MASKED_EQ, SOCKET_TYPE, SOCK_STREAM));
+
+	for (size_t i = 0; !err && i < COUNT(sockets); i++)
+		err = seccomp_rule_add(
+			ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, INT(0, sockets[i].family),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, SOCKET_TYPE, (scmp_datum_t)sockets[i].type),
+			INT(2, sockets[i].protocol));
+	for (size_t i = 0; !err && i < COUNT(options); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2,
+				       INT(1, options[i].level), INT(2, options[i].name));
+	return err;
+}
+
+/* Memory, but none that code could be put into. */
+static int allow_memory(scmp_filter_ctx ctx)
+{
+	const struct scmp_arg_cmp no_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+	int err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, no_code);
+
+	return err ? err : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, no_code);
+}
+
 static int allow_arguments(scmp_filter_ctx ctx)
 {
 	int err = 0;
 
-	for (size_t i = 0; !err && i < COUNT(socket_families); i++)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)socket_families[i], 0));
-	if (!err)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
-				       SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
-	/* getrlimit(): reading a limit, not setting one */
-	if (!err)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
-				       SCMP_A2(SCMP_CMP_EQ, 0));
+	for (size_t i = 0; !err && i < COUNT(fcntls); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, INT(1, fcntls[i]));
 	for (size_t i = 0; !err && i < COUNT(ioctls); i++)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU, ioctls[i]));
-	/* its own limits may be read, not changed: no new value */
-	if (!err)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
-				       SCMP_A0(SCMP_CMP_EQ, 0, 0), SCMP_A2(SCMP_CMP_EQ, 0, 0));
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, INT(1, ioctls[i]));
 	for (size_t i = 0; !err && i < COUNT(bpf_commands); i++)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
-				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)bpf_commands[i], 0));
+				       INT(0, bpf_commands[i]));
+	/* its own limits may be read, not changed: no new value */
+	if (!err)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, INT(0, 0),
+				       SCMP_A2(SCMP_CMP_EQ, 0, 0));
 	return err;
 }
 
@@ -144,6 +196,10 @@ int sandbox_enter(enum role_kind kind)
 	err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (!err)
 		err = allow(ctx, calls_common, COUNT(calls_common));
+	if (!err)
+		err = allow_sockets(ctx);
+	if (!err)
+		err = allow_memory(ctx);
 	if (!err)
 		err = allow_arguments(ctx);
 	if (!err && kind == ROLE_RESOLVER)

@@ -10,9 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -129,6 +131,10 @@ static int opens_internet_sockets_alone(void)
 {
 	int pair[2];
 
+	CHECK(socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP) >= 0 || errno == EACCES);
+	CHECK(socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP) == -1 && errno == EPERM);
+	CHECK(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP) == -1 && errno == EPERM);
+	CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == -1 && errno == EPERM);
 	CHECK(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0) >= 0);
 	CHECK(socket(AF_INET6, SOCK_DGRAM, 0) >= 0);
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
@@ -138,9 +144,39 @@ static int opens_internet_sockets_alone(void)
 	return 0;
 }
 
+/* As main hands it over: with a header of its own a raw socket would send anything. */
+static int raw_icmp = -1;
+
+static int sends_only_icmp(void)
+{
+	int on = 1;
+
+	CHECK(setsockopt(raw_icmp, IPPROTO_IP, IP_HDRINCL, &on, sizeof(on)) == -1);
+	CHECK(errno == EPERM);
+	CHECK(!setsockopt(raw_icmp, IPPROTO_IP, IP_TTL, &on, sizeof(on)));
+	return 0;
+}
+
+static int brings_in_no_code(void)
+{
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(page != MAP_FAILED);
+	CHECK(mprotect(page, 4096, PROT_READ | PROT_EXEC) == -1 && errno == EPERM);
+	CHECK(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+		      MAP_FAILED &&
+	      errno == EPERM);
+	return 0;
+}
+
 static int starts_nothing_and_signals_nobody(void)
 {
 	char *argv[] = { "/bin/true", NULL };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	CHECK(fd >= 0 && fcntl(fd, F_GETFL) >= 0);
+	CHECK(fcntl(fd, F_SETSIG, SIGKILL) == -1 && errno == EPERM);
+	CHECK(fcntl(fd, F_SETOWN, getpid()) == -1 && errno == EPERM);
 
 	CHECK(fork() == -1 && errno == EPERM);
 	CHECK(execv(argv[0], argv) == -1 && errno == EPERM);
@@ -190,6 +226,29 @@ static void starts_and_signals_nobody(void **state)
 	in_role(ROLE_WORKER, PROTECT_CGROUP, starts_nothing_and_signals_nobody);
 }
 
+static void sends_only_icmp_by_a_raw_socket(void **state)
+{
+	int fd;
+
+	if (!FILTERED || geteuid())
+		skip();
+	fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+	assert_true(fd >= 0);
+	raw_icmp = fcntl(fd, F_DUPFD_CLOEXEC, ROLE_FD + 8); /* not in the way of ROLE_FD */
+	close(fd);
+	assert_true(raw_icmp >= 0);
+	in_role(ROLE_WORKER, PROTECT_CGROUP, sends_only_icmp);
+	close(raw_icmp);
+}
+
+static void executes_what_it_is_alone(void **state)
+{
+	if (!FILTERED)
+		skip();
+	in_role(ROLE_WORKER, PROTECT_CGROUP, brings_in_no_code);
+	in_role(ROLE_RESOLVER, PROTECT_CGROUP, brings_in_no_code);
+}
+
 static void refuses_when_main_is_gone(void **state)
 {
 	int pair[2], status;
@@ -227,6 +286,8 @@ int main(void)
 		cmocka_unit_test(resolver_only_reads_files),
 		cmocka_unit_test(opens_no_other_sockets),
 		cmocka_unit_test(starts_and_signals_nobody),
+		cmocka_unit_test(sends_only_icmp_by_a_raw_socket),
+		cmocka_unit_test(executes_what_it_is_alone),
 		cmocka_unit_test(refuses_when_main_is_gone),
 	};
 
