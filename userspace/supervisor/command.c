@@ -126,10 +126,7 @@ static void do_report(struct instance *in, struct control_client *client, const 
 	in->report_to = client;
 	in->report_full = flag(request, "full");
 	loop_arm(in->loop, &in->report_limit, REPORT_SETTLE_MS);
-	if (in->events.fd >= 0)
-		in->events.ready(&in->events, 0);
-	else
-		command_events_read(in);
+	instance_read_events(in);
 }
 
 void command_events_read(struct instance *in)

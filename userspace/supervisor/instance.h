@@ -62,6 +62,7 @@ struct instance {
 	struct queries queries;
 	struct report report;
 	struct watch events; /* ring buffer of the kernel half */
+	struct timer events_delay; /* armed from the first unread event to the read */
 	struct timer heartbeat;
 	struct timer sweep; /* of flows that no role took */
 	/* A report that waits until closing connections have ended; NULL = none. */
@@ -77,6 +78,8 @@ void instance_init(struct instance *in, struct loop *loop, const struct instance
 void instance_start(struct instance *in);
 /* Ends it in order; ops->ended follows. A second call ends it without patience. */
 void instance_stop(struct instance *in);
+/* Takes the events that wait, now; ops->events_read follows. */
+void instance_read_events(struct instance *in);
 /* Frees what is left once it has ended. */
 void instance_done(struct instance *in);
 
