@@ -44,10 +44,10 @@ for kind in plain offload; do
 	check "${kind}_udp" in_app "$HELPERS/udp" ping $ECHO4 7 1 1472 9000
 	check "${kind}_ping" in_app ping -c 1 -W 2 $ECHO4
 	interrupted() { kill -INT "$session" && wait_for gone "$session"; }
-	check "${kind}_runs_until_interrupted" interrupted
+	check "N-05_B-04_${kind}_runs_until_interrupted" interrupted
 	check "${kind}_reports" grep -q "$WEB4:80 .*finished" "$T/handed.log"
 	vanished() { ! in_app ip link show handed; }
-	check "${kind}_device_is_gone_with_it" wait_for vanished
+	check "B-05_${kind}_device_is_gone_with_it" wait_for vanished
 done
 
 # --- with a COMMAND, which runs where the caller is

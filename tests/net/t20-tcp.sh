@@ -79,6 +79,23 @@ check reset_by_application_ipv6 tcp abort $ECHO6 9 $resets
 check reset_by_upstream tcp aborted $ECHO4 9 $resets
 check reset_by_upstream_ipv6 tcp aborted $ECHO6 9 $resets
 
+# 1,024 connects in flight, no more: the rest are dropped and counted, and tried again by TCP.
+limit() {
+	local before
+	before=$(dropped connects)
+	start dial nsenter --target "$session_command" --net --mount -- \
+		"$HELPERS/tcp" dial 198.51.100.99 80 1100
+	local pid=$started_pid
+	in_flight() { json status '[.status.roles[].tcp_connecting // 0] | add'; }
+	full() { [ "$(in_flight)" = 1024 ] && [ "$(dropped connects)" -ge $((before + 76)) ]; }
+	wait_for full
+	local status=$?
+	wait_for gone "$pid"
+	empty() { [ "$(in_flight)" = 0 ]; }
+	[ $status = 0 ] && wait_for -t 40 empty && tcp echo $ECHO4 9 1000
+}
+check N-20_connects_in_flight_are_limited limit
+
 # A reader that takes nothing holds the sender up, and no more than bounded buffers fill.
 worker=$(role_pids worker | head -n 1)
 slow_reader() {

@@ -18,8 +18,20 @@ sizes="0 1 2 512 1471 1472 1473 1480 2960 8972 9000 16384 32768 65506 65507"
 	check N-31_sizes_ipv4 udp ping $ECHO4 7 $sizes
 	check N-31_sizes_ipv6 udp ping $ECHO6 7 0 1 2 512 1451 1452 1453 2960 9000 16384 65487
 }
+# Any port but 53, which is the resolver's whatever the address.
+for port in 1 80 443 5353 65535; do
+	start_far "echo$port" "$HELPERS/udp" echo $ECHO4 $port
+	wait_for listening "$ECHO4:$port"
+	check N-33_port_$port udp ping $ECHO4 $port 100
+done
 sessions() { json status '[.status.roles[].udp_total // 0] | add'; }
-many_sessions() {
+many_# Any port but 53, which is the resolver's whatever the address.
+for port in 1 80 443 5353 65535; do
+	start_far "echo$port" "$HELPERS/udp" echo $ECHO4 $port
+	wait_for listening "$ECHO4:$port"
+	check N-33_port_$port udp ping $ECHO4 $port 100
+done
+sessions() {
 	local before i
 	before=$(sessions)
 	for ((i = 0; i < 20; i++)); do

@@ -19,6 +19,7 @@
  *   tcp many ADDRESS PORT N              N connections open at once, each used twice
  *   tcp serial ADDRESS PORT N            N short ones, one after the other
  *   tcp connect ADDRESS PORT             prints how it ends and after how many ms
+ *   tcp dial ADDRESS PORT N              N connects begun at once, given up after 3 s
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -41,6 +42,7 @@
 #define BLOCK 65536
 #define PERIOD 251 /* a prime: shifted streams differ */
 #define LIMIT_S 60 /* for any one read or write */
+#define DIAL_S 3
 
 static unsigned char pattern[BLOCK + PERIOD];
 static volatile int *last_ok; /* shared by the server's processes */
@@ -400,6 +402,23 @@ static int client_serial(const struct addrinfo *ai, uint64_t n)
 	return 0;
 }
 
+static int client_dial(const struct addrinfo *ai, uint64_t n)
+{
+	struct rlimit limit = { n + 64, n + 64 };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		die("no room");
+	for (uint64_t i = 0; i < n; i++) {
+		int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+		if (fd < 0 ||
+		    (connect(fd, ai->ai_addr, ai->ai_addrlen) < 0 && errno != EINPROGRESS))
+			die("connect");
+	}
+	sleep(DIAL_S);
+	return 0;
+}
+
 static int client_connect(const struct addrinfo *ai)
 {
 	double start = now_ms();
@@ -418,7 +437,7 @@ int main(int argc, char **argv)
 		{ "echo", client_echo },       { "half-up", client_half_up },
 		{ "abort", client_abort },     { "half-down", client_half_down },
 		{ "aborted", client_aborted }, { "many", client_many },
-		{ "serial", client_serial },
+		{ "serial", client_serial },   { "dial", client_dial },
 	};
 
 	for (size_t i = 0; i < sizeof(pattern); i++)
