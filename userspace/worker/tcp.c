@@ -22,6 +22,7 @@
 #include "worker/tcp_internal.h"
 
 #define TCP_TRIM_FLOWS 1024 /* a wave: about 0.5 MB */
+#define TCP_TRIM_BYTES (16 << 20)
 
 struct tcp_flow *tcp_flow_new(struct tcp_engine *e, const struct flow_key *key)
 {
@@ -231,18 +232,28 @@ static int tcp_write_packet(void *arg, const struct iovec *iov, int iovcnt,
 	return worker_writev(e->worker, iov, iovcnt, off);
 }
 
+/* Whether `now` is what is left after a peak worth noticing, which is then forgotten. */
+static bool tcp_wave_is_over(size_t *peak, size_t now, size_t worth)
+{
+	if (now > *peak)
+		*peak = now;
+	if (*peak < worth || now > *peak / 8)
+		return false;
+	*peak = now;
+	return true;
+}
+
 /*
- * Many connections came and went: malloc gives what they held back to the system. Once per
- * such wave, since it walks the whole heap.
+ * Many connections or much data came and went: malloc gives what they held back to the
+ * system. Once per such wave, since it walks the whole heap.
  */
 static void tcp_trim(struct tcp_engine *e)
 {
-	if (e->table.count > e->peak)
-		e->peak = e->table.count;
-	if (e->peak < TCP_TRIM_FLOWS || e->table.count > e->peak / 8)
-		return;
-	e->peak = e->table.count;
-	malloc_trim(0);
+	bool flows = tcp_wave_is_over(&e->peak_flows, e->table.count, TCP_TRIM_FLOWS);
+	bool bytes = tcp_wave_is_over(&e->peak_bytes, e->buffer_bytes, TCP_TRIM_BYTES);
+
+	if (flows || bytes)
+		malloc_trim(0);
 }
 
 static void tcp_turn(struct loop_turn *t)
@@ -250,10 +261,10 @@ static void tcp_turn(struct loop_turn *t)
 	struct tcp_engine *e = container_of(t, struct tcp_engine, turn);
 	size_t now = stack_buffer_bytes(e->stack);
 
-	tcp_trim(e);
 	datapath_count(&e->worker->datapath, RSTAT_BUFFER_BYTES,
 		       (int64_t)now - (int64_t)e->buffer_bytes);
 	e->buffer_bytes = now;
+	tcp_trim(e);
 }
 
 static int tcp_engine_stack(struct tcp_engine *e)

@@ -78,7 +78,7 @@ struct tcp_engine {
 	struct timer time_wait_timer;
 	struct loop_turn turn;
 	size_t buffer_bytes; /* as last counted */
-	uint32_t peak; /* most connections since memory was given back */
+	size_t peak_flows, peak_bytes; /* since memory was given back */
 };
 
 /* tcp.c */
