@@ -88,19 +88,32 @@ static const struct {
 };
 
 /*
- * Options that are set. Not among them: IP_HDRINCL, with which a raw ICMP socket sends any
- * packet from any source; filters, for they are programs; TCP_ULP, which loads modules.
+ * Options that are set: one that is missing here would fail in silence where nobody looks at
+ * the result, so tools/lint/check-sandbox compares this list with the code. Not among them:
+ * IP_HDRINCL, with which a raw ICMP socket sends any packet from any source; filters, for they
+ * are programs; TCP_ULP, which loads modules.
  */
 static const struct {
 	int level, name;
 } options[] = {
-	{ SOL_SOCKET, SO_MARK },	{ SOL_SOCKET, SO_RCVBUF },
-	{ SOL_SOCKET, SO_LINGER },	{ SOL_SOCKET, SO_KEEPALIVE },
-	{ IPPROTO_IP, IP_RECVERR },	{ IPPROTO_IP, IP_TTL },
-	{ IPPROTO_IP, IP_TOS },		{ IPPROTO_IP, IP_MTU_DISCOVER },
-	{ IPPROTO_IPV6, IPV6_RECVERR }, { IPPROTO_IPV6, IPV6_UNICAST_HOPS },
-	{ IPPROTO_IPV6, IPV6_TCLASS },	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER },
-	{ IPPROTO_TCP, TCP_NODELAY },	{ IPPROTO_UDP, UDP_GRO },
+	{ SOL_SOCKET, SO_MARK },
+	{ SOL_SOCKET, SO_SNDBUF },
+	{ SOL_SOCKET, SO_RCVBUF },
+	{ SOL_SOCKET, SO_LINGER },
+	{ SOL_SOCKET, SO_KEEPALIVE },
+	{ IPPROTO_IP, IP_RECVERR },
+	{ IPPROTO_IP, IP_TTL },
+	{ IPPROTO_IP, IP_TOS },
+	{ IPPROTO_IP, IP_RECVTOS },
+	{ IPPROTO_IP, IP_MTU_DISCOVER },
+	{ IPPROTO_IPV6, IPV6_RECVERR },
+	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS },
+	{ IPPROTO_IPV6, IPV6_TCLASS },
+	{ IPPROTO_IPV6, IPV6_RECVTCLASS },
+	{ IPPROTO_IPV6, IPV6_RECVHOPLIMIT },
+	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER },
+	{ IPPROTO_TCP, TCP_NODELAY },
+	{ IPPROTO_UDP, UDP_GRO },
 };
 
 /* F_SETOWN and F_SETSIG are not: they make the kernel signal others of our user, by SIGKILL. */
