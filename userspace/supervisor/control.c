@@ -98,8 +98,10 @@ static int flush(struct control_client *cl)
 	}
 	if (!unsent(cl))
 		cl->out_sent = cl->out_len = 0;
+	/* what a finished one still says is not read, and would wake the loop for ever */
 	return loop_modify(c->loop, &cl->watch,
-			   EPOLLIN | (unsent(cl) || cl->finished ? EPOLLOUT : 0));
+			   (cl->finished ? 0 : EPOLLIN) |
+				   (unsent(cl) || cl->finished ? EPOLLOUT : 0));
 }
 
 /* Nothing more is said to it, and the loop drops it. */
@@ -107,7 +109,7 @@ static void finish(struct control_client *cl)
 {
 	cl->finished = true;
 	cl->follows = false;
-	loop_modify(cl->control->loop, &cl->watch, EPOLLIN | EPOLLOUT);
+	loop_modify(cl->control->loop, &cl->watch, EPOLLOUT);
 }
 
 static void give_up(struct control_client *cl, const char *why)

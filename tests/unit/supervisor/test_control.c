@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -327,6 +328,35 @@ static void without_descriptors_it_waits_instead_of_spinning(void **state)
 	close(fd);
 }
 
+/* What it goes on saying after the end of its patience is not read, and must wake nobody. */
+static void a_finished_client_does_not_wake_the_loop(void **state)
+{
+	char big[CONTROL_REQUEST_MAX], *text = malloc(1 << 20);
+	struct timespec before, after;
+
+	memset(text, 'y', (1 << 20) - 1);
+	text[(1 << 20) - 1] = '\0';
+	say("{\"command\":\"x\"}\n");
+	control_send(last, "big", json_string(text));
+	free(text);
+	memset(big, 'x', sizeof(big));
+	assert_int_equal(send(peer, big, sizeof(big), 0), sizeof(big));
+	turn();
+	assert_true(last->finished && control.buffered > 0);
+	assert_int_equal(send(peer, big, sizeof(big), 0), sizeof(big));
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	loop_once(loop, 50);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	assert_true((after.tv_sec - before.tv_sec) * 1000 +
+			    (after.tv_nsec - before.tv_nsec) / 1000000 >=
+		    45);
+	assert_int_equal(gone, 0);
+	close(peer);
+	peer = -1;
+	turn();
+	assert_int_equal(gone, 1);
+}
+
 static void a_hang_up_is_noticed(void **state)
 {
 	close(peer);
@@ -356,6 +386,8 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(without_descriptors_it_waits_instead_of_spinning,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_finished_client_does_not_wake_the_loop, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_hang_up_is_noticed, setup, teardown),
 	};
 
