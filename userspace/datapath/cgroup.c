@@ -43,7 +43,8 @@ static int open_directory(struct cgroup *c)
 	struct stat st;
 	int err;
 
-	err = claim_make(c->path, 0755, &c->dir);
+	/* closed to others: whoever can open a directory can lock it */
+	err = claim_make(c->path, 0700, &c->dir);
 	if (err) {
 		c->path[0] = '\0'; /* not ours to remove */
 		return err;

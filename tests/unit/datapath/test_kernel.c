@@ -95,6 +95,7 @@ static void leaves_nothing_behind(void **state)
 	assert_int_equal(stat(file, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(stat(cgroup, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700); /* others could hold its lock */
 	kernel_unload(k);
 	assert_int_equal(stat(pins, &st), -1);
 	assert_int_equal(stat(cgroup, &st), -1);
