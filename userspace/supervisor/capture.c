@@ -237,8 +237,6 @@ int capture_open(struct capture *c, const struct instance_options *opt, struct k
 
 void capture_close(struct capture *c)
 {
-	if (!c->tun.queues)
-		return;
 	tun_close(&c->tun);
 	c->netns_fd = fd_close(c->netns_fd);
 }

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <linux/if_tun.h>
@@ -182,6 +183,27 @@ static void refuses_what_is_no_tun(void **state)
 	assert_int_equal(fake_kernel.attached_ifindex, 0);
 }
 
+static void leaves_nothing_when_there_is_no_device(void **state)
+{
+	struct rlimit old, few;
+	int lowest, after;
+
+	if (!can_run())
+		skip();
+	lowest = dup(0);
+	close(lowest);
+	/* enough for the namespace and the way back, not for a queue */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = (struct rlimit){ .rlim_cur = lowest + 2, .rlim_max = old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_int_equal(open_it(), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	after = dup(0);
+	close(after);
+	assert_int_equal(after, lowest);
+	assert_int_equal(capture.netns_fd, -1);
+}
+
 static void leaves_nothing_when_it_cannot_attach(void **state)
 {
 	int lowest, after;
@@ -207,6 +229,7 @@ int main(void)
 		cmocka_unit_test_setup(takes_the_subnet_of_a_device_that_was_handed_in, setup),
 		cmocka_unit_test_setup(takes_any_source_where_the_device_has_no_address, setup),
 		cmocka_unit_test_setup(refuses_what_is_no_tun, setup),
+		cmocka_unit_test_setup(leaves_nothing_when_there_is_no_device, setup),
 		cmocka_unit_test_setup(leaves_nothing_when_it_cannot_attach, setup),
 	};
 
