@@ -60,6 +60,7 @@ static void maps_none(struct kernel *k)
 	memset(&k->maps, 0xff, sizeof(k->maps));
 	memset(&k->programs, 0xff, sizeof(k->programs));
 	k->flows_readonly = -1;
+	k->domains_readonly = -1;
 }
 
 #define TAKE_MAP(name) k->maps.name = bpf_map__fd(s->maps.name);
@@ -95,16 +96,22 @@ static int write_abi(const struct kernel *k)
 	return bpf_map_update_elem(k->maps.abi, &zero, &abi, BPF_ANY);
 }
 
-/* A second descriptor of `flows` by which nobody can write to it. */
-static int open_readonly(int map_fd)
+/* A second descriptor of the map by which nobody can write to it. */
+static int open_readonly(int map_fd, int *ret_fd)
 {
 	LIBBPF_OPTS(bpf_get_fd_by_id_opts, opts, .open_flags = BPF_F_RDONLY);
 	struct bpf_map_info info = { 0 };
 	__u32 len = sizeof(info);
-	int err;
+	int err, fd;
 
 	err = bpf_obj_get_info_by_fd(map_fd, &info, &len);
-	return err ? err : bpf_map_get_fd_by_id_opts(info.id, &opts);
+	if (err)
+		return err;
+	fd = bpf_map_get_fd_by_id_opts(info.id, &opts);
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	return 0;
 }
 
 static int load_programs(struct kernel *k, uint32_t flows_max)
@@ -124,15 +131,17 @@ static int load_programs(struct kernel *k, uint32_t flows_max)
 		goto err_destroy;
 	take_descriptors(k);
 	err = write_abi(k);
-	if (!err) {
-		k->flows_readonly = open_readonly(k->maps.flows);
-		err = k->flows_readonly < 0 ? k->flows_readonly :
-					      events_open(&k->events, k->maps.events);
-	}
+	if (!err)
+		err = open_readonly(k->maps.flows, &k->flows_readonly);
+	if (!err)
+		err = open_readonly(k->maps.domains, &k->domains_readonly);
+	if (!err)
+		err = events_open(&k->events, k->maps.events);
 	if (!err)
 		return 0;
 err_destroy:
 	k->flows_readonly = fd_close(k->flows_readonly);
+	k->domains_readonly = fd_close(k->domains_readonly);
 	headrace__destroy(k->skeleton);
 	k->skeleton = NULL;
 	maps_none(k);
@@ -240,6 +249,7 @@ void kernel_unload(struct kernel *k)
 	events_close(&k->events);
 	counters_close(&k->counters);
 	fd_close(k->flows_readonly);
+	fd_close(k->domains_readonly);
 	headrace__destroy(k->skeleton);
 	free(k);
 }
@@ -284,7 +294,7 @@ void kernel_heartbeat(struct kernel *k)
 	write_settings(k);
 }
 
-int kernel_role_fd(const struct kernel *k, enum role_descriptor_kind kind)
+int kernel_role_fd(const struct kernel *k, unsigned int slot, enum role_descriptor_kind kind)
 {
 	switch (kind) {
 	case ROLE_FD_FLOWS:
@@ -292,7 +302,7 @@ int kernel_role_fd(const struct kernel *k, enum role_descriptor_kind kind)
 	case ROLE_FD_FLOW_INFO:
 		return k->maps.flow_info;
 	case ROLE_FD_DOMAINS:
-		return k->maps.domains;
+		return slot == RESOLVER_QUEUE ? k->maps.domains : k->domains_readonly;
 	case ROLE_FD_COUNTERS:
 		return k->counters.memfd >= 0 ? k->counters.memfd : k->maps.role_counters;
 	case ROLE_FD_FLOW_END:

@@ -58,10 +58,11 @@ int kernel_settings(struct kernel *k, const struct settings *s);
 void kernel_heartbeat(struct kernel *k);
 
 /*
- * Descriptor to hand to a role for ROLE_FD_FLOWS .. ROLE_FD_FLOW_END, -1 = none; it stays
- * ours. That of ROLE_FD_FLOWS cannot be written by: the kernel half is the only writer.
+ * Descriptor to hand to the role of `slot` for ROLE_FD_FLOWS .. ROLE_FD_FLOW_END, -1 = none;
+ * it stays ours. A map that the role is not the writer of cannot be written by it: `flows` is
+ * the kernel half's, `domains` the resolver's.
  */
-int kernel_role_fd(const struct kernel *k, enum role_descriptor_kind kind);
+int kernel_role_fd(const struct kernel *k, unsigned int slot, enum role_descriptor_kind kind);
 /* Moves a process into the roles' cgroup. 0 or -errno. */
 int kernel_adopt(struct kernel *k, int pid);
 

@@ -84,6 +84,7 @@ struct kernel {
 	struct kernel_maps maps; /* owned by the skeleton; all -1 without BPF */
 	struct kernel_programs programs;
 	int flows_readonly; /* what roles get: the kernel half alone writes `flows` */
+	int domains_readonly; /* what workers get: the resolver alone writes `domains` */
 	struct attachment tun;
 	struct cgroup cgroup;
 	struct pins pins;

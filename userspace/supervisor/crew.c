@@ -136,7 +136,7 @@ static int send_descriptors(struct crew *c, struct role *r)
 	int err = send_descriptor(r, ROLE_FD_QUEUE, capture_queue(c->capture, r->slot));
 
 	for (int kind = ROLE_FD_FLOWS; !err && kind <= ROLE_FD_FLOW_END; kind++)
-		err = send_descriptor(r, kind, kernel_role_fd(c->kernel, kind));
+		err = send_descriptor(r, kind, kernel_role_fd(c->kernel, r->slot, kind));
 	if (!err && r->slot)
 		err = send_descriptor(r, ROLE_FD_ICMP4, c->icmp_fd[r->slot][0]);
 	if (!err && r->slot)

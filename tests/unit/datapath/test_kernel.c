@@ -59,11 +59,11 @@ static struct kernel *load_bpf(bool pin)
 static void role_of(struct kernel *k, struct datapath *dp, unsigned int slot)
 {
 	datapath_init(dp, slot);
-	dp->flows = dup(kernel_role_fd(k, ROLE_FD_FLOWS));
-	dp->flow_info = dup(kernel_role_fd(k, ROLE_FD_FLOW_INFO));
-	dp->domains = dup(kernel_role_fd(k, ROLE_FD_DOMAINS));
-	dp->flow_end = dup(kernel_role_fd(k, ROLE_FD_FLOW_END));
-	assert_int_equal(datapath_map_counters(dp, kernel_role_fd(k, ROLE_FD_COUNTERS)), 0);
+	dp->flows = dup(kernel_role_fd(k, slot, ROLE_FD_FLOWS));
+	dp->flow_info = dup(kernel_role_fd(k, slot, ROLE_FD_FLOW_INFO));
+	dp->domains = dup(kernel_role_fd(k, slot, ROLE_FD_DOMAINS));
+	dp->flow_end = dup(kernel_role_fd(k, slot, ROLE_FD_FLOW_END));
+	assert_int_equal(datapath_map_counters(dp, kernel_role_fd(k, slot, ROLE_FD_COUNTERS)), 0);
 }
 
 /* Puts a flow in the table by main's writable descriptor, as the programs would. */
@@ -229,6 +229,24 @@ static void role_cannot_write_the_flow_table(void **state)
 	kernel_unload(k);
 }
 
+static void worker_cannot_name_addresses(void **state)
+{
+	struct kernel *k = load_bpf(false);
+	struct addr a = { .b = { 0x20, 1 } };
+	uint64_t later = clock_ns() + NSEC_PER_SEC;
+	char name[DOMAIN_TEXT_MAX];
+	struct datapath worker, resolver;
+
+	role_of(k, &worker, 1);
+	role_of(k, &resolver, RESOLVER_QUEUE);
+	assert_int_equal(datapath_domain_put(&worker, &a, "bank.test", later), -EPERM);
+	assert_int_equal(datapath_domain_put(&resolver, &a, "a.test", later), 0);
+	assert_string_equal(datapath_domain_get(&worker, &a, name), "a.test");
+	datapath_done(&worker);
+	datapath_done(&resolver);
+	kernel_unload(k);
+}
+
 static void count_slot(void *arg, const struct flow_key *key, const struct flow *flow)
 {
 	(*(unsigned int *)arg)++;
@@ -240,14 +258,15 @@ static void act_as_nobody(struct kernel *k, const struct flow_key *key)
 	struct flow_info info = { .outbound = "direct", .end = END_IDLE };
 	struct addr a = { .b = { 0x20, 1 } };
 	char name[DOMAIN_TEXT_MAX];
-	struct datapath dp;
+	struct datapath dp, resolver;
 	unsigned int seen = 0;
 
 	if (setgid(65534) || setuid(65534))
 		_exit(2);
 	role_of(k, &dp, 1);
+	role_of(k, &resolver, RESOLVER_QUEUE);
 	datapath_drop(&dp, DROP_TTL);
-	if (datapath_domain_put(&dp, &a, "a.test", clock_ns() + NSEC_PER_SEC) ||
+	if (datapath_domain_put(&resolver, &a, "a.test", clock_ns() + NSEC_PER_SEC) ||
 	    strcmp(datapath_domain_get(&dp, &a, name), "a.test") != 0)
 		_exit(3);
 	if (datapath_flow_note(&dp, key, &info) || datapath_flow_noted(&dp, key, &info))
@@ -256,6 +275,7 @@ static void act_as_nobody(struct kernel *k, const struct flow_key *key)
 		_exit(5);
 	if (datapath_flow_end(&dp, key, clock_ns(), &info))
 		_exit(6);
+	datapath_done(&resolver);
 	datapath_done(&dp);
 	_exit(0);
 }
@@ -472,7 +492,7 @@ static void counters_reach_main(struct kernel *k)
 
 	datapath_init(&dp, 3);
 	datapath_drop(&dp, DROP_TTL); /* before they are handed over: into private memory */
-	assert_int_equal(datapath_map_counters(&dp, kernel_role_fd(k, ROLE_FD_COUNTERS)), 0);
+	assert_int_equal(datapath_map_counters(&dp, kernel_role_fd(k, 1, ROLE_FD_COUNTERS)), 0);
 	datapath_drop(&dp, DROP_STRAY);
 	datapath_count(&dp, RSTAT_UDP_OPEN, 5);
 	datapath_count(&dp, RSTAT_UDP_OPEN, -2);
@@ -552,7 +572,7 @@ static void without_bpf(void)
 	assert_int_equal(kernel_attach_tun(k, 1), 0);
 	assert_string_equal(kernel_features(k)->attach, "none");
 	assert_int_equal(kernel_steer_fd(k), -1);
-	assert_int_equal(kernel_role_fd(k, ROLE_FD_FLOWS), -1);
+	assert_int_equal(kernel_role_fd(k, 1, ROLE_FD_FLOWS), -1);
 	assert_int_equal(kernel_events_fd(k), -1);
 	assert_int_equal(kernel_events_read(k, note_event, NULL), 0);
 	kernel_flow_end_all(k, -1, END_SHUTDOWN);
@@ -597,6 +617,7 @@ int main(void)
 		cmocka_unit_test(sockets_of_the_cgroup_are_marked),
 		cmocka_unit_test(walks_every_flow_joined_with_its_info),
 		cmocka_unit_test(role_cannot_write_the_flow_table),
+		cmocka_unit_test(worker_cannot_name_addresses),
 		cmocka_unit_test(role_needs_no_capability),
 		cmocka_unit_test(ending_a_flow_tells_of_it_and_removes_it),
 		cmocka_unit_test(end_without_outbound_keeps_what_was_noted),

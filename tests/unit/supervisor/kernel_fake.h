@@ -81,7 +81,7 @@ void kernel_heartbeat(struct kernel *k)
 	k->beats++;
 }
 
-int kernel_role_fd(const struct kernel *k, enum role_descriptor_kind kind)
+int kernel_role_fd(const struct kernel *k, unsigned int slot, enum role_descriptor_kind kind)
 {
 	return -1;
 }
