@@ -200,10 +200,23 @@ world_up() {
 	for address in $WEB6 $DNS6 $ECHO6; do
 		in_far ip addr add "$address/128" dev lo nodad
 	done
+	neighbours
 	in_host ip route add default via 172.31.255.2
 	in_host ip -6 route add default via fd31:255::2
 	wait_for in_host ping -c 1 -W 1 $WEB4 || die "the far side cannot be reached"
 	wait_for in_host ping -6 -c 1 -W 1 $WEB6 || die "the far side cannot be reached by IPv6"
+}
+
+# neighbours: each end of the veth pair knows the other for good. Without a link-local address
+# the far side cannot ask by itself (its servers' addresses are on lo), and once its entry had
+# aged away, it sent nothing until the host asked.
+neighbours() {
+	local host far
+	host=$(in_host ip -o link show uplink | sed -E 's:.*link/ether ([^ ]*).*:\1:')
+	far=$(in_far ip -o link show wire | sed -E 's:.*link/ether ([^ ]*).*:\1:')
+	in_host ip neigh replace fd31:255::2 lladdr "$far" dev uplink nud permanent &&
+		in_far ip neigh replace fd31:255::1 lladdr "$host" dev wire nud permanent ||
+		die "no neighbours"
 }
 
 # --- processes --------------------------------------------------------------------------------
