@@ -150,4 +150,6 @@ unprivileged() { in_host setpriv --reuid 65534 --regid 65534 --clear-groups "$B/
 check needs_root refused_with 1 root unprivileged
 no_tun() { in_host unshare --mount sh -c "mount -t tmpfs none /dev/net && exec $B/headrace run -- true"; }
 check no_dev_net_tun refused_with 1 /dev/net/tun no_tun
+old_kernel() { in_host setarch --uname-2.6 "$B/headrace" run -- true; } # says 2.6.x
+check kernel_older_than_6_1 refused_with 1 6.1 old_kernel
 finish
