@@ -35,6 +35,7 @@ struct listener {
 	struct queue queue;
 	struct watch watch; /* of the queue */
 	struct timer retry; /* after a failed read */
+	bool failing; /* the last read failed, and it was said */
 	struct relay relay[ROLES_MAX];
 	struct streams *streams;
 	uint8_t packet[sizeof(struct relay_message) + PACKET_BYTES];
@@ -142,6 +143,7 @@ static int read_packet(struct listener *l)
 	}
 	if (r < 0)
 		return r;
+	l->failing = false;
 	datapath_count(l->datapath, RSTAT_TUN_RX, 1);
 	take_packet(l, &pkt);
 	return 0;
@@ -157,7 +159,9 @@ static void queue_ready(struct watch *w, uint32_t events)
 	if (r == 0 || r == -EAGAIN || r == -EINTR)
 		return;
 	datapath_count(l->datapath, RSTAT_TUN_ERRORS, 1);
-	log_warn("dns", "reading the TUN failed, trying again: %s", strerror(-r));
+	if (!l->failing)
+		log_warn("dns", "reading the TUN failed, trying again: %s", strerror(-r));
+	l->failing = true;
 	loop_remove(l->loop, w);
 	loop_arm(l->loop, &l->retry, TUN_RETRY_MS);
 }

@@ -77,6 +77,12 @@ main_killed() {
 	all_gone && said main asked && said main 'headraced ended unexpectedly'
 }
 check killed_main_is_said_and_ends_the_command main_killed
+device_removed() {
+	begin device sh -c 'ip link del headrace0; sleep 1000; true' || return 1
+	all_gone && said device 'the device headrace0 was removed' &&
+		same 1 "$(grep -c 'read failed' "$T/device.log")"
+}
+check removed_device_is_said_and_ends_the_command device_removed
 stubborn() {
 	begin stubborn sh -c 'trap "" TERM; while :; do sleep 0.1; done' || return 1
 	kill -KILL "$main"

@@ -233,6 +233,13 @@ int tun_steer(struct tun *t, int prog_fd)
 	return ioctl(t->fd[0], TUNSETSTEERINGEBPF, &prog_fd) < 0 ? -errno : 0;
 }
 
+bool tun_is_there(const struct tun *t)
+{
+	struct ifreq ifr = { 0 };
+
+	return ioctl(t->fd[0], TUNGETIFF, &ifr) == 0 || errno != EBADFD;
+}
+
 void tun_close(struct tun *t)
 {
 	while (t->queues > 0)

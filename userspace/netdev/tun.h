@@ -38,6 +38,9 @@ int tun_adopt(struct tun *t, int fd, int *ret_netns, char err[ERROR_TEXT_MAX]);
 /* Lets the program choose the queue of a packet; prog_fd = -1 takes it off. 0 or -errno. */
 int tun_steer(struct tun *t, int prog_fd);
 
+/* False once the device was removed: its queues are dead, and no other will take them. */
+bool tun_is_there(const struct tun *t);
+
 /* Closes the queues. Harmless on a zeroed struct and a second time. */
 void tun_close(struct tun *t);
 

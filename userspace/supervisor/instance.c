@@ -207,6 +207,11 @@ static void heartbeat_expired(struct timer *t)
 
 	kernel_heartbeat(in->kernel);
 	loop_arm(in->loop, t, HEARTBEAT_MS);
+	if (in->state == INSTANCE_RUNNING && !tun_is_there(&in->capture.tun)) {
+		error_text(in->error, -ENODEV, "the device %s was removed, ending",
+			   in->capture.tun.name);
+		instance_stop(in);
+	}
 }
 
 /* Else what no role took would fill the table in time. */

@@ -51,7 +51,8 @@ static void instance_ready(struct instance *in)
 
 static void instance_has_ended(struct instance *in)
 {
-	if (in->error[0] && !run_of(in)->inherited)
+	/* once it was ready, the client waits for no answer that could say it */
+	if (in->error[0] && (!run_of(in)->inherited || in->started_ms))
 		log_err("main", "%s", in->error);
 	command_ended(in);
 	loop_stop(in->loop, in->error[0] ? EXIT_FAILURE : EXIT_SUCCESS);

@@ -12,7 +12,7 @@
  * spare themselves the read that finds the queue empty; then one looks again.
  *
  * The device may fail (taken down, vanished): the queue is then left alone for TUN_RETRY_MS
- * and tried again, for ever; main decides when to give up.
+ * and tried again, for ever; main ends all when the device was removed.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -45,6 +45,7 @@ struct input {
 	struct watch watch;
 	struct timer retry;
 	struct timer expire;
+	bool failing; /* the last read failed, and it was said */
 	unsigned int singles; /* turns that read one packet and do not look for another */
 	size_t used; /* of the arena, by packets that the UDP engine holds */
 	uint8_t arena[ARENA_BYTES] __attribute__((aligned(ARENA_ALIGN)));
@@ -171,7 +172,9 @@ static void queue_failed(struct input *in, int err)
 	struct worker *w = in->worker;
 
 	datapath_count(&w->datapath, RSTAT_TUN_ERRORS, 1);
-	log_warn("tun", "read failed, trying again error=%s", strerror(-err));
+	if (!in->failing)
+		log_warn("tun", "read failed, trying again error=%s", strerror(-err));
+	in->failing = true;
 	loop_remove(w->loop, &in->watch);
 	loop_arm(w->loop, &in->retry, TUN_RETRY_MS);
 }
@@ -189,6 +192,7 @@ static int read_packet(struct input *in)
 	}
 	if (err)
 		return err;
+	in->failing = false;
 	datapath_count(&w->datapath, RSTAT_TUN_RX, 1);
 	input_packet(in, &p);
 	arena_advance(in, &p);
@@ -253,6 +257,7 @@ int input_new(struct worker *w, struct input **ret_input)
 		return -ENOMEM;
 	in->worker = w;
 	in->used = 0;
+	in->failing = false;
 	in->singles = 0;
 	in->watch = (struct watch){ .ready = queue_ready, .fd = w->queue.fd };
 	timer_init(&in->retry, retry_queue);

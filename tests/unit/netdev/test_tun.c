@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -117,6 +118,20 @@ static int foreign_tun(short flags)
 	return fd;
 }
 
+static void notices_that_the_device_was_removed(void **state)
+{
+	struct tun t;
+	int netns = -1;
+
+	NEEDS_TUN();
+	assert_int_equal(tun_adopt(&t, foreign_tun(IFF_TUN | IFF_NO_PI), &netns, err), 0);
+	assert_true(tun_is_there(&t));
+	assert_int_equal(system("ip link del foreign"), 0);
+	assert_false(tun_is_there(&t));
+	fd_close(netns);
+	tun_close(&t);
+}
+
 static void adopts_a_plain_tun(void **state)
 {
 	struct tun t;
@@ -209,6 +224,7 @@ int main(void)
 		cmocka_unit_test(refuses_a_number_of_queues_that_no_role_could_use),
 		cmocka_unit_test_setup_teardown(takes_the_steering_program_off_without_one, enter,
 						leave),
+		cmocka_unit_test_setup_teardown(notices_that_the_device_was_removed, enter, leave),
 		cmocka_unit_test_setup_teardown(adopts_a_plain_tun, enter, leave),
 		cmocka_unit_test_setup_teardown(adopts_a_tun_with_header_from_another_namespace,
 						enter, leave),
