@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -237,6 +238,7 @@ static int role_main(char **argv)
 	int type, err;
 	socklen_t len = sizeof(type);
 
+	prctl(PR_SET_NAME, "headraced"); /* what ps and top show; "exe" after the re-exec */
 	snprintf(who, sizeof(who), worker ? "headraced[worker %s]" : "headraced[resolver]",
 		 argv[1]);
 	log_setup(who, LOG_LEVEL_INFO);
