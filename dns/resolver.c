@@ -6,8 +6,7 @@
  * Sockets towards upstreams are budgeted from RLIMIT_NOFILE: what the limit leaves beside
  * streams and the role's own descriptors. Questions beyond it wait for a free one.
  *
- * It needs (for the sandbox): what every role needs, and for c-ares and resolv.conf openat
- * for reading, newfstatat, and prlimit64 to read the limit of descriptors.
+ * The system calls that it may use are in supervisor/sandbox.c.
  */
 #include <errno.h>
 #include <poll.h>

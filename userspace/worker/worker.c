@@ -3,12 +3,7 @@
  * The worker role: takes its configuration and descriptors from main, then lives in the
  * loop until main says STOP or is gone.
  *
- * It needs no privilege, only (for the sandbox): read, write, readv, writev, close, socket,
- * connect, bind, getsockname, getsockopt, setsockopt, sendmsg, sendmmsg, recvmsg, recvmmsg,
- * sendto, recvfrom, shutdown, socketpair, epoll_create1, epoll_ctl, epoll_wait,
- * epoll_pwait, bpf (map look-ups and updates, program run), mmap, munmap, mremap, madvise,
- * brk, getrandom, clock_gettime, rt_sigaction, rt_sigreturn, exit_group, and
- * what the C library does on its own.
+ * It needs no privilege; the system calls that it may use are in supervisor/sandbox.c.
  */
 #include <errno.h>
 #include <netinet/in.h>
