@@ -4,8 +4,8 @@
  *
  *   dns serve ADDRESS PORT        a resolver that says what the first label asks for, until it
  *                                 is killed: nK = address 10.x.y.z of the number K; wK = the
- *                                 same, a second later; spoof = forgeries first; lower = by
- *                                 UDP in lower case; cut = by UDP with TC, by TCP 60 KB in
+ *                                 same, a second later; spoof = forgeries first; lower... =
+ *                                 by UDP in lower case; cut = by UDP with TC, by TCP 60 KB in
  *                                 single bytes; else nothing
  *   dns many ADDRESS NUMBER       so many queries at once, all of ID 7: each its own answer?
  *   dns fragments4 SOURCE DEST    a query in two IPv4 fragments
@@ -211,7 +211,7 @@ static void serve_datagram(int fd)
 	}
 	if (strcmp(label, "spoof") == 0)
 		forge(fd, msg, len, &from, from_len);
-	else if (strcmp(label, "lower") == 0)
+	else if (strncmp(label, "lower", 5) == 0)
 		memcpy(msg + 13, label, strlen(label));
 	else if (strcmp(label, "cut") == 0)
 		msg[2] |= 2;
