@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Wire names. Parsing copies label by label into an uncompressed name; what bounds it is
- * the 255 octets of the result and the rule that a pointer leads strictly backwards, behind
- * the start of the run of labels that it ends (RFC 1035 section 4.1.4: "prior occurrence").
+ * the 255 octets of the result and the rule that a pointer leads strictly backwards, to a run
+ * of labels that starts and ends in front of the run that it ends (RFC 1035 section 4.1.4:
+ * "prior occurrence"). So what a name is never depends on bytes behind it.
  * Label types other than 00 and 11 (RFC 6891 section 5: obsolete) are refused.
  */
 #include <errno.h>
@@ -17,9 +18,9 @@
 /* Where the walk through a possibly compressed name stands. */
 struct walk {
 	const uint8_t *msg;
-	size_t len;
 	size_t pos;
 	size_t run_start; /* a pointer must lead before this */
+	size_t limit; /* the run must end before this */
 	size_t end; /* behind the name where it was met; 0 = no pointer followed yet */
 };
 
@@ -27,7 +28,7 @@ static int follow_pointer(struct walk *w)
 {
 	size_t target;
 
-	if (w->pos + 2 > w->len)
+	if (w->pos + 2 > w->limit)
 		return -EBADMSG;
 	target = (size_t)(w->msg[w->pos] & ~POINTER_BITS) << 8 | w->msg[w->pos + 1];
 	if (target >= w->run_start)
@@ -35,6 +36,7 @@ static int follow_pointer(struct walk *w)
 	if (!w->end)
 		w->end = w->pos + 2;
 	w->pos = target;
+	w->limit = w->run_start;
 	w->run_start = target;
 	return 0;
 }
@@ -44,7 +46,7 @@ static int take_label(struct walk *w, struct name *name)
 {
 	size_t bytes = 1U + w->msg[w->pos];
 
-	if (bytes > 1U + NAME_LABEL_MAX || w->pos + bytes > w->len)
+	if (bytes > 1U + NAME_LABEL_MAX || w->pos + bytes > w->limit)
 		return -EBADMSG;
 	/* A label but the root needs room for the root behind it. */
 	if (name->len + bytes + (bytes > 1) > NAME_WIRE_MAX)
@@ -57,13 +59,13 @@ static int take_label(struct walk *w, struct name *name)
 
 ssize_t name_parse(const uint8_t *msg, size_t len, size_t offset, struct name *ret_name)
 {
-	struct walk w = { .msg = msg, .len = len, .pos = offset, .run_start = offset };
+	struct walk w = { .msg = msg, .pos = offset, .run_start = offset, .limit = len };
 	struct name name;
 	int r = 0;
 
 	name.len = 0;
 	while (r == 0) {
-		if (w.pos >= w.len)
+		if (w.pos >= w.limit)
 			return -EBADMSG;
 		if ((w.msg[w.pos] & POINTER_BITS) == POINTER_BITS)
 			r = follow_pointer(&w);

@@ -65,6 +65,22 @@ static void refuses_pointers_that_do_not_lead_backwards(void **state)
 	assert_int_equal(name_parse(into_own_run, sizeof(into_own_run), 2, &name), -EBADMSG);
 }
 
+/* What a pointer leads to has ended before the run with the pointer starts. */
+static void refuses_labels_that_run_over_their_own_pointer(void **state)
+{
+	static const uint8_t over[] = { 0x04, 'a', 0xc0, 0x00, 'b', 0x00 };
+	static const uint8_t into[] = { 0x03, 'a', 'b', 0xc0, 0x00, 0x00 };
+	static const uint8_t second[] = { 0x05, 'a', 0x01, 'b', 0xc0, 0x00, 0xc0, 0x02, 0x00 };
+	static const uint8_t before[] = { 0x02, 'a', 'b', 0x00, 0xc0, 0x00 };
+	struct name name;
+
+	assert_int_equal(name_parse(over, sizeof(over), 2, &name), -EBADMSG);
+	assert_int_equal(name_parse(into, sizeof(into), 3, &name), -EBADMSG);
+	assert_int_equal(name_parse(second, sizeof(second), 6, &name), -EBADMSG);
+	assert_int_equal(name_parse(before, sizeof(before), 4, &name), 2);
+	assert_string_equal(text_of(&name), "ab");
+}
+
 static void a_chain_of_pointers_ends_with_the_length_of_a_name(void **state)
 {
 	uint8_t msg[2048] = { 0 };
@@ -209,6 +225,7 @@ int main(void)
 		cmocka_unit_test(reads_the_root),
 		cmocka_unit_test(follows_pointers_backwards),
 		cmocka_unit_test(refuses_pointers_that_do_not_lead_backwards),
+		cmocka_unit_test(refuses_labels_that_run_over_their_own_pointer),
 		cmocka_unit_test(a_chain_of_pointers_ends_with_the_length_of_a_name),
 		cmocka_unit_test(refuses_every_truncation),
 		cmocka_unit_test(refuses_obsolete_label_types),
