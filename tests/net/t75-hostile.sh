@@ -33,16 +33,9 @@ check protocol_is_a_reason within 1 1000000000 "$(dropped protocol)"
 check header_chain_is_a_reason within 1 1000000000 "$(dropped header_chain)"
 check nobody_died same 0 "$(restarts)"
 
-# The long form makes more flows than there may be (65,536), each to an address that does not
-# answer: what is refused then is counted, and room comes back when they have been idle for
-# long enough (35 s if no role took them, else 60 s).
-open_flows() { json status '.status.kernel | .flows_new - .flows_closed'; }
-few_flows() { [ "$(open_flows)" -lt 1000 ]; }
-room_again() { wait_for -t 150 few_flows || { open_flows; return 1; }; }
-if [ -n "$FULL" ]; then
-	check flow_cap_is_a_reason within 1 1000000000 "$(dropped flow_cap)"
-	check flows_of_hostile_packets_end room_again
-fi
+# --- what the flood opened and nobody carries gives its places in the flow table back
+forwards() { inside ping -c 1 -W 1 "$ECHO4"; }
+check forwards_again_within_5_s wait_for -t 5 forwards
 
 # --- N-17: a query in fragments is answered or dropped, never let through to its address
 query() { # www.example.test A with an EDNS option of 650 bytes (RFC 6891), as raw bytes

@@ -53,7 +53,8 @@
 #define ROLE_STEADY_MS 10000 /* a role that lived so long is restarted without delay's growth */
 #define ROLE_READY_MS 10000 /* from START to READY, then it is killed */
 #define HEARTBEAT_MS 500
-#define FLOW_STRAY_MS 35000 /* idle and never taken by a role: longer than a connect may take */
+#define FLOW_STRAY_MS 2000 /* idle and never taken by a role: then it ends */
+#define FLOW_STRAY_TCP_MS 35000 /* taken when connected: longer than a connect may take */
 #define FLOW_SWEEP_MS 10000 /* between looks for those */
 #define EVENTS_DELAY_MS 20 /* from an event to the read of all that came meanwhile */
 #define REPORT_FLOWS_MAX 65536 /* ended flows kept for the report; beyond it only sums */

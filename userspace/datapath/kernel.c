@@ -5,6 +5,7 @@
  * features and left out, down to no BPF at all; only what has no step below is an error.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -368,16 +369,19 @@ void kernel_flow_end_all(struct kernel *k, int slot, enum flow_end end)
 
 struct stray_ending {
 	struct kernel *kernel;
-	uint64_t before_ns; /* last seen */
+	uint64_t now_ns;
+	uint64_t idle_ns;
+	uint64_t idle_tcp_ns;
 };
 
 static int end_stray(void *arg, const struct flow_key *key, const struct flow *flow)
 {
 	struct stray_ending *ending = arg;
 	struct kernel *k = ending->kernel;
+	uint64_t idle = key->proto == IPPROTO_TCP ? ending->idle_tcp_ns : ending->idle_ns;
 	struct flow_info info;
 
-	if (flow->last_seen_ns >= ending->before_ns ||
+	if (flow->last_seen_ns + idle >= ending->now_ns ||
 	    !bpf_map_lookup_elem(k->maps.flow_info, key, &info))
 		return 0;
 	memset(&info, 0, sizeof(info));
@@ -386,13 +390,15 @@ static int end_stray(void *arg, const struct flow_key *key, const struct flow *f
 	return 0;
 }
 
-void kernel_flow_end_strays(struct kernel *k, uint64_t idle_ns)
+void kernel_flow_end_strays(struct kernel *k, uint64_t idle_ns, uint64_t idle_tcp_ns)
 {
-	struct stray_ending ending = { .kernel = k, .before_ns = clock_ns() };
+	struct stray_ending ending = {
+		.kernel = k,
+		.now_ns = clock_ns(),
+		.idle_ns = idle_ns,
+		.idle_tcp_ns = idle_tcp_ns,
+	};
 
-	if (ending.before_ns <= idle_ns)
-		return;
-	ending.before_ns -= idle_ns;
 	walk_flows(k->maps.flows, end_stray, &ending);
 }
 

@@ -78,10 +78,11 @@ int kernel_flow_each(struct kernel *k, int (*fn)(void *arg, const struct kernel_
 /* Ends every flow of queue `slot` (-1 = all) with `end`: its role died or we shut down. */
 void kernel_flow_end_all(struct kernel *k, int slot, enum flow_end end);
 /*
- * Ends flows of which no role knows (nothing in `flow_info`) that have been idle for so long:
- * their packets were lost on the way to the role, or dropped by it.
+ * Ends flows of which no role knows (nothing in `flow_info`) that have been idle for so long
+ * (TCP has its own limit: a role notes it when it is connected): their packets were lost on
+ * the way to the role, or dropped by it.
  */
-void kernel_flow_end_strays(struct kernel *k, uint64_t idle_ns);
+void kernel_flow_end_strays(struct kernel *k, uint64_t idle_ns, uint64_t idle_tcp_ns);
 
 void kernel_read_drops(struct kernel *k, struct drop_counters *ret_sum); /* kernel half only */
 void kernel_read_stats(struct kernel *k, struct kernel_stats *ret_sum);

@@ -201,26 +201,42 @@ static void undo_steps(struct instance *in)
 
 /* --- events ------------------------------------------------------------------------------- */
 
+/* What no role took would fill the table in time, and in no time under a flood. */
+static void sweep(struct instance *in)
+{
+	kernel_flow_end_strays(in->kernel, FLOW_STRAY_MS * NSEC_PER_MSEC,
+			       FLOW_STRAY_TCP_MS * NSEC_PER_MSEC);
+	loop_arm(in->loop, &in->sweep, FLOW_SWEEP_MS);
+}
+
+static void sweep_expired(struct timer *t)
+{
+	sweep(container_of(t, struct instance, sweep));
+}
+
+/* Flows are being refused because the table is full: what is stray must not wait. */
+static void sweep_if_full(struct instance *in)
+{
+	struct drop_counters drops;
+
+	kernel_read_drops(in->kernel, &drops);
+	if (drops.flow_cap != in->flow_cap_seen)
+		sweep(in);
+	in->flow_cap_seen = drops.flow_cap;
+}
+
 static void heartbeat_expired(struct timer *t)
 {
 	struct instance *in = container_of(t, struct instance, heartbeat);
 
 	kernel_heartbeat(in->kernel);
+	sweep_if_full(in);
 	loop_arm(in->loop, t, HEARTBEAT_MS);
 	if (in->state == INSTANCE_RUNNING && !tun_is_there(&in->capture.tun)) {
 		error_text(in->error, -ENODEV, "the device %s was removed, ending",
 			   in->capture.tun.name);
 		instance_stop(in);
 	}
-}
-
-/* Else what no role took would fill the table in time. */
-static void sweep_expired(struct timer *t)
-{
-	struct instance *in = container_of(t, struct instance, sweep);
-
-	kernel_flow_end_strays(in->kernel, FLOW_STRAY_MS * NSEC_PER_MSEC);
-	loop_arm(in->loop, t, FLOW_SWEEP_MS);
 }
 
 static void take_event(void *arg, const struct flow_event *e)

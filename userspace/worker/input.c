@@ -117,6 +117,24 @@ static bool ttl_used_up(const struct worker_packet *p, enum verdict verdict)
 	return p->head.ttl <= 1 && verdict == VERDICT_FORWARD;
 }
 
+/*
+ * A packet that no engine will see. If it opened a flow, the kernel half has entered it, and
+ * nobody else would end it.
+ */
+static void drop_packet(struct worker *w, struct worker_packet *p, enum drop_reason why)
+{
+	bool opens = p->head.proto != IPPROTO_TCP ||
+		     (p->head.tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
+	struct flow_info info;
+
+	worker_drop(w, why);
+	if (!p->head.l4_valid || !opens)
+		return;
+	packet_key_up(&p->head, &p->key);
+	if (datapath_flow_noted(&w->datapath, &p->key, &info))
+		worker_flow_end(w, &p->key, clock_ns(), END_REJECTED);
+}
+
 void input_packet(struct input *in, struct worker_packet *p)
 {
 	struct worker *w = in->worker;
@@ -129,7 +147,7 @@ void input_packet(struct input *in, struct worker_packet *p)
 	}
 	p->raw.len = p->head.total_len;
 	if (!checksum_ip_right(p)) {
-		worker_drop(w, DROP_CHECKSUM);
+		drop_packet(w, p, DROP_CHECKSUM);
 		return;
 	}
 	d = packet_classify(&p->head, &w->config.settings);
@@ -138,12 +156,12 @@ void input_packet(struct input *in, struct worker_packet *p)
 	} else if (d.verdict == VERDICT_REJECT) {
 		refuse_packet(w, p, d.reason);
 	} else if (ttl_used_up(p, d.verdict)) {
-		worker_drop(w, DROP_TTL);
+		drop_packet(w, p, DROP_TTL);
 		worker_icmp_error(w, ICMP_ERR_TTL, 0, NULL, p->raw.data, p->raw.len);
 	} else if (p->head.is_fragment) {
 		take_fragment(in, p);
 	} else if (!checksum_l4_right(p)) {
-		worker_drop(w, DROP_CHECKSUM);
+		drop_packet(w, p, DROP_CHECKSUM);
 	} else {
 		dispatch(w, p, d.verdict);
 	}
