@@ -48,7 +48,9 @@ FLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
 FLAGS_debug := -O0 -g
 FLAGS_sanitize := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined
-FLAGS_coverage := -O0 -g -fprofile-instr-generate -fcoverage-mapping
+# Counters live in the mapped profile (%c), so that processes count that are killed or _exit().
+FLAGS_coverage := -O0 -g -fprofile-instr-generate -fcoverage-mapping \
+	-mllvm -runtime-counter-relocation
 FLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=undefined
 LINK_sanitize := -fsanitize=address,undefined
@@ -263,7 +265,7 @@ fuzz-programs: $(FUZZ_BIN)
 coverage: ## line coverage of units, BPF tests and corpus replay: build/coverage/html
 	@tools/bootstrap test
 	@rm -rf build/coverage/raw build/coverage/html
-	+@PROFILE=coverage LLVM_PROFILE_FILE=$(CURDIR)/build/coverage/raw/%p-%m.profraw \
+	+@PROFILE=coverage LLVM_PROFILE_FILE=$(CURDIR)/build/coverage/raw/%p-%m%c.profraw \
 		tests/run unit bpf fuzz
 	@tools/coverage build/coverage
 
