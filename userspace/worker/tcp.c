@@ -23,6 +23,7 @@
 
 #define TCP_TRIM_FLOWS 1024 /* a wave: about 0.5 MB */
 #define TCP_TRIM_BYTES (16 << 20)
+#define TCP_TRIM_MS 1000
 
 struct tcp_flow *tcp_flow_new(struct tcp_engine *e, const struct flow_key *key)
 {
@@ -232,28 +233,39 @@ static int tcp_write_packet(void *arg, const struct iovec *iov, int iovcnt,
 	return worker_writev(e->worker, iov, iovcnt, off);
 }
 
-/* Whether `now` is what is left after a peak worth noticing, which is then forgotten. */
-static bool tcp_wave_is_over(size_t *peak, size_t now, size_t worth)
+/* Whether little is left of a peak that is worth noticing. */
+static bool tcp_wave_is_over(const struct tcp_engine *e)
 {
-	if (now > *peak)
-		*peak = now;
-	if (*peak < worth || now > *peak / 8)
-		return false;
-	*peak = now;
-	return true;
+	bool flows = e->peak_flows >= TCP_TRIM_FLOWS && e->table.count <= e->peak_flows / 8;
+	bool bytes = e->peak_bytes >= TCP_TRIM_BYTES && e->buffer_bytes <= e->peak_bytes / 8;
+
+	return flows || bytes;
 }
 
 /*
- * Many connections or much data came and went: malloc gives what they held back to the
- * system. Once per such wave, since it walks the whole heap.
+ * Many connections or much data came and went, and did not come back within a second: malloc
+ * gives what they held back to the system. Not sooner, since it walks the whole heap, and in
+ * bulk the buffers are empty now and then.
  */
-static void tcp_trim(struct tcp_engine *e)
+static void tcp_trim(struct timer *t)
 {
-	bool flows = tcp_wave_is_over(&e->peak_flows, e->table.count, TCP_TRIM_FLOWS);
-	bool bytes = tcp_wave_is_over(&e->peak_bytes, e->buffer_bytes, TCP_TRIM_BYTES);
+	struct tcp_engine *e = container_of(t, struct tcp_engine, trim_timer);
 
-	if (flows || bytes)
-		malloc_trim(0);
+	if (!tcp_wave_is_over(e))
+		return;
+	e->peak_flows = e->table.count;
+	e->peak_bytes = e->buffer_bytes;
+	malloc_trim(0);
+}
+
+static void tcp_watch_waves(struct tcp_engine *e)
+{
+	if (e->table.count > e->peak_flows)
+		e->peak_flows = e->table.count;
+	if (e->buffer_bytes > e->peak_bytes)
+		e->peak_bytes = e->buffer_bytes;
+	if (tcp_wave_is_over(e) && !timer_is_armed(&e->trim_timer))
+		loop_arm(e->worker->loop, &e->trim_timer, TCP_TRIM_MS);
 }
 
 static void tcp_turn(struct loop_turn *t)
@@ -264,7 +276,7 @@ static void tcp_turn(struct loop_turn *t)
 	datapath_count(&e->worker->datapath, RSTAT_BUFFER_BYTES,
 		       (int64_t)now - (int64_t)e->buffer_bytes);
 	e->buffer_bytes = now;
-	tcp_trim(e);
+	tcp_watch_waves(e);
 }
 
 static int tcp_engine_stack(struct tcp_engine *e)
@@ -301,6 +313,7 @@ int tcp_engine_new(struct worker *w, struct tcp_engine **ret_engine)
 	list_init(&e->young);
 	list_init(&e->time_waits);
 	timer_init(&e->connect_timer, tcp_connect_expire);
+	timer_init(&e->trim_timer, tcp_trim);
 	timer_init(&e->young_timer, tcp_relay_grow_up);
 	timer_init(&e->time_wait_timer, tcp_time_wait_expire);
 	e->turn.turn = tcp_turn;
@@ -337,6 +350,7 @@ void tcp_engine_free(struct tcp_engine *e)
 		tcp_flow_reset(f, END_SHUTDOWN);
 	}
 	loop_disarm(&e->connect_timer);
+	loop_disarm(&e->trim_timer);
 	loop_disarm(&e->young_timer);
 	loop_disarm(&e->time_wait_timer);
 	loop_remove_turn(&e->turn);

@@ -76,6 +76,7 @@ struct tcp_engine {
 	struct timer connect_timer;
 	struct timer young_timer;
 	struct timer time_wait_timer;
+	struct timer trim_timer;
 	struct loop_turn turn;
 	size_t buffer_bytes; /* as last counted */
 	size_t peak_flows, peak_bytes; /* since memory was given back */
