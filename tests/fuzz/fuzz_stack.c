@@ -17,7 +17,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #define CONNS 2
-#define HEADERS 80
+#define HEADERS 100
 #define BUFFERED_MAX (8U << 20) /* two windows and two send buffers, with slack */
 
 struct side {
@@ -44,6 +44,7 @@ static struct loop *loop;
 static uint64_t now_ns;
 static bool output_fails;
 static size_t take;
+static size_t ip_bytes; /* of a header: 20 or 40 */
 
 #define require(holds)                                                                             \
 	do {                                                                                       \
@@ -124,15 +125,16 @@ static int fuzz_output(void *arg, const struct iovec *iov, int iovcnt,
 		memcpy(packet + len, iov[i].iov_base, iov[i].iov_len);
 		len += iov[i].iov_len;
 	}
-	require(len >= 40 && packet[0] == 0x45);
+	require(len >= ip_bytes + 20 && packet[0] >> 4 == (ip_bytes == 40 ? 6 : 4));
 	if (off && off->gso_type != GSO_NONE)
 		require(off->gso_size >= 88 && len - off->hdr_len > off->gso_size);
 	if (output_fails)
 		return -1;
 	for (int i = 0; i < CONNS; i++) {
-		if (packet[22] << 8 == (sides[i].port & 0xff00) &&
-		    packet[23] == (uint8_t)sides[i].port)
-			check_output(&sides[i], packet + 20, len - 20);
+		const uint8_t *tcp = packet + ip_bytes;
+
+		if ((tcp[2] << 8 | tcp[3]) == sides[i].port)
+			check_output(&sides[i], tcp, len - ip_bytes);
 	}
 	return 0;
 }
@@ -156,23 +158,37 @@ static void fuzz_gone(struct conn *c)
 	require(c->state == CONN_CLOSED && !c->pcb && c->end != CONN_END_NONE);
 }
 
+static void put_ip(uint8_t *packet, size_t l4_len)
+{
+	size_t at = ip_bytes == 40 ? 4 : 2, len = ip_bytes == 40 ? l4_len : 20 + l4_len;
+
+	packet[0] = ip_bytes == 40 ? 0x60 : 0x45;
+	packet[at] = (uint8_t)(len >> 8);
+	packet[at + 1] = (uint8_t)len;
+	if (ip_bytes == 40) {
+		packet[6] = IPPROTO_TCP;
+		packet[7] = 64;
+		memcpy(packet + 8, "\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\2", 16);
+		memcpy(packet + 24, "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16);
+		return;
+	}
+	packet[8] = 64;
+	packet[9] = IPPROTO_TCP;
+	memcpy(packet + 12, "\x0a\0\0\2\xc0\0\2\1", 8);
+}
+
 /* The segment of `s` at seq; options are whatever the input says. */
 static void send_segment(struct side *s, struct input *in, uint8_t flags, uint32_t seq,
 			 uint32_t ack, uint16_t window, size_t len)
 {
 	static uint8_t packet[65536];
 	size_t options = flags & 0x02 || next8(in) > 250 ? next8(in) % 11 * 4 : 0;
-	size_t header = 20 + options, total = 20 + header + len;
-	uint8_t *tcp = packet + 20;
+	size_t header = 20 + options, total = ip_bytes + header + len;
+	uint8_t *tcp = packet + ip_bytes;
 	struct packet head;
 
 	memset(packet, 0, HEADERS);
-	packet[0] = 0x45;
-	packet[2] = (uint8_t)(total >> 8);
-	packet[3] = (uint8_t)total;
-	packet[8] = 64;
-	packet[9] = IPPROTO_TCP;
-	memcpy(packet + 12, "\x0a\0\0\2\xc0\0\2\1", 8);
+	put_ip(packet, header + len);
 	tcp[0] = (uint8_t)(s->port >> 8);
 	tcp[1] = (uint8_t)s->port;
 	tcp[3] = 80;
@@ -311,6 +327,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	clock_inject(fuzz_clock);
 	require(loop_new(&loop) == 0);
 	opt.loop = loop;
+	ip_bytes = size > 0 && data[0] & 2 ? 40 : 20;
 	opt.tso = next8(&in) & 1;
 	opt.buffers_max = next8(&in) << 16; /* none at all, to 16 MB */
 	require(addr_parse("10.0.0.1", &opt.address4) == 0);
