@@ -230,9 +230,10 @@ JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 run: ## demonstration on servers of its own; CMD="..." runs that command on the real network
 	@tools/bootstrap run
 	+@$(MAKE) $(JOBS) all tests/net-helpers
-	@B=$(B) tools/demo $(if $(CMD),-- $(CMD))
+	@B=$(B) CMD='$(subst ','\'',$(value CMD))' tools/demo
 
 tests/net-helpers: $(HELPER_BIN)
+	@:
 
 test: ## everything: lint, units, BPF, corpus replay, network; last line is the count
 	@tools/bootstrap test
