@@ -66,7 +66,7 @@ check status_of_pipe killed_status 13
 
 # --- sudden ends
 client_killed() {
-	begin client sh -c 'sleep 1000; true' || return 1
+	begin client sh -c 'while :; do sleep 0.2; done' || return 1
 	kill -KILL "$session"
 	all_gone
 }
@@ -78,7 +78,7 @@ main_killed() {
 }
 check killed_main_is_said_and_ends_the_command main_killed
 device_removed() {
-	begin device sh -c 'ip link del headrace0; sleep 1000; true' || return 1
+	begin device sh -c 'ip link del headrace0; while :; do sleep 0.2; done' || return 1
 	all_gone && said device 'the device headrace0 was removed' &&
 		same 1 "$(grep -c 'read failed' "$T/device.log")"
 }

@@ -24,7 +24,7 @@ cat >"$T/hold" <<-END
 	echo echo >&3
 	head -c 1000000 /dev/zero >&3 &
 	head -c 1000000 <&3 | wc -c >$T/got
-	sleep infinity
+	exec sleep infinity
 END
 start hold nsenter --target "$session_command" --net --mount -- bash "$T/hold"
 held() { [ "$(cat "$T/got" 2>/dev/null)" = 1000000 ]; }
