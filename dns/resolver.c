@@ -9,17 +9,14 @@
  * The system calls that it may use are in supervisor/sandbox.c.
  */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/message.h"
 #include "base/role.h"
 #include "dns/listener.h"
 #include "dns/resolver.h"
@@ -30,29 +27,30 @@
 #define FDS_RESERVED 64 /* maps, queue, relays, loop, files being read */
 #define FDS_FALLBACK 1024 /* where the limit cannot be read */
 #define SOCKETS_MIN 64
-#define TEXT_WAIT_MS 1000 /* for main to take an answer */
 
 struct resolver {
 	struct loop *loop;
-	struct watch control; /* ROLE_FD */
+	struct role_link link; /* to main */
 	struct role_config config;
 	struct datapath datapath;
 	int queue_fd;
 	int relay_fd[ROLES_MAX]; /* that came before START, -1 = none */
-	bool configured;
 	struct service *service; /* NULL until START */
 	struct listener *listener;
-	uint8_t message[ROLE_MESSAGE_MAX];
 };
+
+static struct resolver *resolver_of(struct role_link *link)
+{
+	return container_of(link, struct resolver, link);
+}
 
 /* --- what main says ---------------------------------------------------------------------- */
 
-static int take_config(struct resolver *r, const uint8_t *body, size_t len)
+static int take_config(struct role_link *link, const struct role_config *config)
 {
-	if (len != sizeof(r->config) || r->configured)
-		return -EPROTO;
-	memcpy(&r->config, body, len);
-	r->configured = true;
+	struct resolver *r = resolver_of(link);
+
+	r->config = *config;
 	if (!r->config.settings.mtu)
 		r->config.settings.mtu = MTU_DEFAULT;
 	log_setup("headraced[resolver]", (enum log_level)r->config.log_level);
@@ -64,14 +62,6 @@ static void replace_fd(int *place, int fd)
 {
 	fd_close(*place);
 	*place = fd;
-}
-
-static int take_counters(struct resolver *r, int fd)
-{
-	int err = datapath_map_counters(&r->datapath, fd);
-
-	fd_close(fd);
-	return err;
 }
 
 static int take_relay(struct resolver *r, uint32_t slot, int fd)
@@ -87,32 +77,20 @@ static int take_relay(struct resolver *r, uint32_t slot, int fd)
 	return 0;
 }
 
-/* `fd` is ours from here on. */
-static int take_descriptor(struct resolver *r, const uint8_t *body, size_t len, int fd)
+static int take_descriptor(struct role_link *link, const struct role_descriptor *d, int fd)
 {
-	int *places[ROLE_FD_NUM] = {
-		[ROLE_FD_QUEUE] = &r->queue_fd,
-		[ROLE_FD_FLOWS] = &r->datapath.flows,
-		[ROLE_FD_FLOW_INFO] = &r->datapath.flow_info,
-		[ROLE_FD_DOMAINS] = &r->datapath.domains,
-		[ROLE_FD_FLOW_END] = &r->datapath.flow_end,
-	};
-	struct role_descriptor d;
+	struct resolver *r = resolver_of(link);
+	int err = datapath_take(&r->datapath, d->kind, fd);
 
-	if (len != sizeof(d) || fd < 0) {
+	if (err != -ENOENT)
+		return err;
+	if (d->kind == ROLE_FD_RELAY)
+		return take_relay(r, d->index, fd);
+	if (d->kind != ROLE_FD_QUEUE || r->service) {
 		fd_close(fd);
 		return -EPROTO;
 	}
-	memcpy(&d, body, len);
-	if (d.kind == ROLE_FD_RELAY)
-		return take_relay(r, d.index, fd);
-	if (d.kind == ROLE_FD_COUNTERS)
-		return take_counters(r, fd);
-	if (d.kind >= ROLE_FD_NUM || !places[d.kind] || r->service) {
-		fd_close(fd);
-		return -EPROTO;
-	}
-	replace_fd(places[d.kind], fd);
+	replace_fd(&r->queue_fd, fd);
 	return 0;
 }
 
@@ -187,22 +165,16 @@ static int make_listener(struct resolver *r)
 	return listener_new(r->loop, &r->datapath, &options, &r->listener);
 }
 
-static int send_empty(enum role_message_type type)
-{
-	struct role_message m = { .type = type };
-
-	return message_send(ROLE_FD, &m, sizeof(m), -1);
-}
-
 /*
  * After a restart the queue still holds what came meanwhile: it is read as ever, so clients
  * that still wait are answered. What the dead one had in flight is asked again by clients.
  */
-static int start(struct resolver *r)
+static int start(struct role_link *link)
 {
+	struct resolver *r = resolver_of(link);
 	int err;
 
-	if (!r->configured || r->queue_fd < 0 || r->service)
+	if (r->queue_fd < 0)
 		return -EPROTO;
 	err = make_service(r);
 	if (err)
@@ -218,33 +190,22 @@ static int start(struct resolver *r)
 		r->relay_fd[slot] = -1;
 	}
 	log_debug("dns", "ready sockets_max=%u", r->service->options.sockets_max);
-	return send_empty(ROLE_READY);
+	return 0;
 }
 
 /* --- what main asks ---------------------------------------------------------------------- */
 
-/* Gathers lines into messages as large as may be: message header, text header, text. */
-#define TEXT_AT (sizeof(struct role_message) + sizeof(struct role_text))
-
+/* Gathers lines into messages as large as may be. */
 struct text_answer {
 	uint64_t tag;
-	size_t used; /* of text */
-	uint8_t data[ROLE_MESSAGE_MAX];
+	size_t used;
+	char text[ROLE_TEXT_MAX];
 };
 
 static void send_text(struct text_answer *a)
 {
-	struct role_message m = { .type = ROLE_TEXT };
-	struct role_text t = { .tag = a->tag, .length = (uint32_t)a->used };
-	struct pollfd main_takes = { .fd = ROLE_FD, .events = POLLOUT };
-	int err;
+	int err = role_send_text(a->tag, a->text, a->used);
 
-	memcpy(a->data, &m, sizeof(m));
-	memcpy(a->data + sizeof(m), &t, sizeof(t));
-	err = message_send(ROLE_FD, a->data, TEXT_AT + a->used, -1);
-	/* Main is slow: worth a short wait, for it reads this out of its own loop. */
-	if (err == -EAGAIN && poll(&main_takes, 1, TEXT_WAIT_MS) > 0)
-		err = message_send(ROLE_FD, a->data, TEXT_AT + a->used, -1);
 	if (err)
 		log_warn("dns", "answer to main lost: %s", strerror(-err));
 	a->used = 0;
@@ -256,10 +217,10 @@ static void add_text(void *arg, const char *text)
 	size_t left = strlen(text);
 
 	while (left) {
-		size_t room = sizeof(a->data) - TEXT_AT - a->used;
+		size_t room = sizeof(a->text) - a->used;
 		size_t bytes = left < room ? left : room;
 
-		memcpy(a->data + TEXT_AT + a->used, text, bytes);
+		memcpy(a->text + a->used, text, bytes);
 		a->used += bytes;
 		text += bytes;
 		left -= bytes;
@@ -268,79 +229,31 @@ static void add_text(void *arg, const char *text)
 	}
 }
 
-static int answer_query(struct resolver *r, const uint8_t *body, size_t len)
+static int answer_query(struct role_link *link, uint64_t tag, const char *text, size_t len)
 {
 	static const char what[] = "dns";
-	struct text_answer *a;
-	struct role_text q;
+	struct text_answer *a = calloc(1, sizeof(*a));
 
-	if (len < sizeof(q) || !r->service)
-		return -EPROTO;
-	memcpy(&q, body, sizeof(q));
-	if (q.length > len - sizeof(q))
-		return -EPROTO;
-	a = calloc(1, sizeof(*a));
 	if (!a)
 		return -ENOMEM;
-	a->tag = q.tag;
-	if (q.length == sizeof(what) - 1 && memcmp(body + sizeof(q), what, q.length) == 0)
-		dns_show(r->service, add_text, a);
+	a->tag = tag;
+	if (len == sizeof(what) - 1 && memcmp(text, what, len) == 0)
+		dns_show(resolver_of(link)->service, add_text, a);
 	if (a->used)
 		send_text(a);
-	send_text(a); /* length 0: the end */
 	free(a);
 	return 0;
 }
 
+static const struct role_link_ops ops = {
+	.component = "dns",
+	.config = take_config,
+	.descriptor = take_descriptor,
+	.start = start,
+	.query = answer_query,
+};
+
 /* --- loop -------------------------------------------------------------------------------- */
-
-static int take_message(struct resolver *r, size_t len, int fd)
-{
-	const uint8_t *body = r->message + sizeof(struct role_message);
-	struct role_message m;
-
-	if (len < sizeof(m)) {
-		fd_close(fd);
-		return -EPROTO;
-	}
-	memcpy(&m, r->message, sizeof(m));
-	len -= sizeof(m);
-	if (m.type == ROLE_DESCRIPTOR)
-		return take_descriptor(r, body, len, fd);
-	fd_close(fd);
-	switch (m.type) {
-	case ROLE_CONFIG:
-		return take_config(r, body, len);
-	case ROLE_START:
-		return start(r);
-	case ROLE_QUERY:
-		return answer_query(r, body, len);
-	case ROLE_STOP:
-		loop_stop(r->loop, EXIT_SUCCESS);
-		return 0;
-	default:
-		return -EPROTO;
-	}
-}
-
-static void control_ready(struct watch *w, uint32_t events)
-{
-	struct resolver *r = container_of(w, struct resolver, control);
-	int fd = -1, err;
-	ssize_t len = message_recv(w->fd, r->message, sizeof(r->message), &fd);
-
-	if (len == -EAGAIN || len == -EINTR)
-		return;
-	if (len <= 0) { /* main is gone */
-		loop_stop(r->loop, EXIT_FAILURE);
-		return;
-	}
-	err = take_message(r, (size_t)len, fd);
-	if (err) {
-		log_err("dns", "a message of main could not be followed: %s", strerror(-err));
-		loop_stop(r->loop, EXIT_FAILURE);
-	}
-}
 
 static int run(struct resolver *r)
 {
@@ -348,15 +261,14 @@ static int run(struct resolver *r)
 
 	if (err)
 		return EXIT_FAILURE;
-	r->control = (struct watch){ .ready = control_ready, .fd = ROLE_FD };
-	err = loop_add(r->loop, &r->control, EPOLLIN);
+	err = role_link_open(&r->link, r->loop, &ops);
 	if (!err)
 		err = loop_run(r->loop);
 	if (err < 0)
 		log_err("dns", "event loop failed: %s", strerror(-err));
 	service_free(r->service); /* what is in flight gets SERVFAIL through the listener */
 	listener_free(r->listener);
-	loop_remove(r->loop, &r->control);
+	role_link_close(&r->link);
 	loop_free(r->loop);
 	return err < 0 ? EXIT_FAILURE : err;
 }

@@ -16,6 +16,7 @@
 
 #include "base/addr.h"
 #include "base/limits.h"
+#include "base/loop.h"
 #include "base/siphash.h"
 
 #define ROLE_FD 3 /* in a re-exec'd role */
@@ -108,5 +109,42 @@ struct relay_message {
 	uint32_t pad;
 	struct flow_key key;
 };
+
+/*
+ * A role's end of the protocol: checks what main sends, once, and hands it on. The link is
+ * embedded in the role; `ops` say what each message does and return 0 or -errno. Whatever
+ * cannot be followed ends the loop with EXIT_FAILURE (the two are one executable), as does
+ * main's end; ROLE_STOP ends it with EXIT_SUCCESS.
+ */
+struct role_link;
+
+struct role_link_ops {
+	const char *component; /* in the log */
+	int (*config)(struct role_link *link, const struct role_config *config); /* once */
+	/* `fd` is the role's from here on, whatever is returned; after config only. */
+	int (*descriptor)(struct role_link *link, const struct role_descriptor *d, int fd);
+	int (*start)(struct role_link *link); /* once; READY is sent after it */
+	/* Answers by role_send_text(); the end mark is sent after it. */
+	int (*query)(struct role_link *link, uint64_t tag, const char *text, size_t len);
+};
+
+struct role_link {
+	struct watch control;
+	struct loop *loop;
+	const struct role_link_ops *ops;
+	bool configured;
+	bool started;
+	uint8_t message[ROLE_MESSAGE_MAX];
+};
+
+/* Watches ROLE_FD. 0 or -errno. */
+int role_link_open(struct role_link *link, struct loop *loop, const struct role_link_ops *ops);
+void role_link_close(struct role_link *link);
+
+/* Bytes of text that fit into one ROLE_TEXT. */
+#define ROLE_TEXT_MAX (ROLE_MESSAGE_MAX - sizeof(struct role_message) - sizeof(struct role_text))
+
+/* One ROLE_TEXT; length 0 is the end mark. Waits a second at most for main. 0 or -errno. */
+int role_send_text(uint64_t tag, const char *text, size_t len);
 
 #endif

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/role.h"
 #include "datapath/role.h"
 #include "datapath/walk.h"
 
@@ -52,6 +53,31 @@ int datapath_map_counters(struct datapath *dp, int counters_fd)
 		return -errno;
 	counters_unmap(dp);
 	dp->counters = all + dp->slot;
+	return 0;
+}
+
+int datapath_take(struct datapath *dp, uint32_t kind, int fd)
+{
+	int *places[ROLE_FD_NUM] = {
+		[ROLE_FD_FLOWS] = &dp->flows,
+		[ROLE_FD_FLOW_INFO] = &dp->flow_info,
+		[ROLE_FD_DOMAINS] = &dp->domains,
+		[ROLE_FD_FLOW_END] = &dp->flow_end,
+	};
+	int err;
+
+	if (kind == ROLE_FD_COUNTERS) {
+		err = datapath_map_counters(dp, fd);
+		fd_close(fd); /* the mapping stays */
+		return err;
+	}
+	if (kind >= ROLE_FD_NUM || !places[kind])
+		return -ENOENT;
+	if (*places[kind] >= 0) {
+		fd_close(fd);
+		return -EINVAL;
+	}
+	*places[kind] = fd;
 	return 0;
 }
 

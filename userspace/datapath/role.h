@@ -25,6 +25,11 @@ struct datapath {
 void datapath_init(struct datapath *dp, unsigned int slot);
 /* Maps the role's entry of the counters map or memfd. 0 or -errno. */
 int datapath_map_counters(struct datapath *dp, int counters_fd);
+/*
+ * Takes a descriptor that main hands over (kind: enum role_descriptor_kind), which is then
+ * the datapath's. 0 or -errno; -ENOENT = it is not one of the datapath's, and is left alone.
+ */
+int datapath_take(struct datapath *dp, uint32_t kind, int fd);
 void datapath_done(struct datapath *dp);
 
 static inline void datapath_drop(struct datapath *dp, enum drop_reason why)

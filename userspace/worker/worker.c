@@ -11,14 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "base/message.h"
 #include "base/random.h"
 #include "netdev/socket.h"
 #include "worker/input.h"
@@ -27,10 +25,14 @@
 struct role {
 	struct worker worker;
 	struct input *input; /* NULL until START */
-	struct watch control; /* ROLE_FD */
-	bool configured;
+	struct role_link link; /* to main */
 	char name[32]; /* in log lines */
 };
+
+static struct role *role_of(struct role_link *link)
+{
+	return container_of(link, struct role, link);
+}
 
 static void set_default(uint32_t *value, uint32_t standard)
 {
@@ -38,8 +40,9 @@ static void set_default(uint32_t *value, uint32_t standard)
 		*value = standard;
 }
 
-static void take_config(struct role *r, const struct role_config *config)
+static int take_config(struct role_link *link, const struct role_config *config)
 {
+	struct role *r = role_of(link);
 	struct worker *w = &r->worker;
 	struct role_config *c = &w->config;
 
@@ -59,40 +62,29 @@ static void take_config(struct role *r, const struct role_config *config)
 	snprintf(r->name, sizeof(r->name), "headraced[worker %u]", c->slot);
 	log_setup(r->name, c->log_level);
 	socket_protect_setup(c->protect, c->settings.mark);
-	r->configured = true;
+	return 0;
 }
 
-static int take_counters(struct worker *w, int fd)
+static int take_descriptor(struct role_link *link, const struct role_descriptor *d, int fd)
 {
-	int err = datapath_map_counters(&w->datapath, fd);
-
-	close(fd); /* the mapping stays */
-	return err;
-}
-
-/* `fd` is ours from here on. 0 or -errno. */
-static int take_descriptor(struct worker *w, uint32_t kind, int fd)
-{
+	struct worker *w = &role_of(link)->worker;
 	int *places[ROLE_FD_NUM] = {
 		[ROLE_FD_QUEUE] = &w->queue.fd,
 		[ROLE_FD_RELAY] = &w->relay_fd,
-		[ROLE_FD_FLOWS] = &w->datapath.flows,
-		[ROLE_FD_FLOW_INFO] = &w->datapath.flow_info,
-		[ROLE_FD_DOMAINS] = &w->datapath.domains,
-		[ROLE_FD_FLOW_END] = &w->datapath.flow_end,
 		[ROLE_FD_ICMP4] = &w->icmp_fd[0],
 		[ROLE_FD_ICMP6] = &w->icmp_fd[1],
 	};
+	int err = datapath_take(&w->datapath, d->kind, fd);
 
-	if (kind == ROLE_FD_COUNTERS)
-		return take_counters(w, fd);
-	if (kind == ROLE_FD_RELAY) /* a new one when the resolver was restarted */
+	if (err != -ENOENT)
+		return err;
+	if (d->kind == ROLE_FD_RELAY) /* a new one when the resolver was restarted */
 		w->relay_fd = fd_close(w->relay_fd);
-	if (kind >= ROLE_FD_NUM || !places[kind] || *places[kind] >= 0) {
+	if (d->kind >= ROLE_FD_NUM || !places[d->kind] || *places[d->kind] >= 0) {
 		close(fd);
 		return -EINVAL;
 	}
-	*places[kind] = fd;
+	*places[d->kind] = fd;
 	return 0;
 }
 
@@ -144,12 +136,13 @@ static int make_engines(struct worker *w)
 	return err;
 }
 
-static int start(struct role *r)
+static int start(struct role_link *link)
 {
+	struct role *r = role_of(link);
 	struct worker *w = &r->worker;
 	int err;
 
-	if (w->queue.fd < 0 || r->input)
+	if (w->queue.fd < 0)
 		return -EPROTO;
 	w->fragment_id = random_u32();
 	if (w->config.restarted)
@@ -162,84 +155,19 @@ static int start(struct role *r)
 	return input_new(w, &r->input);
 }
 
-static int send_plain(uint32_t type)
-{
-	struct role_message m = { .type = type };
-
-	return message_send(ROLE_FD, &m, sizeof(m), -1);
-}
-
 /* A worker has nothing to tell beyond its counters: the answer is its end mark. */
-static int answer_query(const void *body, size_t len)
+static int answer_query(struct role_link *link, uint64_t tag, const char *text, size_t len)
 {
-	struct {
-		struct role_message head;
-		struct role_text text;
-	} __attribute__((packed)) m = { .head.type = ROLE_TEXT };
-
-	if (len < sizeof(m.text))
-		return -EPROTO;
-	memcpy(&m.text.tag, body, sizeof(m.text.tag));
-	return message_send(ROLE_FD, &m, sizeof(m), -1);
+	return 0;
 }
 
-static int take_message(struct role *r, uint32_t type, const void *body, size_t len, int fd)
-{
-	struct role_config config;
-	struct role_descriptor d;
-	int err;
-
-	switch (type) {
-	case ROLE_CONFIG:
-		if (len < sizeof(config) || r->configured)
-			return -EPROTO;
-		memcpy(&config, body, sizeof(config));
-		take_config(r, &config);
-		return 0;
-	case ROLE_DESCRIPTOR:
-		if (len < sizeof(d) || fd < 0 || !r->configured)
-			return -EPROTO;
-		memcpy(&d, body, sizeof(d));
-		return take_descriptor(&r->worker, d.kind, fd);
-	case ROLE_START:
-		err = r->configured ? start(r) : -EPROTO;
-		return err ? err : send_plain(ROLE_READY);
-	case ROLE_STOP:
-		loop_stop(r->worker.loop, EXIT_SUCCESS);
-		return 0;
-	case ROLE_QUERY:
-		return answer_query(body, len);
-	default:
-		return -EPROTO;
-	}
-}
-
-static void control_ready(struct watch *watch, uint32_t events)
-{
-	struct role *r = container_of(watch, struct role, control);
-	char buf[ROLE_MESSAGE_MAX];
-	struct role_message m;
-	int fd, err;
-	ssize_t n = message_recv(ROLE_FD, buf, sizeof(buf), &fd);
-
-	if (n == -EAGAIN)
-		return;
-	if (n <= 0) { /* main is gone */
-		loop_stop(r->worker.loop, EXIT_FAILURE);
-		return;
-	}
-	memset(&m, 0xff, sizeof(m));
-	if ((size_t)n >= sizeof(m))
-		memcpy(&m, buf, sizeof(m));
-	if (m.type != ROLE_DESCRIPTOR && fd >= 0)
-		close(fd);
-	err = take_message(r, m.type, buf + sizeof(m), n - sizeof(m), fd);
-	if (err) {
-		log_err("worker", "message of main failed type=%u error=%s", m.type,
-			strerror(-err));
-		loop_stop(r->worker.loop, EXIT_FAILURE);
-	}
-}
+static const struct role_link_ops ops = {
+	.component = "worker",
+	.config = take_config,
+	.descriptor = take_descriptor,
+	.start = start,
+	.query = answer_query,
+};
 
 static void role_done(struct role *r)
 {
@@ -250,8 +178,8 @@ static void role_done(struct role *r)
 		tcp_engine_free(w->tcp);
 	udp_engine_free(w->udp);
 	icmp_engine_free(w->icmp);
-	loop_remove(w->loop, &r->control);
-	if (r->configured) {
+	role_link_close(&r->link);
+	if (r->link.configured) {
 		queue_close(&w->queue);
 		datapath_done(&w->datapath);
 	}
@@ -262,14 +190,13 @@ int worker_main(void)
 {
 	struct role r = {
 		.worker = { .relay_fd = -1, .icmp_fd = { -1, -1 } },
-		.control = { .ready = control_ready, .fd = ROLE_FD },
 	};
 	int status;
 
 	signal(SIGPIPE, SIG_IGN);
 	if (loop_new(&r.worker.loop))
 		return EXIT_FAILURE;
-	status = loop_add(r.worker.loop, &r.control, EPOLLIN);
+	status = role_link_open(&r.link, r.worker.loop, &ops);
 	if (!status)
 		status = loop_run(r.worker.loop);
 	role_done(&r);

@@ -70,8 +70,12 @@ void datapath_init(struct datapath *dp, unsigned int slot)
 	memset(&test_kernel, 0, sizeof(test_kernel));
 }
 
-int datapath_map_counters(struct datapath *dp, int counters_fd)
+/* Only whether it is one of the datapath's counts here. */
+int datapath_take(struct datapath *dp, uint32_t kind, int fd)
 {
+	if (kind < ROLE_FD_FLOWS || kind > ROLE_FD_FLOW_END)
+		return -ENOENT;
+	fd_close(fd);
 	return 0;
 }
 

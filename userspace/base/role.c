@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* A role's end of the protocol with main: base/role.h says who sends what, and when. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/message.h"
+#include "base/role.h"
+
+#define TEXT_WAIT_MS 1000 /* main reads answers out of its own loop */
+
+static int send_ready(void)
+{
+	struct role_message m = { .type = ROLE_READY };
+
+	return message_send(ROLE_FD, &m, sizeof(m), -1);
+}
+
+int role_send_text(uint64_t tag, const char *text, size_t len)
+{
+	struct role_message m = { .type = ROLE_TEXT };
+	struct role_text t = { .tag = tag, .length = (uint32_t)len };
+	struct pollfd main_takes = { .fd = ROLE_FD, .events = POLLOUT };
+	uint8_t buf[ROLE_MESSAGE_MAX];
+	size_t size = sizeof(m) + sizeof(t) + len;
+	int err;
+
+	if (len > ROLE_TEXT_MAX)
+		return -EMSGSIZE;
+	memcpy(buf, &m, sizeof(m));
+	memcpy(buf + sizeof(m), &t, sizeof(t));
+	if (len > 0)
+		memcpy(buf + sizeof(m) + sizeof(t), text, len);
+	err = message_send(ROLE_FD, buf, size, -1);
+	if (err == -EAGAIN && poll(&main_takes, 1, TEXT_WAIT_MS) > 0)
+		err = message_send(ROLE_FD, buf, size, -1);
+	return err;
+}
+
+static int take_config(struct role_link *link, const uint8_t *body, size_t len)
+{
+	struct role_config config;
+
+	if (len != sizeof(config) || link->configured)
+		return -EPROTO;
+	memcpy(&config, body, len);
+	link->configured = true;
+	return link->ops->config(link, &config);
+}
+
+static int take_descriptor(struct role_link *link, const uint8_t *body, size_t len, int fd)
+{
+	struct role_descriptor d;
+
+	if (len != sizeof(d) || fd < 0 || !link->configured) {
+		fd_close(fd);
+		return -EPROTO;
+	}
+	memcpy(&d, body, len);
+	return link->ops->descriptor(link, &d, fd);
+}
+
+static int take_start(struct role_link *link)
+{
+	int err;
+
+	if (!link->configured || link->started)
+		return -EPROTO;
+	link->started = true;
+	err = link->ops->start(link);
+	return err ? err : send_ready();
+}
+
+static int take_query(struct role_link *link, const uint8_t *body, size_t len)
+{
+	struct role_text q;
+	int err;
+
+	if (len < sizeof(q) || !link->started)
+		return -EPROTO;
+	memcpy(&q, body, sizeof(q));
+	if (q.length > len - sizeof(q))
+		return -EPROTO;
+	err = link->ops->query(link, q.tag, (const char *)body + sizeof(q), q.length);
+	return err ? err : role_send_text(q.tag, NULL, 0);
+}
+
+/* Closes `fd` where the message is not one that carries a descriptor. */
+static int take_message(struct role_link *link, size_t len, int fd)
+{
+	const uint8_t *body = link->message + sizeof(struct role_message);
+	struct role_message m = { .type = ROLE_MESSAGE_NUM };
+
+	if (len >= sizeof(m)) {
+		memcpy(&m, link->message, sizeof(m));
+		len -= sizeof(m);
+	}
+	if (m.type == ROLE_DESCRIPTOR)
+		return take_descriptor(link, body, len, fd);
+	fd_close(fd);
+	switch (m.type) {
+	case ROLE_CONFIG:
+		return take_config(link, body, len);
+	case ROLE_START:
+		return take_start(link);
+	case ROLE_QUERY:
+		return take_query(link, body, len);
+	case ROLE_STOP:
+		loop_stop(link->loop, EXIT_SUCCESS);
+		return 0;
+	default:
+		return -EPROTO;
+	}
+}
+
+static void control_ready(struct watch *w, uint32_t events)
+{
+	struct role_link *link = container_of(w, struct role_link, control);
+	int fd = -1, err;
+	ssize_t len = message_recv(w->fd, link->message, sizeof(link->message), &fd);
+
+	if (len == -EAGAIN || len == -EINTR)
+		return;
+	if (len <= 0) { /* main is gone */
+		loop_stop(link->loop, EXIT_FAILURE);
+		return;
+	}
+	err = take_message(link, (size_t)len, fd);
+	if (err) {
+		log_err(link->ops->component, "a message of main could not be followed: %s",
+			strerror(-err));
+		loop_stop(link->loop, EXIT_FAILURE);
+	}
+}
+
+int role_link_open(struct role_link *link, struct loop *loop, const struct role_link_ops *ops)
+{
+	*link = (struct role_link){
+		.control = { .ready = control_ready, .fd = ROLE_FD },
+		.loop = loop,
+		.ops = ops,
+	};
+	return loop_add(loop, &link->control, EPOLLIN);
+}
+
+void role_link_close(struct role_link *link)
+{
+	loop_remove(link->loop, &link->control);
+}
