@@ -47,6 +47,7 @@ session_command='' # pid of what the session runs
 cases_failed=0
 cases_run=0
 started=() # "PID NAME" of what start() started
+still_serves_sum='' # of the file that still_serves fetches
 
 die() { echo "fail: $*"; exit 1; }
 skip_all() { echo "skip: $*"; exit $SKIP; }
@@ -454,6 +455,31 @@ role_pids() { json status ".status.roles[] | select(.name | startswith(\"$1\")) 
 main_pid() { json status .status.pid; }
 rss_of() { awk '/^VmRSS:/ { print $2 }' "/proc/$1/status"; } # KiB
 fds_of() { find "/proc/$1/fd" -mindepth 1 -printf . | wc -c; }
+
+# --- still there ------------------------------------------------------------------------------
+
+restarts() { json status '[.status.roles[].restarts // 0] | add'; }
+
+# still_serves: after whatever was done to it, the session's instance (no role of it restarted)
+# forwards 100 MB as they are and a fresh connection at once. After web_start; for check.
+still_serves() {
+	still_serves_sum=${still_serves_sum:-$(web_file still.bin $((100 << 20)))}
+	same 0 "$(restarts)" &&
+		same "$still_serves_sum" \
+			"$(inside curl -sS -m 120 "http://$WEB4/still.bin" | sha256sum)" &&
+		fresh_connection && same 0 "$(restarts)"
+}
+# fresh_connection: to first byte within 100 ms; tried ten times, for a machine may be busy
+# with other things.
+fresh_connection() {
+	local seconds i
+	for i in {1..10}; do
+		seconds=$(inside curl -sS -o /dev/null -m 5 -w '%{time_starttransfer}' \
+			"http://$WEB4/index.html") || return 1
+		! within 0 0.1 "$seconds" || return 0
+	done
+	return 1
+}
 
 # --- nothing left -----------------------------------------------------------------------------
 
