@@ -150,7 +150,8 @@ struct kernel_stats {
 	X(RSTAT_DNS_PENDING, dns_pending, "DNS queries in flight")                                 \
 	X(RSTAT_DNS_SERVFAIL, dns_servfail, "DNS queries answered with SERVFAIL by us")            \
 	X(RSTAT_DNS_CACHE_ENTRIES, dns_cache_entries, "entries in the DNS cache")                  \
-	X(RSTAT_RESTARTS, restarts, "times this role was restarted by main")
+	X(RSTAT_RESTARTS, restarts, "times this role was restarted by main")                       \
+	X(RSTAT_HANGS, hangs, "times main killed this role because it hung")
 
 enum role_stat { ROLE_STATS(CONTRACT_DROP_ENUM) RSTAT_NUM };
 
@@ -160,7 +161,7 @@ struct role_stats {
 
 /*
  * Map `role_counters`: mmapable array, key = role slot. Each role writes its own entry
- * by plain stores through its mapping (main: `stats.restarts`); everyone else reads.
+ * by plain stores through its mapping (main: `stats.restarts`, `stats.hangs`); everyone else reads.
  */
 struct role_counters {
 	struct drop_counters drops;

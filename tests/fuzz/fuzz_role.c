@@ -36,7 +36,14 @@ static void on_text(struct role *r, uint64_t tag, const char *text, size_t len)
 	queries_text(&queries, tag, text, len);
 }
 
-static const struct role_ops role_fuzz_ops = { .ready = on_ready, .text = on_text };
+static void on_hung(struct role *r)
+{
+	require(r->state == ROLE_STATE_READY);
+}
+
+static const struct role_ops role_fuzz_ops = { .ready = on_ready,
+					       .text = on_text,
+					       .hung = on_hung };
 
 static void on_request(struct control *c, struct control_client *client, const json_t *request)
 {
@@ -81,6 +88,7 @@ static void feed(struct loop *loop, int fd, int client, const uint8_t *data, siz
 		if (send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 			break;
 		loop_once(loop, 0);
+		role_check(&role);
 		check_told(client);
 		data += len;
 		size -= len;

@@ -53,6 +53,8 @@
 #define ROLE_STEADY_MS 10000 /* a role that lived so long is restarted without delay's growth */
 #define ROLE_READY_MS 10000 /* from START to READY, then it is killed */
 #define HEARTBEAT_MS 500
+#define ROLE_PING_MS 1000 /* between main's questions whether a role still turns its loop */
+#define ROLE_HANG_MS 10000 /* without an answer, of main's own running time: then it is killed */
 #define FLOW_STRAY_MS 2000 /* idle and never taken by a role: then it ends */
 #define FLOW_STRAY_TCP_MS 35000 /* taken when connected: longer than a connect may take */
 #define FLOW_SWEEP_MS 10000 /* between looks for those */

@@ -11,23 +11,30 @@
 #include "base/message.h"
 #include "base/role.h"
 
-#define TEXT_WAIT_MS 1000 /* main reads answers out of its own loop */
+#define MAIN_WAIT_MS 1000 /* main reads out of its own loop */
 
-static int send_ready(void)
+static int send_to_main(const void *message, size_t len)
 {
-	struct role_message m = { .type = ROLE_READY };
+	struct pollfd main_takes = { .fd = ROLE_FD, .events = POLLOUT };
+	int err = message_send(ROLE_FD, message, len, -1);
 
-	return message_send(ROLE_FD, &m, sizeof(m), -1);
+	if (err == -EAGAIN && poll(&main_takes, 1, MAIN_WAIT_MS) > 0)
+		err = message_send(ROLE_FD, message, len, -1);
+	return err;
+}
+
+static int send_bare(enum role_message_type type)
+{
+	struct role_message m = { .type = type };
+
+	return send_to_main(&m, sizeof(m));
 }
 
 int role_send_text(uint64_t tag, const char *text, size_t len)
 {
 	struct role_message m = { .type = ROLE_TEXT };
 	struct role_text t = { .tag = tag, .length = (uint32_t)len };
-	struct pollfd main_takes = { .fd = ROLE_FD, .events = POLLOUT };
 	uint8_t buf[ROLE_MESSAGE_MAX];
-	size_t size = sizeof(m) + sizeof(t) + len;
-	int err;
 
 	if (len > ROLE_TEXT_MAX)
 		return -EMSGSIZE;
@@ -35,10 +42,7 @@ int role_send_text(uint64_t tag, const char *text, size_t len)
 	memcpy(buf + sizeof(m), &t, sizeof(t));
 	if (len > 0)
 		memcpy(buf + sizeof(m) + sizeof(t), text, len);
-	err = message_send(ROLE_FD, buf, size, -1);
-	if (err == -EAGAIN && poll(&main_takes, 1, TEXT_WAIT_MS) > 0)
-		err = message_send(ROLE_FD, buf, size, -1);
-	return err;
+	return send_to_main(buf, sizeof(m) + sizeof(t) + len);
 }
 
 static int take_config(struct role_link *link, const uint8_t *body, size_t len)
@@ -72,7 +76,7 @@ static int take_start(struct role_link *link)
 		return -EPROTO;
 	link->started = true;
 	err = link->ops->start(link);
-	return err ? err : send_ready();
+	return err ? err : send_bare(ROLE_READY);
 }
 
 static int take_query(struct role_link *link, const uint8_t *body, size_t len)
@@ -109,6 +113,8 @@ static int take_message(struct role_link *link, size_t len, int fd)
 		return take_start(link);
 	case ROLE_QUERY:
 		return take_query(link, body, len);
+	case ROLE_PING:
+		return send_bare(ROLE_PONG);
 	case ROLE_STOP:
 		loop_stop(link->loop, EXIT_SUCCESS);
 		return 0;

@@ -6,7 +6,8 @@
  *
  * Order: main sends CONFIG, then one FD per descriptor, then START; the role answers READY.
  * Later main may send STOP (end in order) and QUERY; the role answers a QUERY by any number
- * of TEXT messages with its tag and one TEXT with length 0. EOF means that the other is gone.
+ * of TEXT messages with its tag and one TEXT with length 0, and a PING by a PONG: a role that
+ * does not answer for ROLE_HANG_MS hangs, and is killed. EOF means that the other is gone.
  */
 #ifndef BASE_ROLE_H
 #define BASE_ROLE_H
@@ -32,6 +33,8 @@ enum role_message_type {
 	ROLE_QUERY, /* main -> role: struct role_text, what is asked in text[] */
 	ROLE_READY, /* role -> main */
 	ROLE_TEXT, /* role -> main: struct role_text, JSON lines cut anywhere */
+	ROLE_PING, /* main -> role, one at a time */
+	ROLE_PONG, /* role -> main */
 	ROLE_MESSAGE_NUM
 };
 

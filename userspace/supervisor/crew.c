@@ -238,6 +238,11 @@ static void role_died(struct role *r, bool was_ready, const char *how)
 		kernel_flow_end_all(c->kernel, (int)r->slot, END_ROLE_DIED);
 }
 
+static void role_hung(struct role *r)
+{
+	kernel_role_counters(crew_of(r)->kernel, r->slot)->stats.hangs++;
+}
+
 static void role_stopped(struct role *r)
 {
 	struct crew *c = crew_of(r);
@@ -260,6 +265,7 @@ static const struct role_ops role_ops = {
 	.ready = role_ready,
 	.died = role_died,
 	.stopped = role_stopped,
+	.hung = role_hung,
 	.text = role_text,
 };
 
@@ -277,6 +283,14 @@ int crew_start(struct crew *c)
 	for (unsigned int slot = 0; !err && slot < c->roles; slot++)
 		err = role_send(&c->role[slot], ROLE_START, NULL, 0, -1);
 	return err;
+}
+
+void crew_beat(struct crew *c)
+{
+	if (++c->beats % (ROLE_PING_MS / HEARTBEAT_MS))
+		return;
+	for (unsigned int slot = 0; slot < c->roles; slot++)
+		role_check(&c->role[slot]);
 }
 
 void crew_stop(struct crew *c)

@@ -38,6 +38,7 @@ struct crew {
 	struct role role[ROLES_MAX]; /* 0 = resolver */
 	unsigned int roles;
 	unsigned int icmp_base; /* first identifier of worker 1 */
+	unsigned int beats; /* of main's heart */
 	bool complete; /* all have been ready once */
 	bool gathering; /* crew_start() is handing over: relays and START come later */
 };
@@ -48,6 +49,8 @@ void crew_init(struct crew *c, struct loop *loop, const struct instance_options 
 	       const struct settings *settings, const struct crew_ops *ops);
 /* Spawns all roles; ops->ready or ops->failed follows. 0 or -errno, then crew_stop() it. */
 int crew_start(struct crew *c);
+/* To be called every HEARTBEAT_MS: looks for roles that hang. */
+void crew_beat(struct crew *c);
 /* Ends all roles; ops->stopped follows, at once if none has a process. */
 void crew_stop(struct crew *c);
 /* While stopping: without patience. */

@@ -231,6 +231,7 @@ static void heartbeat_expired(struct timer *t)
 
 	kernel_heartbeat(in->kernel);
 	sweep_if_full(in);
+	crew_beat(&in->crew);
 	loop_arm(in->loop, t, HEARTBEAT_MS);
 	if (in->state == INSTANCE_RUNNING && !tun_is_there(&in->capture.tun)) {
 		error_text(in->error, -ENODEV, "the device %s was removed, ending",

@@ -6,7 +6,7 @@
  * descriptor ROLE_FD and nothing else open; it learns everything by messages. Its end is
  * told by its pidfd, not by SIGCHLD, so that no other child can be mistaken for it. What
  * comes up the socket is checked here: a role that breaks the protocol is killed and
- * restarted like one that crashed.
+ * restarted like one that crashed, and so is one that hangs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -223,9 +223,20 @@ static void take_ready(struct role *r)
 		return;
 	loop_disarm(&r->timer);
 	set_state(r, ROLE_STATE_READY);
+	r->pinged = false;
+	r->silent = 0;
 	if (r->restarts)
 		log_warn("role", "%s is back restarts=%u", r->name, r->restarts);
 	r->ops->ready(r);
+}
+
+static int take_pong(struct role *r)
+{
+	if (!r->pinged)
+		return -EPROTO;
+	r->pinged = false;
+	r->silent = 0;
+	return 0;
 }
 
 static int take_text(struct role *r, const uint8_t *body, size_t len)
@@ -258,6 +269,8 @@ static int take_message(struct role *r, const uint8_t *data, size_t len)
 		return 0;
 	case ROLE_TEXT:
 		return take_text(r, data, len);
+	case ROLE_PONG:
+		return len ? -EPROTO : take_pong(r);
 	}
 	return -EPROTO;
 }
@@ -384,6 +397,20 @@ void role_stop(struct role *r)
 	default:
 		break;
 	}
+}
+
+void role_check(struct role *r)
+{
+	if (r->state != ROLE_STATE_READY)
+		return;
+	if (r->silent == ROLE_HANG_MS / ROLE_PING_MS) {
+		log_warn("role", "%s hangs, no answer for %u ms, killed", r->name, ROLE_HANG_MS);
+		r->ops->hung(r);
+		role_kill(r);
+	}
+	r->silent++;
+	if (!r->pinged)
+		r->pinged = !role_send(r, ROLE_PING, NULL, 0, -1);
 }
 
 void role_kill(struct role *r)

@@ -20,6 +20,7 @@
  * STARTING | ROLE_READY_MS over        | SIGKILL                              | STARTING
  * STARTING, READY | process ended      | ops->died, arm delay                 | WAITING
  * STARTING, READY | bad message, EOF   | SIGKILL                              | same
+ * READY    | no PONG for ROLE_HANG_MS  | ops->hung, SIGKILL                   | READY
  * WAITING  | delay over                | spawn, hand over                     | STARTING
  * STARTING, READY | role_stop()        | STOP, arm ROLE_STOP_MS               | STOPPING
  * WAITING  | role_stop()               | ops->stopped                         | STOPPED
@@ -44,6 +45,8 @@ struct role_ops {
 	/* Ended unasked, having been ready or not; it will be restarted. `how` is a text. */
 	void (*died)(struct role *r, bool was_ready, const char *how);
 	void (*stopped)(struct role *r);
+	/* It no longer turns its loop and is being killed; ops->died follows. */
+	void (*hung)(struct role *r);
 	/* Part of an answer to a query; length 0 is its end. Not NUL-terminated, not trusted. */
 	void (*text)(struct role *r, uint64_t tag, const char *text, size_t len);
 };
@@ -64,6 +67,8 @@ struct role {
 	uint64_t spawned_ms;
 	uint32_t delay_ms; /* before the next restart */
 	unsigned int restarts;
+	bool pinged; /* a PING is on its way, its PONG has not come */
+	unsigned int silent; /* checks since the last PONG */
 };
 
 /* Fills in the structure; instance must outlive it. No process yet. */
@@ -78,6 +83,13 @@ int role_start(struct role *r);
 void role_stop(struct role *r);
 /* No more patience. */
 void role_kill(struct role *r);
+/*
+ * To be called every ROLE_PING_MS: asks a READY role whether it still turns its loop, and kills
+ * one that has not answered for ROLE_HANG_MS. Time is counted in calls, so what stops main
+ * together with its roles (Ctrl-Z, a frozen cgroup, a suspended machine) is not held against
+ * them.
+ */
+void role_check(struct role *r);
 /* Is there a process that can be sent messages? */
 bool role_is_alive(const struct role *r);
 

@@ -161,6 +161,19 @@ static void answers_a_query_and_marks_its_end(void **state)
 	assert_int_equal(a.head.length, 0);
 }
 
+static void answers_a_ping(void **state)
+{
+	uint8_t body[16];
+	size_t len;
+
+	say_config();
+	say(ROLE_START, NULL, 0, -1);
+	answer(ROLE_READY, body, sizeof(body), &len);
+	say(ROLE_PING, NULL, 0, -1);
+	answer(ROLE_PONG, body, sizeof(body), &len);
+	assert_int_equal(len, 0);
+}
+
 static void refuses_a_query_that_lies_about_its_length(void **state)
 {
 	struct role_text q = { .tag = 1, .length = 1 };
@@ -267,6 +280,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LINK_TEST(goes_through_config_descriptor_start_and_stop),
 		LINK_TEST(answers_a_query_and_marks_its_end),
+		LINK_TEST(answers_a_ping),
 		LINK_TEST(refuses_a_query_that_lies_about_its_length),
 		LINK_TEST(refuses_a_second_config),
 		LINK_TEST(refuses_a_config_of_another_size),

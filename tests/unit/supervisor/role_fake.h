@@ -23,6 +23,7 @@ enum fake_behaviour {
 	FAKE_RUDE, /* ready, then breaks the protocol */
 	FAKE_DIES_WHEN_ASKED, /* ready, aborts on a query */
 	FAKE_CLOSES, /* ready, then closes its socket and lives on */
+	FAKE_HANGS, /* ready, then reads nothing more */
 };
 
 static void fake_send(enum role_message_type type, const void *body, size_t len)
@@ -65,11 +66,10 @@ static void fake_start(enum fake_behaviour how)
 	fake_send(ROLE_READY, NULL, 0);
 	if (how == FAKE_RUDE)
 		fake_send(ROLE_MESSAGE_NUM + 5, "x", 1);
-	if (how == FAKE_CLOSES) {
+	if (how == FAKE_CLOSES)
 		close(ROLE_FD);
-		for (;;)
-			pause();
-	}
+	while (how == FAKE_CLOSES || how == FAKE_HANGS)
+		pause();
 }
 
 static int role_fake_main(enum fake_behaviour how)
@@ -99,6 +99,8 @@ static int role_fake_main(enum fake_behaviour how)
 			descriptors++;
 		else if (m.type == ROLE_START)
 			fake_start(how);
+		else if (m.type == ROLE_PING)
+			fake_send(ROLE_PONG, NULL, 0);
 		else if (m.type == ROLE_STOP && how != FAKE_DEAF)
 			return 0;
 		else if (m.type == ROLE_QUERY && how == FAKE_DIES_WHEN_ASKED)

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -203,6 +204,26 @@ static void a_dead_resolver_gets_new_relays_and_its_flows_end(void **state)
 	end_in_order();
 }
 
+static void a_role_that_hangs_is_counted_and_replaced(void **state)
+{
+	begin(2);
+	wait_for(&readies, 1);
+	assert_int_equal(kill(crew.role[2].pid, SIGSTOP), 0);
+	while (!fake_kernel.counters[2].stats.hangs) {
+		crew_beat(&crew);
+		for (unsigned int slot = 0; slot < 2; slot++)
+			while (crew.role[slot].pinged)
+				loop_once(loop, 10);
+	}
+	assert_int_equal(crew.beats, (ROLE_HANG_MS + ROLE_PING_MS) / HEARTBEAT_MS);
+	while (!fake_kernel.counters[2].stats.restarts || crew.role[2].state != ROLE_STATE_READY)
+		loop_once(loop, 10);
+	assert_int_equal(fake_kernel.counters[2].stats.hangs, 1);
+	assert_int_equal(fake_kernel.counters[1].stats.hangs, 0);
+	assert_int_equal(fake_kernel.counters[1].stats.restarts, 0);
+	end_in_order();
+}
+
 static void every_role_is_adopted_into_the_cgroup(void **state)
 {
 	snprintf(fake_kernel.features.cgroup, sizeof(fake_kernel.features.cgroup), "/x");
@@ -242,6 +263,8 @@ int main(int argc, char **argv)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_dead_resolver_gets_new_relays_and_its_flows_end,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_role_that_hangs_is_counted_and_replaced, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(every_role_is_adopted_into_the_cgroup, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_role_that_dies_at_the_start_fails_the_crew, setup,

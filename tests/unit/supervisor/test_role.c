@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "supervisor/role.h"
+#include "supervisor/role.c" /* for take_message() */
 #include "unit/supervisor/role_fake.h"
 
 #define PATIENCE_MS 5000 /* for a real process to do something */
@@ -21,7 +21,7 @@
 static struct loop *loop;
 static struct role role;
 static uint64_t skipped_ns; /* turned forward by hand, on top of the real clock */
-static int readies, deaths, stops, hand_overs, hand_over_result;
+static int readies, deaths, stops, hangs, hand_overs, hand_over_result;
 static bool died_ready;
 static char answer[256];
 static bool answer_ended;
@@ -63,6 +63,11 @@ static void on_stopped(struct role *r)
 	stops++;
 }
 
+static void on_hung(struct role *r)
+{
+	hangs++;
+}
+
 static void on_text(struct role *r, uint64_t tag, const char *text, size_t len)
 {
 	size_t have = strlen(answer);
@@ -79,11 +84,12 @@ static const struct role_ops ops = { .hand_over = on_hand_over,
 				     .ready = on_ready,
 				     .died = on_died,
 				     .stopped = on_stopped,
+				     .hung = on_hung,
 				     .text = on_text };
 
 static int setup(void **state)
 {
-	readies = deaths = stops = hand_overs = hand_over_result = 0;
+	readies = deaths = stops = hangs = hand_overs = hand_over_result = 0;
 	answer[0] = '\0';
 	answer_ended = false;
 	skipped_ns = 0;
@@ -239,6 +245,75 @@ static void is_killed_when_it_cannot_be_set_up(void **state)
 	end_it();
 }
 
+#define CHECKS_TO_HANG (ROLE_HANG_MS / ROLE_PING_MS)
+
+static void is_killed_once_when_it_hangs(void **state)
+{
+	start(FAKE_HANGS);
+	wait_for(&readies, 1);
+	for (int i = 0; i < CHECKS_TO_HANG; i++)
+		role_check(&role);
+	assert_int_equal(hangs, 0);
+	for (int i = 0; i < 2 * CHECKS_TO_HANG; i++)
+		role_check(&role);
+	assert_int_equal(hangs, 1);
+	wait_for(&deaths, 1);
+	assert_true(died_ready);
+	wait_for(&readies, 2); /* the next one begins anew */
+	role_check(&role);
+	assert_int_equal(role.silent, 1);
+	end_it();
+}
+
+static void check_and_wait_for_answer(void)
+{
+	role_check(&role);
+	assert_true(role.pinged);
+	while (role.pinged)
+		loop_once(loop, 10);
+}
+
+static void lives_while_it_answers(void **state)
+{
+	start(FAKE_GOOD);
+	role_check(&role); /* not ready yet: asked nothing */
+	assert_false(role.pinged);
+	wait_for(&readies, 1);
+	for (int i = 0; i < 3 * CHECKS_TO_HANG; i++)
+		check_and_wait_for_answer();
+	assert_int_equal(hangs + deaths, 0);
+	end_it();
+}
+
+/* Role and main are stopped together for an hour; only main's own checks count. */
+static void time_that_main_did_not_live_is_no_hang(void **state)
+{
+	start(FAKE_GOOD);
+	wait_for(&readies, 1);
+	assert_int_equal(kill(role.pid, SIGSTOP), 0);
+	for (int i = 0; i < CHECKS_TO_HANG - 1; i++)
+		role_check(&role);
+	skipped_ns += 3600 * NSEC_PER_SEC;
+	loop_once(loop, 0);
+	role_check(&role);
+	assert_int_equal(kill(role.pid, SIGCONT), 0);
+	while (role.pinged)
+		loop_once(loop, 10);
+	assert_int_equal(role.silent, 0);
+	assert_int_equal(hangs + deaths, 0);
+	end_it();
+}
+
+static void an_answer_that_nobody_asked_for_breaks_the_protocol(void **state)
+{
+	struct role_message pong = { .type = ROLE_PONG };
+
+	start(FAKE_GOOD);
+	wait_for(&readies, 1);
+	assert_int_equal(take_message(&role, (const uint8_t *)&pong, sizeof(pong)), -EPROTO);
+	end_it();
+}
+
 static void refuses_a_message_that_is_too_long(void **state)
 {
 	static char big[ROLE_MESSAGE_MAX];
@@ -265,6 +340,12 @@ int main(int argc, char **argv)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(is_killed_when_it_cannot_be_set_up, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(is_killed_once_when_it_hangs, setup, teardown),
+		cmocka_unit_test_setup_teardown(lives_while_it_answers, setup, teardown),
+		cmocka_unit_test_setup_teardown(time_that_main_did_not_live_is_no_hang, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(an_answer_that_nobody_asked_for_breaks_the_protocol,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_a_message_that_is_too_long, setup,
 						teardown),
 	};
