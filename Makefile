@@ -78,11 +78,13 @@ LINK = $(CC) $(CFLAGS_ALL) $(EXTRA) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS)
 DAEMON_PKGS := libbpf libcares libmnl jansson libseccomp libcap-ng
 CLIENT_PKGS := jansson
 TEST_PKGS := cmocka
+SUITE_PKGS := check
 # Asked once, and only when something is linked.
 once = $(eval $(1) := $(shell $(PKG_CONFIG) --libs $(2)))$($(1))
 DAEMON_LIBS = $(call once,DAEMON_LIBS,$(DAEMON_PKGS))
 CLIENT_LIBS = $(call once,CLIENT_LIBS,$(CLIENT_PKGS))
 TEST_LIBS = $(call once,TEST_LIBS,$(TEST_PKGS))
+SUITE_LIBS = $(call once,SUITE_LIBS,$(SUITE_PKGS))
 
 # --- sources ------------------------------------------------------------------------------
 BPF_SRC := $(wildcard bpf/*.bpf.c)
@@ -99,6 +101,12 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 # Helper programs of the network tests and the benchmark's load generators.
 HELPER_SRC := $(wildcard tests/net/*.c tests/bench/*.c tests/kernel/*.c)
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
+# lwIP's own test suites: what they need of lwIP beyond what we build in, and they themselves.
+SUITE_SRC := tests/lwip/suites.c
+SUITE_LWIP_SRC := $(LWIP_SRC) $(LWIP_DIR)/src/netif/ethernet.c \
+	$(addprefix $(LWIP_DIR)/src/core/,ipv4/etharp.c ipv6/ethip6.c) \
+	$(addprefix $(LWIP_DIR)/test/unit/,ip4/test_ip4.c ip6/test_ip6.c core/test_pbuf.c \
+	tcp/tcp_helper.c tcp/test_tcp.c tcp/test_tcp_oos.c)
 
 OWN_SRC := $(wildcard userspace/main.c) $(LIB_SRC) $(CLIENT_SRC)
 BPF_OBJ := $(BPF_SRC:%.c=build/%.o)
@@ -111,11 +119,12 @@ UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 BPFTEST_BIN := $(BPFTEST_SRC:%.c=$(B)/%)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
 HELPER_BIN := $(HELPER_SRC:%.c=$(B)/%)
+SUITE_BIN := $(B)/tests/lwip/suites-ours $(B)/tests/lwip/suites-small
 SKEL := build/gen/headrace.skel.h
 
 all: $(B)/headraced $(B)/headrace ## build headraced and headrace (default)
 	@:
-tests: $(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(HELPER_BIN) ## build every test program
+tests: $(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(HELPER_BIN) $(SUITE_BIN) ## build every test program
 	@:
 
 # --- what must be there -------------------------------------------------------------------
@@ -224,6 +233,15 @@ $(HELPER_BIN): $(B)/tests/%: tests/%.c $(B)/.flags | $(FOUND)
 	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(HELPER_LIBS)
 $(B)/tests/kernel/%: private HELPER_LIBS = $(call once,BPF_LIBS,libbpf)
 
+# lwIP's own suites with our options: once with our sizes, once with theirs.
+$(B)/tests/lwip/suites-small: private EXTRA = -DSUITES_SMALL
+$(SUITE_BIN): $(SUITE_SRC) $(SUITE_LWIP_SRC) $(wildcard tests/lwip/*.h userspace/stack/lwip/*.h \
+		userspace/stack/lwip/*/*.h) $(B)/.flags | $(FOUND)
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -w -Itests/lwip $(LWIP_CPPFLAGS) -I$(LWIP_DIR)/test/unit -o $@ \
+		$(SUITE_SRC) $(SUITE_LWIP_SRC) $(SUITE_LIBS)
+
 # --- running --------------------------------------------------------------------------------
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -235,11 +253,11 @@ run: ## demonstration on servers of its own; CMD="..." runs that command on the 
 tests/net-helpers: $(HELPER_BIN)
 	@:
 
-test: ## everything: lint, units, BPF, corpus replay, network; last line is the count
+test: ## everything: lint, units, lwIP's suites, BPF, corpus replay, network; last line is the count
 	@tools/bootstrap test
 	+@PROFILE=$(PROFILE) tests/run
 
-test-unit test-bpf test-fuzz test-net: test-%: ## one part of the tests
+test-unit test-lwip test-bpf test-fuzz test-net: test-%: ## one part of the tests
 	@tools/bootstrap test
 	+@PROFILE=$(PROFILE) tests/run $*
 
@@ -248,9 +266,9 @@ test-kernel: ## load, attach and run on Debian's kernel 6.1 (and a newer one) in
 	+@$(MAKE) $(JOBS) all tests/net-helpers
 	@B=$(B) tests/kernel/run
 
-sanitize: ## units, BPF, corpus replay and network tests in full, with ASan and UBSan
+sanitize: ## units, lwIP's suites, BPF, corpus replay, network tests in full: ASan and UBSan
 	@tools/bootstrap test
-	+@PROFILE=sanitize FULL=1 tests/run unit bpf fuzz net
+	+@PROFILE=sanitize FULL=1 tests/run unit lwip bpf fuzz net
 
 soak: ## the network tests in full: big transfers, 50,000 connections, real time
 	@tools/bootstrap test
@@ -278,7 +296,7 @@ bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start REPS=n
 # --- looking after the source -----------------------------------------------------------------
 # What the linters look at: everything of ours, tests included.
 LINT_C := $(OWN_SRC) $(UNIT_SRC) $(BPFTEST_SRC) $(FUZZ_SRC) $(HELPER_SRC) $(TESTLIB_SRC) \
-	$(wildcard tests/fuzz/main.c)
+	$(SUITE_SRC) $(wildcard tests/fuzz/main.c)
 FORMAT_FILES = $(LINT_C) $(BPF_SRC) $(wildcard bpf/*.h userspace/*.h userspace/*/*.h \
 	userspace/*/*/*.h userspace/*/*/*/*.h dns/*.h tools/*.h tools/*/*.h tests/*/*.h tests/unit/*/*.h)
 TIDY := $(OWN_SRC:%=build/lint/%.tidy)
@@ -365,7 +383,7 @@ help: ## this list
 	@sed -nE 's/^([a-z][a-z_. %-]*):[^#=]*## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
 		awk -F '\t' '{ printf "  %-22s %s\n", $$1, $$2 }'
 
-.PHONY: all tests run test test-unit test-bpf test-fuzz test-net test-kernel sanitize soak fuzz \
+.PHONY: all tests run test test-unit test-lwip test-bpf test-fuzz test-net test-kernel sanitize soak fuzz \
 	fuzz-programs coverage bench lint lint-tidy lint-cppcheck format format-check vmlinux \
 	install uninstall dist clean help force tests/net-helpers
 
