@@ -81,6 +81,8 @@ enum verdict { VERDICTS(CONTRACT_ENUM) VERDICT_NUM };
 	X(DROP_TTL, ttl, "TTL or hop limit used up (answered with time exceeded)")                 \
 	X(DROP_STRAY, stray, "segment of no known TCP connection (refused)")                       \
 	X(DROP_CONNECTS, connects, "more connects in flight than allowed")                         \
+	X(DROP_HALF_OPEN, half_open,                                                               \
+	  "handshake that its application left unfinished, room needed")                           \
 	X(DROP_RETRANSMIT, retransmit, "SYN repeated while its connect is in flight")              \
 	X(DROP_NO_MEMORY, no_memory, "out of memory or buffers")                                   \
 	X(DROP_NO_DESCRIPTOR, no_descriptor, "out of file descriptors")                            \

@@ -44,6 +44,7 @@ static int fake_getsockopt(int fd, int level, int name, void *value, socklen_t *
 #include "bpf/classify.h"
 #include "worker/tcp.c"
 #include "worker/tcp_connect.c"
+#include "worker/tcp_opening.c"
 #include "worker/tcp_relay.c"
 #include "worker/tcp_table.c"
 

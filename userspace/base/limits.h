@@ -13,6 +13,7 @@
 
 /* TCP */
 #define TCP_CONNECTS_MAX 1024 /* in flight; beyond it a SYN is dropped and counted */
+#define TCP_OPENING_MAX 8192 /* SYN-ACKs not yet answered; beyond it the oldest gives way */
 #define TCP_CONNECT_TIMEOUT_MS 30000
 #define TCP_BUFFERS_MAX (256 << 20) /* bytes held for all connections of a worker */
 #define TCP_YOUNG_MS 30000 /* a connection that lasts gets keepalive upstream */

@@ -85,6 +85,7 @@ void tcp_flow_forget(struct tcp_flow *f)
 {
 	struct tcp_engine *e = f->engine;
 
+	tcp_opening_forget(f);
 	list_remove(&f->link);
 	if (f->state == TCP_FLOW_TIME_WAIT)
 		e->time_wait_count--;
@@ -139,6 +140,7 @@ void tcp_flow_time_wait(struct tcp_flow *f)
 
 	tcp_flow_tell_end(f, END_FINISHED);
 	tcp_close_upstream(f, false);
+	tcp_opening_forget(f);
 	f->state = TCP_FLOW_TIME_WAIT;
 	f->created_ns = clock_ns();
 	list_touch(&e->time_waits, &f->link);
@@ -177,6 +179,7 @@ static void tcp_open_input(struct tcp_flow *f, struct worker_packet *p)
 		return;
 	}
 	conn_input(&f->conn, &p->head, p->raw.data);
+	tcp_opening_update(f);
 	tcp_relay_update(f);
 }
 
@@ -310,6 +313,7 @@ int tcp_engine_new(struct worker *w, struct tcp_engine **ret_engine)
 		return -ENOMEM;
 	e->worker = w;
 	list_init(&e->connecting);
+	list_init(&e->opening);
 	list_init(&e->young);
 	list_init(&e->time_waits);
 	timer_init(&e->connect_timer, tcp_connect_expire);

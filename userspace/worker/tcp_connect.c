@@ -196,6 +196,9 @@ static int dial_begin(struct tcp_flow *f)
 {
 	int fd, r = dial_open(f, &fd);
 
+	/* what a flood left half-open must not take the descriptors of those that are honest */
+	if (r == -EMFILE && tcp_opening_evict(f->engine))
+		r = dial_open(f, &fd);
 	if (r < 0)
 		return r;
 	f->watch.fd = fd;
@@ -225,9 +228,9 @@ static void dial_succeeded(struct tcp_flow *f)
 	tcp_connect_done(f);
 	f->state = TCP_FLOW_OPEN;
 	f->writable = true;
-	tcp_relay_begin(f);
 	free(f->syn);
 	f->syn = NULL;
+	tcp_opening_begin(f);
 	datapath_count(&w->datapath, RSTAT_TCP_OPEN, 1);
 	datapath_count(&w->datapath, RSTAT_TCP_TOTAL, 1);
 }

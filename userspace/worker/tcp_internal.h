@@ -32,8 +32,10 @@ struct tcp_syn {
  *
  *   state           | event                                     | next
  *   (none)          | SYN                                       | TCP_FLOW_CONNECTING
- *   CONNECTING      | upstream connected: SYN-ACK               | TCP_FLOW_OPEN
+ *   CONNECTING      | upstream connected: SYN-ACK               | TCP_FLOW_OPEN, "opening"
  *   CONNECTING      | refused, unreachable, too late, RST       | (freed)
+ *   OPEN, opening   | the application's ACK                     | OPEN
+ *   OPEN, opening   | the oldest of them, and room is needed    | (freed)
  *   OPEN            | both directions done, FIN of ours first   | TCP_FLOW_TIME_WAIT
  *   OPEN            | both directions done otherwise, any RST   | (freed)
  *   TIME_WAIT       | TCP_TIME_WAIT_MS, a new SYN               | (freed)
@@ -43,7 +45,7 @@ enum tcp_flow_state { TCP_FLOW_CONNECTING, TCP_FLOW_OPEN, TCP_FLOW_TIME_WAIT };
 struct tcp_flow {
 	struct conn conn; /* the application's side */
 	struct watch watch; /* the upstream socket, edge-triggered; -1 = closed */
-	struct list link; /* in engine->connecting, ->young or ->time_waits, else in none */
+	struct list link; /* in engine->connecting, ->opening, ->young, ->time_waits or in none */
 	struct tcp_flow *hash_next;
 	struct tcp_engine *engine;
 	struct tcp_syn *syn; /* CONNECTING only */
@@ -61,6 +63,7 @@ struct tcp_flow {
 	bool bulk : 1; /* the last read from upstream filled its buffers */
 	bool sent_once : 1;
 	bool undelayed : 1; /* TCP_NODELAY is set */
+	bool opening : 1; /* its SYN-ACK is not answered yet */
 	bool relayed : 1; /* upstream is the resolver: a socketpair */
 };
 
@@ -69,9 +72,11 @@ struct tcp_engine {
 	struct stack *stack;
 	struct tcp_table table;
 	struct list connecting; /* oldest first */
+	struct list opening; /* upstream is there, the application's ACK is not; oldest first */
 	struct list young; /* open for less than TCP_YOUNG_MS, oldest first */
 	struct list time_waits; /* oldest first */
 	uint32_t connects;
+	uint32_t openings;
 	uint32_t time_wait_count;
 	struct timer connect_timer;
 	struct timer young_timer;
@@ -103,6 +108,16 @@ void tcp_connect_input(struct tcp_flow *f, struct worker_packet *p);
 void tcp_connect_expire(struct timer *t);
 /* The flow is no longer in flight. */
 void tcp_connect_done(struct tcp_flow *f);
+
+/* tcp_opening.c */
+/* The SYN-ACK goes out: one more that waits for its ACK, at most TCP_OPENING_MAX. */
+void tcp_opening_begin(struct tcp_flow *f);
+/* After anything of the application: is the handshake done? */
+void tcp_opening_update(struct tcp_flow *f);
+/* The flow is to be freed. */
+void tcp_opening_forget(struct tcp_flow *f);
+/* Resets the oldest. False: there is none. */
+bool tcp_opening_evict(struct tcp_engine *e);
 
 /* tcp_relay.c */
 /* The flow is open: watches over its youth. */

@@ -28,6 +28,7 @@
 #include "bpf/parse.h"
 #include "worker/tcp.c"
 #include "worker/tcp_connect.c"
+#include "worker/tcp_opening.c"
 #include "worker/tcp_relay.c"
 #include "worker/tcp_table.c"
 
