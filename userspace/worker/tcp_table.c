@@ -8,23 +8,56 @@
 #include "base/random.h"
 #include "worker/tcp_internal.h"
 
-#define BUCKETS_MIN 256
+#define SEGMENT_FIRST 256U /* buckets */
+
+static unsigned int segment_of(uint32_t bucket)
+{
+	return bucket < SEGMENT_FIRST ? 0 :
+					32 - (unsigned int)__builtin_clz(bucket / SEGMENT_FIRST);
+}
+
+/* Its first bucket; at the same time its number of buckets, but for the first segment. */
+static uint32_t segment_start(unsigned int segment)
+{
+	return segment ? SEGMENT_FIRST << (segment - 1) : 0;
+}
+
+static struct tcp_flow **bucket_at(const struct tcp_table *t, uint32_t i)
+{
+	unsigned int segment = segment_of(i);
+
+	return &t->segments[segment][i - segment_start(segment)];
+}
+
+static uint32_t bucket_number(const struct tcp_table *t, uint32_t hash)
+{
+	uint32_t i = hash & t->mask;
+
+	return i < t->split ? hash & (t->mask * 2 + 1) : i;
+}
+
+static struct tcp_flow **bucket_of(const struct tcp_table *t, uint32_t hash)
+{
+	return bucket_at(t, bucket_number(t, hash));
+}
 
 int tcp_table_init(struct tcp_table *t)
 {
 	memset(t, 0, sizeof(*t));
-	t->buckets = calloc(BUCKETS_MIN, sizeof(*t->buckets));
-	if (!t->buckets)
+	t->segments[0] = calloc(SEGMENT_FIRST, sizeof(**t->segments));
+	if (!t->segments[0])
 		return -ENOMEM;
-	t->mask = BUCKETS_MIN - 1;
+	t->mask = SEGMENT_FIRST - 1;
 	random_bytes(&t->key, sizeof(t->key));
 	return 0;
 }
 
 void tcp_table_done(struct tcp_table *t)
 {
-	free(t->buckets);
-	t->buckets = NULL;
+	for (unsigned int i = 0; i < TCP_TABLE_SEGMENTS; i++) {
+		free(t->segments[i]);
+		t->segments[i] = NULL;
+	}
 }
 
 uint32_t tcp_table_hash(const struct tcp_table *t, const struct flow_key *key)
@@ -35,51 +68,68 @@ uint32_t tcp_table_hash(const struct tcp_table *t, const struct flow_key *key)
 struct tcp_flow *tcp_table_find(const struct tcp_table *t, const struct flow_key *key,
 				uint32_t hash)
 {
-	struct tcp_flow *f = t->buckets[hash & t->mask];
+	struct tcp_flow *f = *bucket_of(t, hash);
 
 	while (f && (f->hash != hash || memcmp(&f->key, key, sizeof(*key)) != 0))
 		f = f->hash_next;
 	return f;
 }
 
-/* Doubles the buckets; without memory the chains grow instead. */
+/* Divides one bucket; without memory, or with all segments in use, the chains grow instead. */
 static void table_grow(struct tcp_table *t)
 {
-	uint32_t mask = t->mask * 2 + 1;
-	struct tcp_flow **buckets = calloc((size_t)mask + 1, sizeof(*buckets));
+	uint32_t added = t->mask + 1 + t->split;
+	unsigned int segment = segment_of(added);
+	struct tcp_flow **from, **to;
 
-	if (!buckets)
+	if (segment == TCP_TABLE_SEGMENTS)
 		return;
-	for (uint32_t i = 0; i <= t->mask; i++) {
-		while (t->buckets[i]) {
-			struct tcp_flow *f = t->buckets[i];
+	if (!t->segments[segment])
+		t->segments[segment] = calloc(segment_start(segment), sizeof(**t->segments));
+	if (!t->segments[segment])
+		return;
+	from = bucket_at(t, t->split);
+	to = bucket_at(t, added);
+	while (*from) {
+		struct tcp_flow *f = *from;
 
-			t->buckets[i] = f->hash_next;
-			f->hash_next = buckets[f->hash & mask];
-			buckets[f->hash & mask] = f;
+		if (!(f->hash & (t->mask + 1))) {
+			from = &f->hash_next;
+			continue;
 		}
+		*from = f->hash_next;
+		f->hash_next = *to;
+		*to = f;
 	}
-	free(t->buckets);
-	t->buckets = buckets;
-	t->mask = mask;
+	if (t->split++ == t->mask) {
+		t->mask = t->mask * 2 + 1;
+		t->split = 0;
+	}
 }
 
 int tcp_table_add(struct tcp_table *t, struct tcp_flow *f)
 {
+	struct tcp_flow **bucket;
+	uint32_t number;
+
 	if (t->count >= TCP_FLOWS_MAX)
 		return -ENOBUFS;
-	if (t->count > t->mask)
+	if (t->count > t->mask + t->split)
 		table_grow(t);
 	f->hash = tcp_table_hash(t, &f->key);
-	f->hash_next = t->buckets[f->hash & t->mask];
-	t->buckets[f->hash & t->mask] = f;
+	number = bucket_number(t, f->hash);
+	bucket = bucket_at(t, number);
+	f->hash_next = *bucket;
+	*bucket = f;
+	if (t->empty > number)
+		t->empty = number;
 	t->count++;
 	return 0;
 }
 
 void tcp_table_remove(struct tcp_table *t, struct tcp_flow *f)
 {
-	struct tcp_flow **at = &t->buckets[f->hash & t->mask];
+	struct tcp_flow **at = bucket_of(t, f->hash);
 
 	while (*at != f)
 		at = &(*at)->hash_next;
@@ -87,11 +137,13 @@ void tcp_table_remove(struct tcp_table *t, struct tcp_flow *f)
 	t->count--;
 }
 
-struct tcp_flow *tcp_table_any(const struct tcp_table *t)
+struct tcp_flow *tcp_table_any(struct tcp_table *t)
 {
-	for (uint32_t i = 0; i <= t->mask; i++) {
-		if (t->buckets[i])
-			return t->buckets[i];
+	for (; t->empty <= t->mask + t->split; t->empty++) {
+		struct tcp_flow *f = *bucket_at(t, t->empty);
+
+		if (f)
+			return f;
 	}
 	return NULL;
 }

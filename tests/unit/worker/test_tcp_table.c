@@ -56,6 +56,22 @@ static void finds_each_flow_after_growing(void **state)
 	assert_null(find(FLOWS));
 }
 
+/* A packet may pay for itself, not for moving what is there. */
+static void grows_by_one_bucket_with_one_flow(void **state)
+{
+	uint32_t buckets = table.mask + 1 + table.split;
+
+	for (uint32_t i = 0; i < FLOWS; i++) {
+		uint32_t now;
+
+		add(i);
+		now = table.mask + 1 + table.split;
+		assert_true(now - buckets <= 1);
+		buckets = now;
+	}
+	assert_true(buckets >= FLOWS);
+}
+
 static void removed_flows_are_gone_and_the_others_stay(void **state)
 {
 	for (uint32_t i = 0; i < FLOWS; i++)
@@ -74,6 +90,19 @@ static void any_finds_the_last_one_too(void **state)
 	assert_ptr_equal(tcp_table_any(&table), &flows[3]);
 	tcp_table_remove(&table, &flows[3]);
 	assert_null(tcp_table_any(&table));
+}
+
+static void any_empties_the_table_bucket_by_bucket(void **state)
+{
+	uint32_t left = FLOWS;
+
+	for (uint32_t i = 0; i < FLOWS; i++)
+		add(i);
+	for (struct tcp_flow *f; (f = tcp_table_any(&table)); left--)
+		tcp_table_remove(&table, f);
+	assert_int_equal(left, 0);
+	add(5);
+	assert_ptr_equal(tcp_table_any(&table), &flows[5]);
 }
 
 static void refuses_more_than_the_limit(void **state)
@@ -97,9 +126,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(finds_each_flow_after_growing, up, down),
+		cmocka_unit_test_setup_teardown(grows_by_one_bucket_with_one_flow, up, down),
 		cmocka_unit_test_setup_teardown(removed_flows_are_gone_and_the_others_stay, up,
 						down),
 		cmocka_unit_test_setup_teardown(any_finds_the_last_one_too, up, down),
+		cmocka_unit_test_setup_teardown(any_empties_the_table_bucket_by_bucket, up, down),
 		cmocka_unit_test_setup_teardown(refuses_more_than_the_limit, up, down),
 		cmocka_unit_test_setup_teardown(the_hash_depends_on_a_secret, up, down),
 	};
