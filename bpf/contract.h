@@ -80,6 +80,11 @@ enum verdict { VERDICTS(CONTRACT_ENUM) VERDICT_NUM };
 	X(DROP_FRAGMENT_CAP, fragment_cap, "too many fragments held")                              \
 	X(DROP_TTL, ttl, "TTL or hop limit used up (answered with time exceeded)")                 \
 	X(DROP_STRAY, stray, "segment of no known TCP connection (refused)")                       \
+	X(DROP_TCP_FLAGS, tcp_flags, "TCP flags that no segment has together")                     \
+	X(DROP_TCP_RESET, tcp_reset, "TCP RST without the exact sequence number (RFC 5961)")       \
+	X(DROP_TCP_SYN, tcp_syn, "TCP SYN in a connection that is open (RFC 5961)")                \
+	X(DROP_TCP_WINDOW, tcp_window, "TCP segment that lies outside the window")                 \
+	X(DROP_TCP_ACK, tcp_ack, "TCP ACK of what was not sent or long ago (RFC 5961)")            \
 	X(DROP_CONNECTS, connects, "more connects in flight than allowed")                         \
 	X(DROP_HALF_OPEN, half_open,                                                               \
 	  "handshake that its application left unfinished, room needed")                           \

@@ -151,7 +151,9 @@ static __always_inline void flow_follow_down(struct flow *f, const struct packet
 
 static __always_inline int packet_opens_tcp(const struct packet *p)
 {
-	return (p->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST)) == TCP_FLAG_SYN;
+	__u8 flags = TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST | TCP_FLAG_FIN;
+
+	return (p->tcp_flags & flags) == TCP_FLAG_SYN;
 }
 
 /*

@@ -22,7 +22,7 @@
 
 #define SEGMENT_LIMIT (65535 - IP6_HLEN - TCP_HLEN)
 #define SEGMENT_REAL_MIN 88 /* as Linux: a smaller MSS would only burn CPU */
-#define TCP_OPTION_NOP 1
+#define TCP_OPTION_END 0
 #define PEER_WINDOW_MIN 512
 #define RTO_TICKS 2 /* of 500 ms: lwIP's own 3 s is for the internet, this link is local */
 
@@ -191,31 +191,24 @@ static void conn_adopt(struct conn *c, struct tcp_pcb *pcb)
 	tcp_err(pcb, conn_on_error);
 }
 
-/*
- * A pbuf of its own for `len` bytes from the TCP header on. One byte more lies behind them:
- * lwIP looks for the length of an option that is cut off after its kind.
- */
+/* A pbuf of its own for `len` bytes from the TCP header on. */
 static struct pbuf *conn_copy(const uint8_t *tcp, uint16_t len)
 {
-	struct pbuf *p = pbuf_alloc(PBUF_RAW, len + 1, PBUF_RAM);
+	struct pbuf *p = pbuf_alloc(PBUF_RAW, len, PBUF_RAM);
 
-	if (!p)
-		return NULL;
-	memcpy(p->payload, tcp, len);
-	((uint8_t *)p->payload)[len] = 0;
-	p->len = len;
-	p->tot_len = len;
+	if (p)
+		memcpy(p->payload, tcp, len);
 	return p;
 }
 
 int conn_open(struct conn *c, const struct packet *head, uint8_t *packet)
 {
 	struct stack *s = c->stack;
-	uint16_t len = (uint16_t)(head->payload_offset - head->l4_offset);
-	struct pbuf *p = conn_copy(packet + head->l4_offset, len);
+	struct pbuf *p = pbuf_alloc(PBUF_RAW, SYN_BYTES, PBUF_RAM);
 
 	if (!p)
 		return -ENOMEM;
+	syn_rewrite(p->payload, packet + head->l4_offset, head->payload_offset - head->l4_offset);
 	conn_set_addr(&ip_data.current_iphdr_src, &head->saddr);
 	conn_set_addr(&ip_data.current_iphdr_dest, &head->daddr);
 	conn_set_ip_data(s);
@@ -276,12 +269,11 @@ static struct pbuf *conn_segment(struct conn *c, struct pbuf_custom *lent,
 	return p;
 }
 
-/* Options count in the first SYN only; lwIP would take a later one's word as well. */
-static void conn_blank_options(const struct packet *head, uint8_t *tcp)
+/* Options count in the first SYN only; lwIP would take the word of any segment. */
+static void conn_blank_options(const struct packet *head, uint8_t *packet)
 {
-	size_t header = head->payload_offset - head->l4_offset;
-
-	memset(tcp + TCP_HLEN, TCP_OPTION_NOP, header - TCP_HLEN);
+	if (head->payload_offset > head->l4_offset + TCP_HLEN)
+		packet[head->l4_offset + TCP_HLEN] = TCP_OPTION_END;
 }
 
 /* After lwIP has seen a segment: what it must not decide, and what it cannot know. */
@@ -289,7 +281,6 @@ static void conn_after_input(struct conn *c)
 {
 	struct tcp_pcb *pcb = c->pcb;
 
-	pcb->mss = c->segment_max; /* an MSS option outside the SYN would have changed it */
 	if (c->state == CONN_OPENING && pcb->state >= ESTABLISHED)
 		c->state = CONN_OPEN;
 	if (!pcb->unacked) { /* the link is local: the receiver's window is the only limit */
@@ -298,28 +289,19 @@ static void conn_after_input(struct conn *c)
 	}
 }
 
-/* While the handshake lasts only the first SYN again has a meaning; lwIP would take others. */
-static bool conn_wrong_syn(const struct conn *c, const struct packet *head, const uint8_t *packet)
-{
-	if (c->state != CONN_OPENING || !(head->tcp_flags & TCP_SYN))
-		return false;
-	return (head->tcp_flags & TCP_ACK) ||
-	       stack_segment_seq(head, packet) != c->pcb->rcv_nxt - 1;
-}
-
-void conn_input(struct conn *c, const struct packet *head, uint8_t *packet)
+int conn_input(struct conn *c, const struct packet *head, uint8_t *packet)
 {
 	struct stack *s = c->stack;
 	struct pbuf_custom lent;
 	struct pbuf *p;
+	int r = conn_check(c, head, packet);
 
-	if (conn_wrong_syn(c, head, packet))
-		return;
+	if (r != 0)
+		return r > 0 ? r : 0;
+	conn_blank_options(head, packet);
 	p = conn_segment(c, &lent, head, packet);
 	if (!p)
-		return; /* as if lost: the application sends it again */
-	if (head->tcp_flags & TCP_SYN)
-		conn_blank_options(head, p->payload);
+		return DROP_NO_MEMORY; /* as if lost: the application sends it again */
 	ip_addr_copy(ip_data.current_iphdr_src, c->pcb->remote_ip);
 	ip_addr_copy(ip_data.current_iphdr_dest, c->pcb->local_ip);
 	conn_set_ip_data(s);
@@ -328,6 +310,7 @@ void conn_input(struct conn *c, const struct packet *head, uint8_t *packet)
 	if (tcp_active_pcbs)
 		conn_after_input(c);
 	conn_leave(c);
+	return 0;
 }
 
 void conn_finish(struct conn *c)

@@ -16,6 +16,7 @@
 #define BUFFER_SMALL_BYTES 4096
 #define BUFFERS_POOLED 16
 #define WINDOW_INITIAL 65535
+#define SYN_BYTES 32 /* of TCP header that lwIP is given of a SYN */
 
 /* Bytes on their way: taken from a pool if full-sized, of malloc if small. */
 struct buffer {
@@ -65,6 +66,12 @@ void conn_enter(struct conn *c);
 void conn_leave(struct conn *c);
 void conn_dead(struct conn *c);
 bool conn_needs_timer(const struct tcp_pcb *pcb);
+
+/* conn_check.c: 0 = for lwIP; > 0: dropped, the enum drop_reason; < 0: done with. */
+int conn_check(struct conn *c, const struct packet *head, const uint8_t *packet);
+
+/* syn.c: `len` bytes of TCP header, which may be the packet's own. */
+void syn_rewrite(uint8_t ret_syn[SYN_BYTES], const uint8_t *tcp, size_t len);
 
 /* conn_rx.c, conn_tx.c */
 err_t conn_on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err);

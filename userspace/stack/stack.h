@@ -100,6 +100,8 @@ struct conn {
 	bool finished : 1; /* conn_finish() was called */
 	bool abort_wanted : 1; /* conn_abort() from inside received() */
 	bool ack_due : 1; /* an ACK is delayed to the end of the turn, not longer */
+	uint8_t challenge_period : 4; /* the last in which a challenge ACK was sent, modulo 16 */
+	uint8_t challenges : 4; /* sent in it */
 };
 
 void conn_init(struct conn *c, struct stack *s);
@@ -110,8 +112,14 @@ void conn_init(struct conn *c, struct stack *s);
  */
 int conn_open(struct conn *c, const struct packet *head, uint8_t *packet);
 
-/* A segment of this connection (not for a closed one). The packet is changed. */
-void conn_input(struct conn *c, const struct packet *head, uint8_t *packet);
+/*
+ * A segment of this connection (not for a closed one). The packet is changed. 0, or the
+ * enum drop_reason for which nothing of it counted (answered where it is to be).
+ */
+int conn_input(struct conn *c, const struct packet *head, uint8_t *packet);
+
+/* RFC 5961, 7: may one more segment that is wrong be answered by an ACK? Counts it. */
+bool conn_may_challenge(struct conn *c);
 
 /* Upstream takes data again: offers what received() left. */
 void conn_resume(struct conn *c);

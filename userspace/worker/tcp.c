@@ -149,10 +149,14 @@ void tcp_flow_time_wait(struct tcp_flow *f)
 		tcp_time_wait_sweep(e);
 }
 
-/* RFC 9293, 3.10.7.4 and RFC 1337: acknowledge what is sent again, ignore a RST. */
-static void tcp_time_wait_input(struct tcp_flow *f, struct worker_packet *p)
+static bool tcp_opens(const struct worker_packet *p)
 {
-	struct tcp_engine *e = f->engine;
+	return (p->head.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+}
+
+/* Answers what is sent again, for as long as that is no attack. */
+static void tcp_answer_again(struct tcp_flow *f)
+{
 	struct packet_path path = {
 		.src = f->key.daddr,
 		.dst = f->key.saddr,
@@ -160,25 +164,82 @@ static void tcp_time_wait_input(struct tcp_flow *f, struct worker_packet *p)
 		.dport = f->key.sport,
 	};
 
-	if ((p->head.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN) {
+	if (conn_may_challenge(&f->conn))
+		stack_send_ack(f->engine->stack, &path, f->conn.seq, f->conn.ack_seq);
+}
+
+/* A SYN that the kernel half has entered as a flow of its own, which it will not become. */
+static void tcp_reject(struct tcp_engine *e, const struct worker_packet *p)
+{
+	struct flow_info info;
+
+	worker_flow_info(e->worker, &p->key, NULL, &info);
+	info.end = END_REJECTED;
+	datapath_flow_end(&e->worker->datapath, &p->key, clock_ns(), &info);
+}
+
+/*
+ * RFC 6191 (RFC 9293, 3.10.7.4): a SYN above all that the old connection sent begins a new
+ * one. Another may be as old as that, and is challenged.
+ */
+static void tcp_time_wait_syn(struct tcp_flow *f, struct worker_packet *p)
+{
+	struct tcp_engine *e = f->engine;
+
+	if ((int32_t)(stack_segment_seq(&p->head, p->raw.data) - f->conn.ack_seq) >= 0) {
 		tcp_flow_forget(f);
 		tcp_dial(e, p);
 		return;
 	}
-	if (p->head.tcp_flags & TCP_RST)
-		return;
-	if ((p->head.tcp_flags & TCP_FIN) || p->head.total_len > p->head.payload_offset)
-		stack_send_ack(e->stack, &path, f->conn.seq, f->conn.ack_seq);
+	worker_drop(e->worker, DROP_TCP_SYN);
+	tcp_reject(e, p);
+	f->challenged = true;
+	tcp_answer_again(f);
+}
+
+/*
+ * RFC 1337: a RST does not end TIME_WAIT, except one that answers our challenge: the
+ * application's SYN was meant, and comes again.
+ */
+static void tcp_time_wait_reset(struct tcp_flow *f, const struct worker_packet *p)
+{
+	if (f->challenged && stack_segment_seq(&p->head, p->raw.data) == f->conn.ack_seq)
+		tcp_flow_forget(f);
+	else
+		worker_drop(f->engine->worker, DROP_TCP_RESET);
+}
+
+/* RFC 9293, 3.10.7.4: acknowledge what is sent again. */
+static void tcp_time_wait_input(struct tcp_flow *f, struct worker_packet *p)
+{
+	if (tcp_opens(p))
+		tcp_time_wait_syn(f, p);
+	else if (p->head.tcp_flags & TCP_RST)
+		tcp_time_wait_reset(f, p);
+	else if ((p->head.tcp_flags & TCP_FIN) || p->head.total_len > p->head.payload_offset)
+		tcp_answer_again(f);
+}
+
+/* All was said; the last bytes are still on their way upstream. */
+static void tcp_closed_input(struct tcp_flow *f, const struct worker_packet *p)
+{
+	if (f->conn.state == CONN_TIME_WAIT && (p->head.tcp_flags & TCP_FIN))
+		tcp_answer_again(f);
+	else
+		worker_drop(f->engine->worker, DROP_STRAY);
 }
 
 static void tcp_open_input(struct tcp_flow *f, struct worker_packet *p)
 {
+	int why;
+
 	if (f->conn.state == CONN_CLOSED || f->conn.state == CONN_TIME_WAIT) {
-		/* All was said; the last bytes are still on their way upstream. */
-		worker_drop(f->engine->worker, DROP_STRAY);
+		tcp_closed_input(f, p);
 		return;
 	}
-	conn_input(&f->conn, &p->head, p->raw.data);
+	why = conn_input(&f->conn, &p->head, p->raw.data);
+	if (why)
+		worker_drop(f->engine->worker, (enum drop_reason)why);
 	tcp_opening_update(f);
 	tcp_relay_update(f);
 }
@@ -186,7 +247,7 @@ static void tcp_open_input(struct tcp_flow *f, struct worker_packet *p)
 /* A segment of no connection: the beginning of one, or a stray. */
 static void tcp_unknown_input(struct tcp_engine *e, struct worker_packet *p)
 {
-	if ((p->head.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN) {
+	if (tcp_opens(p)) {
 		tcp_dial(e, p);
 		return;
 	}

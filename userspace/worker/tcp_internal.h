@@ -65,6 +65,7 @@ struct tcp_flow {
 	bool undelayed : 1; /* TCP_NODELAY is set */
 	bool opening : 1; /* its SYN-ACK is not answered yet */
 	bool relayed : 1; /* upstream is the resolver: a socketpair */
+	bool challenged : 1; /* TIME_WAIT: a SYN that may be old was answered by an ACK */
 };
 
 struct tcp_engine {

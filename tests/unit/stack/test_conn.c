@@ -232,14 +232,15 @@ static void fin_that_moves_to_the_edge_stays_in_the_window(void **state)
 	assert_true(sb.taken_len >= 10000 && sb.taken_len < WINDOW_INITIAL);
 }
 
-static void second_syn_of_the_handshake_with_other_numbers_is_ignored(void **state)
+static void second_syn_of_the_handshake_with_other_numbers_is_challenged(void **state)
 {
 	sb_syn();
 	sb.count = 0;
 	sb.seq += 100;
 	sb_send(SEG_SYN | SEG_ACK, "data", 4);
 	sb_send(SEG_SYN, "data", 4);
-	assert_int_equal(sb.count, 0);
+	assert_int_equal(sb.count, 2);
+	assert_int_equal(sb_last()->flags, SEG_ACK);
 	assert_int_equal(sb.conn.state, CONN_OPENING);
 }
 
@@ -273,7 +274,7 @@ int main(void)
 		SB_TEST(lone_fin_out_of_order_is_kept_apart),
 		SB_TEST(out_of_order_data_beyond_the_window_is_cut),
 		SB_TEST(fin_that_moves_to_the_edge_stays_in_the_window),
-		SB_TEST(second_syn_of_the_handshake_with_other_numbers_is_ignored),
+		SB_TEST(second_syn_of_the_handshake_with_other_numbers_is_challenged),
 		SB_TEST(keepalive_of_the_application_is_answered),
 	};
 
