@@ -17,7 +17,7 @@
 struct decision {
 	__u8 verdict; /* enum verdict */
 	__u8 reason; /* enum drop_reason, with VERDICT_DROP and VERDICT_REJECT */
-	__u8 slot; /* role that carries the flow, with the other verdicts */
+	__u8 slot; /* role that carries the packet's flow, with the other verdicts */
 	__u8 queue; /* TUN queue that the packet goes to, with the other verdicts */
 };
 
@@ -128,34 +128,69 @@ PARSE_INLINE int packet_is_icmp_error(const struct packet *p)
 	       p->icmp_type == ICMP4_TIME_EXCEEDED || p->icmp_type == ICMP4_PARAMETER;
 }
 
-/*
- * Which worker, 0..workers-1. TCP spreads by its ports. Everything else goes by addresses
- * alone: then all fragments of a packet, and whole and fragmented packets of one flow,
- * reach the same worker without any memory of them. Mixing is murmur3's finalizer.
- */
-PARSE_INLINE __u32 packet_worker(const struct packet *p, __u32 workers)
+PARSE_INLINE __u32 steer_mix(__u32 hash, __u32 word)
 {
-	__u32 hash = 0, i;
+	return (hash ^ word) * 0x9e3779b1U;
+}
+
+/*
+ * Steering: which of the workers, 0..workers-1, something between two addresses belongs to,
+ * which `word` tells from what else there is between them. Seeded, so that nobody outside
+ * can choose flows that meet on one worker; the end is murmur3's finalizer.
+ */
+PARSE_INLINE __u32 steer(const struct settings *s, const struct addr *from, const struct addr *to,
+			 __u32 word)
+{
+	__u32 workers = s->workers < WORKERS_MAX ? s->workers : WORKERS_MAX;
+	__u32 hash = s->steer_seed, i, there;
 
 	if (workers <= 1)
 		return 0;
-	for (i = 0; i < 4; i++)
-		hash = (hash ^ addr_word(&p->saddr, i) ^ (addr_word(&p->daddr, i) << 1)) *
-		       0x9e3779b1U;
-	if (p->proto == PROTO_TCP && !p->is_fragment)
-		hash = (hash ^ p->sport ^ ((__u32)p->dport << 16)) * 0x9e3779b1U;
+	for (i = 0; i < 4; i++) {
+		there = addr_word(to, i);
+		hash = steer_mix(hash, addr_word(from, i) ^ (there << 1 | there >> 31));
+	}
+	hash = steer_mix(hash, word);
 	hash ^= hash >> 16;
 	hash *= 0x85ebca6bU;
 	hash ^= hash >> 13;
+	hash *= 0xc2b2ae35U;
+	hash ^= hash >> 16;
 	return hash % workers;
 }
 
-/* Worker n has slot n; its queue is n, or n - 1 where the resolver has none of its own. */
+/* The worker that carries a flow: by addresses and ports, or the identifier of an echo. */
+PARSE_INLINE __u32 flow_worker(const struct flow_key *key, const struct settings *s)
+{
+	return steer(s, &key->saddr, &key->daddr, key->sport | (__u32)key->dport << 16);
+}
+
+/* The same of a packet from the application. */
+PARSE_INLINE __u32 packet_worker(const struct packet *p, const struct settings *s)
+{
+	return steer(s, &p->saddr, &p->daddr, p->sport | (__u32)p->dport << 16);
+}
+
+/*
+ * The worker that gathers a datagram's fragments, of which all but the first have no ports:
+ * it hands the whole datagram to the worker that carries its flow. The protocol is left out,
+ * as in IPv6 the fragments need not agree about it.
+ */
+PARSE_INLINE __u32 fragment_worker(const struct packet *p, const struct settings *s)
+{
+	return steer(s, &p->saddr, &p->daddr, p->fragment_id);
+}
+
+/*
+ * Worker n has slot n; its queue is n, or n - 1 where the resolver has none of its own. Later
+ * fragments have no flow, and the slot given for them means nothing.
+ */
 PARSE_INLINE struct decision decide_worker(const struct packet *p, const struct settings *s,
 					   enum verdict verdict)
 {
-	__u32 worker = packet_worker(p, s->workers < WORKERS_MAX ? s->workers : WORKERS_MAX);
-	struct decision d = { .verdict = verdict, .slot = worker + 1, .queue = worker };
+	__u32 carries = packet_worker(p, s);
+	__u32 reads = p->is_fragment ? fragment_worker(p, s) : carries;
+	struct decision d = { .verdict = verdict, .slot = carries + 1, .queue = reads };
 
 	if (s->resolver_queue)
 		d.queue++;
@@ -185,7 +220,10 @@ PARSE_INLINE struct decision decide_refuse(enum verdict verdict, enum drop_reaso
 	return d;
 }
 
-/* ICMP: echo requests are carried, errors go to the worker whose flow they are about. */
+/*
+ * ICMP: echo requests are carried. An error goes to any worker, which alone reads what it
+ * quotes and hands it to the worker of that flow.
+ */
 PARSE_INLINE struct decision decide_icmp(const struct packet *p, const struct settings *s,
 					 int to_stack)
 {

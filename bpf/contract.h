@@ -105,7 +105,8 @@ enum verdict { VERDICTS(CONTRACT_ENUM) VERDICT_NUM };
 	X(DROP_DNS_LIMIT, dns_limit, "more queries in flight than allowed")                        \
 	X(DROP_DNS_SPOOF, dns_spoof, "upstream answer whose ID, question or case does not match")  \
 	X(DROP_DNS_TIMEOUT, dns_timeout, "no upstream answered in time (answered with SERVFAIL)")  \
-	X(DROP_ROLE_RESTART, role_restart, "left in the queue of a role that died")
+	X(DROP_ROLE_RESTART, role_restart, "left in the queue of a role that died")                \
+	X(DROP_HANDOVER, handover, "for another worker, whose inbox was full")
 
 #define CONTRACT_DROP_ENUM(name, field, text) name,
 #define CONTRACT_FIELD(name, field, text) __u64 field;
@@ -150,6 +151,10 @@ struct kernel_stats {
 	X(RSTAT_FRAGMENTS_HELD, fragments_held, "fragments waiting for their rest")                \
 	X(RSTAT_TUN_RX, tun_rx, "packets read from the TUN")                                       \
 	X(RSTAT_TUN_TX, tun_tx, "packets written to the TUN")                                      \
+	X(RSTAT_TUN_RX_BYTES, tun_rx_bytes, "IP bytes read from the TUN")                          \
+	X(RSTAT_TUN_TX_BYTES, tun_tx_bytes, "IP bytes written to the TUN")                         \
+	X(RSTAT_HANDED_OUT, handed_out, "packets given to the worker that carries their flow")     \
+	X(RSTAT_HANDED_IN, handed_in, "packets taken from other workers")                          \
 	X(RSTAT_TUN_ERRORS, tun_errors, "failed reads of the TUN, tried again after 10 ms")        \
 	X(RSTAT_DNS_QUERIES, dns_queries, "DNS queries taken")                                     \
 	X(RSTAT_DNS_CACHED, dns_cached, "DNS queries answered from the cache")                     \
@@ -323,6 +328,8 @@ struct settings {
 	__u32 resolver_queue; /* 1 = the resolver has queue RESOLVER_QUEUE, worker n queue n;
 			       * 0 = worker n has queue n - 1 and relays DNS */
 	__u32 any_source; /* 1 = no source check (a TUN handed in whose subnets are unknown) */
+	__u32 steer_seed; /* of the hash that spreads flows over workers; of one start */
+	__u32 pad;
 };
 
 /* Map `abi`: array of one entry; what a later start checks before it touches a pin. */
@@ -345,7 +352,7 @@ CONTRACT_SIZE(struct flow_end_args, 344);
 CONTRACT_SIZE(struct domain_key, 24);
 CONTRACT_SIZE(struct domain_value, 264);
 CONTRACT_SIZE(struct flow_event, 432);
-CONTRACT_SIZE(struct settings, 112);
+CONTRACT_SIZE(struct settings, 120);
 CONTRACT_SIZE(struct abi, 32);
 CONTRACT_SIZE(struct drop_counters, 8 * DROP_NUM);
 CONTRACT_SIZE(struct kernel_stats, 8 * STAT_NUM);

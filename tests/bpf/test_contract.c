@@ -63,9 +63,9 @@ static const struct member flow_event_members[] = {
 
 #define M(field) MEMBER(struct settings, field)
 static const struct member settings_members[] = {
-	M(heartbeat_ns), M(own_cgroup), M(tun4_prefix),	   M(tun6_prefix), M(stack4),
-	M(stack6),	 M(tun4_bits),	M(tun6_bits),	   M(mark),	   M(workers),
-	M(tun_ifindex),	 M(mtu),	M(resolver_queue), M(any_source),
+	M(heartbeat_ns),   M(own_cgroup), M(tun4_prefix), M(tun6_prefix), M(stack4),	  M(stack6),
+	M(tun4_bits),	   M(tun6_bits),  M(mark),	  M(workers),	  M(tun_ifindex), M(mtu),
+	M(resolver_queue), M(any_source), M(steer_seed),  M(pad),
 };
 #undef M
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The same packets through tun_egress in the kernel and through the parser and classifier as
- * compiled for the host: action, queue and drop reason must agree. The packets are each kind
+ * compiled for the host: action, queue and drop reason must agree, and of flows which worker
+ * carries them. The packets are each kind
  * under several settings, each cut at every length, and random mutations of them (their
  * number: HEADRACE_MUTATIONS; the seed is fixed and printed with what fails).
  */
@@ -19,6 +20,7 @@ struct same {
 	struct drop_counters before;
 	uint64_t random;
 	unsigned long packets;
+	unsigned long flows; /* packets whose flow was in the table */
 };
 
 /* xorshift64: the same packets on every machine */
@@ -36,6 +38,7 @@ static struct settings settings_number(int i)
 
 	s.workers = i == 0 ? 1 : 5 * i;
 	s.resolver_queue = i != 1;
+	s.steer_seed = 0x2545f491 * i;
 	s.any_source = i == 2;
 	if (i == 3)
 		s.tun4_bits = 31;
@@ -96,6 +99,33 @@ static void print_packet(const uint8_t *bytes, size_t len)
 	fprintf(stderr, "\n");
 }
 
+/* The worker that the kernel's flow table names, if the packet has a flow; else 0. */
+static int slot_in_table(const struct same *s, const struct packet *p)
+{
+	struct flow_key key;
+	struct flow f;
+
+	packet_key_up(p, &key);
+	if (!p->l4_valid || bpf_map_lookup_elem(bpf_map__fd(s->h->skel->maps.flows), &key, &f))
+		return -1;
+	return f.queue;
+}
+
+/* Where it is -1, the packet has no flow: a segment but no SYN, a later fragment, an error. */
+static void compare_slots(struct same *s, const uint8_t *bytes, size_t len, const char *name)
+{
+	struct packet p;
+	int slot, want;
+
+	assert_int_equal(packet_parse(&p, bytes, bytes + len, 0), 0);
+	want = packet_classify(&p, &s->settings).slot;
+	slot = slot_in_table(s, &p);
+	s->flows += slot >= 0;
+	if (slot < 0 || slot == want)
+		return;
+	fail_msg("%s: kernel's flow is of slot %d, host says %d", name, slot, want);
+}
+
 static void compare(struct same *s, const uint8_t *bytes, size_t len, const char *name)
 {
 	struct outcome want = on_host(s, bytes, len), got = { .reason = -1 };
@@ -105,17 +135,31 @@ static void compare(struct same *s, const uint8_t *bytes, size_t len, const char
 	if (want.reason >= 0 || got.action != HARNESS_OK)
 		got.reason = reason_counted(s);
 	s->packets++;
-	if (got.action == want.action && got.mark == want.mark && got.reason == want.reason)
+	if (got.action == want.action && got.mark == want.mark && got.reason == want.reason) {
+		if (got.action == HARNESS_OK)
+			compare_slots(s, bytes, len, name);
 		return;
+	}
 	print_packet(bytes, len);
 	fail_msg("%s, %zu bytes, packet %lu: kernel %d %x %d, host %d %x %d", name, len, s->packets,
 		 got.action, got.mark, got.reason, want.action, want.mark, want.reason);
+}
+
+/* Flows of accepted mutations would fill the table, and those of other settings be wrong. */
+static void clear_flows(struct same *s)
+{
+	int fd = bpf_map__fd(s->h->skel->maps.flows);
+	struct flow_key key;
+
+	while (!bpf_map_get_next_key(fd, NULL, &key))
+		bpf_map_delete_elem(fd, &key);
 }
 
 static void use_settings(struct same *s, int number)
 {
 	s->settings = settings_number(number);
 	harness_settings(s->h, &s->settings);
+	clear_flows(s);
 }
 
 static void every_kind_and_length(void **state)
@@ -174,16 +218,6 @@ static size_t mutate(struct same *s, uint8_t *bytes, size_t len)
 	return len;
 }
 
-/* Flows of accepted mutations would fill the table. */
-static void clear_flows(struct same *s)
-{
-	int fd = bpf_map__fd(s->h->skel->maps.flows);
-	struct flow_key key;
-
-	while (!bpf_map_get_next_key(fd, NULL, &key))
-		bpf_map_delete_elem(fd, &key);
-}
-
 static void random_mutations(void **state)
 {
 	const char *wanted = getenv("HEADRACE_MUTATIONS");
@@ -193,16 +227,15 @@ static void random_mutations(void **state)
 	size_t kind, len;
 
 	for (i = 0; i < count; i++) {
-		if (i % 20000 == 0) {
+		if (i % 20000 == 0)
 			use_settings(s, i / 20000 % SETTINGS_NUM);
-			clear_flows(s);
-		}
 		kind = next_random(s) % craft_kinds_num;
 		len = craft(&craft_kinds[kind], bytes);
 		len = mutate(s, bytes, len);
 		compare(s, bytes, len, craft_kinds[kind].name);
 	}
-	print_message("%lu packets judged alike\n", s->packets);
+	assert_true(s->flows > s->packets / 20);
+	print_message("%lu packets judged alike, %lu of flows\n", s->packets, s->flows);
 }
 
 static int open_group(void **state)

@@ -33,6 +33,9 @@
 #define FRAGMENT_DATAGRAMS_MAX 64 /* in progress, 64 KiB of address space each */
 #define FRAGMENT_TIMEOUT_MS 15000
 
+/* Between workers */
+#define INBOX_BYTES (1 << 20) /* packets handed to a worker that it has not read yet */
+
 /* DNS */
 #define DNS_QUERIES_MAX 10000 /* in flight */
 #define DNS_QUERY_TIMEOUT_MS 5000

@@ -49,6 +49,8 @@ enum role_descriptor_kind {
 	ROLE_FD_FLOW_END, /* program */
 	ROLE_FD_ICMP4, /* raw socket, filter for icmp_id_base/icmp_id_bits locked on */
 	ROLE_FD_ICMP6,
+	ROLE_FD_INBOX, /* of several workers each: receiving end of a SOCK_SEQPACKET pair by which */
+	ROLE_FD_PEER, /* the others hand it packets; theirs is the sending end, index = its slot */
 	ROLE_FD_NUM
 };
 

@@ -8,6 +8,9 @@
  * relays are made anew, and its peers replace theirs. Nothing that a dead role held open can
  * thus be mistaken for something alive.
  *
+ * The inboxes by which workers hand each other packets outlive them, as the queues do: main
+ * keeps both ends, and nothing in them is believed to be anything but packets.
+ *
  * A restarted worker itself ends the flows of its predecessor, for only it can make the
  * application's end fail. Main ends them where that cannot be: the resolver's, and those of
  * a worker that dies again before it is ready.
@@ -15,6 +18,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -81,6 +85,7 @@ void crew_init(struct crew *c, struct loop *loop, const struct instance_options 
 		struct role *r = &c->role[slot];
 
 		c->icmp_fd[slot][0] = c->icmp_fd[slot][1] = -1;
+		c->inbox_fd[slot][0] = c->inbox_fd[slot][1] = -1;
 		role_init(r, slot ? ROLE_WORKER : ROLE_RESOLVER, slot, loop, opt->instance,
 			  &role_ops);
 		r->protect = (enum protect_mode)c->config.protect;
@@ -113,6 +118,25 @@ static void open_icmp(struct crew *c)
 	}
 }
 
+/* One worker has nobody to hand packets to. 0 or -errno. */
+static int open_inboxes(struct crew *c)
+{
+	const int bytes = INBOX_BYTES;
+
+	for (unsigned int slot = 1; c->roles > 2 && slot < c->roles; slot++) {
+		int *pair = c->inbox_fd[slot];
+		int err = message_pair(pair);
+
+		if (err)
+			return err;
+		/* what is not read yet counts for the sender; without the privilege it is less */
+		if (setsockopt(pair[1], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)))
+			log_debug("crew", "inbox of worker %u is small error=%s", slot,
+				  strerror(errno));
+	}
+	return 0;
+}
+
 static int send_config(struct crew *c, struct role *r)
 {
 	struct role_config cfg = c->config;
@@ -131,6 +155,17 @@ static int send_descriptor(struct role *r, enum role_descriptor_kind kind, int f
 	return fd < 0 ? 0 : role_send_descriptor(r, kind, r->slot, fd);
 }
 
+/* Its own inbox, and the way to those of the other workers. */
+static int send_inboxes(struct crew *c, struct role *r)
+{
+	int err = send_descriptor(r, ROLE_FD_INBOX, c->inbox_fd[r->slot][0]);
+
+	for (unsigned int slot = 1; !err && slot < c->roles; slot++)
+		if (slot != r->slot && c->inbox_fd[slot][1] >= 0)
+			err = role_send_descriptor(r, ROLE_FD_PEER, slot, c->inbox_fd[slot][1]);
+	return err;
+}
+
 static int send_descriptors(struct crew *c, struct role *r)
 {
 	int err = send_descriptor(r, ROLE_FD_QUEUE, capture_queue(c->capture, r->slot));
@@ -141,7 +176,7 @@ static int send_descriptors(struct crew *c, struct role *r)
 		err = send_descriptor(r, ROLE_FD_ICMP4, c->icmp_fd[r->slot][0]);
 	if (!err && r->slot)
 		err = send_descriptor(r, ROLE_FD_ICMP6, c->icmp_fd[r->slot][1]);
-	return err;
+	return err || !r->slot ? err : send_inboxes(c, r);
 }
 
 /* A new relay between worker `slot` and the resolver, if both have a process. 0 or -errno. */
@@ -271,9 +306,10 @@ static const struct role_ops role_ops = {
 
 int crew_start(struct crew *c)
 {
-	int err = 0;
+	int err;
 
 	open_icmp(c);
+	err = open_inboxes(c);
 	c->gathering = true;
 	for (unsigned int slot = 0; !err && slot < c->roles; slot++)
 		err = role_start(&c->role[slot]);
@@ -317,6 +353,8 @@ void crew_kill(struct crew *c)
 void crew_done(struct crew *c)
 {
 	for (unsigned int slot = 0; slot < c->roles; slot++)
-		for (int i = 0; i < 2; i++)
+		for (int i = 0; i < 2; i++) {
 			c->icmp_fd[slot][i] = fd_close(c->icmp_fd[slot][i]);
+			c->inbox_fd[slot][i] = fd_close(c->inbox_fd[slot][i]);
+		}
 }

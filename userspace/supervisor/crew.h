@@ -35,6 +35,7 @@ struct crew {
 	struct role_config config; /* what all roles have in common */
 	struct siphash_key isn_key[ROLES_MAX]; /* survive restarts */
 	int icmp_fd[ROLES_MAX][2]; /* owned; raw v4 and v6, -1 = not available */
+	int inbox_fd[ROLES_MAX][2]; /* owned; of workers: receiving, sending end; -1 = none */
 	struct role role[ROLES_MAX]; /* 0 = resolver */
 	unsigned int roles;
 	unsigned int icmp_base; /* first identifier of worker 1 */

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "datapath/kernel.h"
 #include "netdev/socket.h"
 #include "supervisor/instance.h"
@@ -111,7 +112,9 @@ static void unload_kernel(struct instance *in)
 
 static int open_capture(struct instance *in)
 {
-	in->settings = (struct settings){ .heartbeat_ns = clock_ns(), .mark = HEADRACE_MARK };
+	in->settings = (struct settings){ .heartbeat_ns = clock_ns(),
+					  .mark = HEADRACE_MARK,
+					  .steer_seed = random_u32() };
 	return capture_open(&in->capture, &in->options, in->kernel, &in->settings, in->error);
 }
 

@@ -186,10 +186,9 @@ static bool is_port_unreachable(const struct packet *h)
 	return h->icmp_type == ICMP6_UNREACHABLE && h->icmp_code == ICMP6_CODE_PORT;
 }
 
-static bool take_refusal(struct worker *w, const struct worker_packet *p)
+bool icmp_refused_flow(const struct worker_packet *p, struct flow_key *ret_key)
 {
 	struct packet quoted;
-	struct flow_key key;
 
 	if (!is_port_unreachable(&p->head))
 		return false;
@@ -198,8 +197,8 @@ static bool take_refusal(struct worker *w, const struct worker_packet *p)
 	    quoted.proto != IPPROTO_UDP || !quoted.l4_valid ||
 	    !addr_eq(&quoted.daddr, &p->head.saddr))
 		return false;
-	packet_key_down(&quoted, &key);
-	return udp_engine_refused(w->udp, &key);
+	packet_key_down(&quoted, ret_key);
+	return true;
 }
 
 void icmp_engine_input(struct icmp_engine *e, struct worker_packet *p)
@@ -208,7 +207,9 @@ void icmp_engine_input(struct icmp_engine *e, struct worker_packet *p)
 	struct icmp_session *s;
 
 	if (!packet_is_echo_request(&p->head)) {
-		if (!take_refusal(e->worker, p))
+		struct flow_key key;
+
+		if (!icmp_refused_flow(p, &key) || !udp_engine_refused(e->worker->udp, &key))
 			worker_drop(e->worker, DROP_ICMP_TYPE);
 		return;
 	}

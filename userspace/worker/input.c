@@ -4,6 +4,9 @@
  * kernel half runs, so a worker is right without it, and for what only it can see: packets
  * that it reassembled, and the whole traffic of a TUN with a single queue.
  *
+ * Of several workers each has the packets of its own flows, but for what the kernel half cannot
+ * tell the flow of: that is handed on to the worker that carries it (inbox.h).
+ *
  * A turn takes at most PACKETS_PER_TURN packets; then sockets are served. Packets that the
  * UDP engine holds for a batch stay where they were read until the turn's end: they are read
  * one behind the other into one arena, everything else over and over into the same place.
@@ -27,6 +30,7 @@
 #include "bpf/classify.h"
 #include "flow/reassembly.h"
 #include "worker/checksum.h"
+#include "worker/inbox.h"
 #include "worker/input.h"
 #include "worker/refuse.h"
 
@@ -135,6 +139,33 @@ static void drop_packet(struct worker *w, struct worker_packet *p, enum drop_rea
 		worker_flow_end(w, &p->key, clock_ns(), END_REJECTED);
 }
 
+/* The worker that carries the packet's flow, where the queue could not be chosen by it. */
+static unsigned int owner_of(const struct worker *w, const struct worker_packet *p,
+			     const struct decision *d)
+{
+	struct flow_key key;
+
+	if (packet_is_icmp(&p->head) && !packet_is_echo_request(&p->head))
+		return icmp_refused_flow(p, &key) ? 1 + flow_worker(&key, &w->config.settings) :
+						    w->config.slot;
+	/* the resolver's are relayed to it by whoever has them */
+	return p->reassembled && d->slot != RESOLVER_QUEUE ? d->slot : w->config.slot;
+}
+
+/* True if the packet is another worker's: that one has it now, or it was dropped. */
+static bool hand_over(struct worker *w, struct worker_packet *p, const struct decision *d)
+{
+	unsigned int owner = w->inbox ? owner_of(w, p, d) : w->config.slot;
+
+	if (owner == w->config.slot)
+		return false;
+	if (p->handed || inbox_send(w->inbox, owner, p->raw.data, p->raw.len))
+		drop_packet(w, p, DROP_HANDOVER);
+	else
+		datapath_count(&w->datapath, RSTAT_HANDED_OUT, 1);
+	return true;
+}
+
 void input_packet(struct input *in, struct worker_packet *p)
 {
 	struct worker *w = in->worker;
@@ -160,6 +191,8 @@ void input_packet(struct input *in, struct worker_packet *p)
 		worker_icmp_error(w, ICMP_ERR_TTL, 0, NULL, p->raw.data, p->raw.len);
 	} else if (p->head.is_fragment) {
 		take_fragment(in, p);
+	} else if (hand_over(w, p, &d)) {
+		return;
 	} else if (!checksum_l4_right(p)) {
 		drop_packet(w, p, DROP_CHECKSUM);
 	} else {
@@ -212,6 +245,7 @@ static int read_packet(struct input *in)
 		return err;
 	in->failing = false;
 	datapath_count(&w->datapath, RSTAT_TUN_RX, 1);
+	datapath_count(&w->datapath, RSTAT_TUN_RX_BYTES, (int64_t)p.raw.len);
 	input_packet(in, &p);
 	arena_advance(in, &p);
 	return 0;

@@ -21,12 +21,17 @@ int worker_writev(struct worker *w, const struct iovec *iov, int iovcnt,
 		  const struct queue_offload *off)
 {
 	int err = queue_write(&w->queue, iov, iovcnt, off);
+	size_t len = 0;
 
-	if (err)
+	if (err) {
 		worker_drop(w, DROP_TUN_FULL);
-	else
-		datapath_count(&w->datapath, RSTAT_TUN_TX, 1);
-	return err;
+		return err;
+	}
+	for (int i = 0; i < iovcnt; i++)
+		len += iov[i].iov_len;
+	datapath_count(&w->datapath, RSTAT_TUN_TX, 1);
+	datapath_count(&w->datapath, RSTAT_TUN_TX_BYTES, (int64_t)len);
+	return 0;
 }
 
 void worker_write(struct worker *w, const void *packet, size_t len)

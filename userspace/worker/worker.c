@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "netdev/socket.h"
+#include "worker/inbox.h"
 #include "worker/input.h"
 #include "worker/worker.h"
 
@@ -76,6 +77,8 @@ static int take_descriptor(struct role_link *link, const struct role_descriptor 
 	};
 	int err = datapath_take(&w->datapath, d->kind, fd);
 
+	if (err == -ENOENT)
+		err = inbox_take(w, d, fd);
 	if (err != -ENOENT)
 		return err;
 	if (d->kind == ROLE_FD_RELAY) /* a new one when the resolver was restarted */
@@ -120,6 +123,7 @@ static void take_over(struct worker *w)
 	int err;
 
 	input_drain(w);
+	inbox_drain(w);
 	err = datapath_flow_each(&w->datapath, w->config.slot, end_orphan, w);
 	if (err)
 		log_warn("worker", "flows of the predecessor not ended error=%s", strerror(-err));
@@ -152,7 +156,8 @@ static int start(struct role_link *link)
 		return err;
 	if (w->config.restarted)
 		take_over(w);
-	return input_new(w, &r->input);
+	err = input_new(w, &r->input);
+	return err ? err : inbox_open(w, r->input);
 }
 
 /* A worker has nothing to tell beyond its counters: the answer is its end mark. */
@@ -173,6 +178,7 @@ static void role_done(struct role *r)
 {
 	struct worker *w = &r->worker;
 
+	inbox_free(w->inbox);
 	input_free(r->input);
 	if (w->tcp)
 		tcp_engine_free(w->tcp);

@@ -20,6 +20,7 @@
 struct tcp_engine;
 struct udp_engine;
 struct icmp_engine;
+struct inbox;
 
 struct worker {
 	struct loop *loop;
@@ -31,6 +32,7 @@ struct worker {
 	struct tcp_engine *tcp;
 	struct udp_engine *udp;
 	struct icmp_engine *icmp;
+	struct inbox *inbox; /* to and from other workers; NULL = there are none */
 	uint32_t fragment_id; /* of the next datagram written as fragments */
 };
 
@@ -42,7 +44,8 @@ struct worker_packet {
 	struct packet head; /* as parsed */
 	struct queue_packet raw; /* len = head.total_len: padding is cut off */
 	struct flow_key key;
-	bool reassembled; /* arrived as fragments */
+	bool reassembled; /* arrived as fragments, or */
+	bool handed; /* from another worker, which had to put it together or look into it */
 };
 
 /* Engines: each is made once, is given packets, and frees all it holds (UDP and ICMP accept
@@ -67,12 +70,17 @@ bool udp_engine_refused(struct udp_engine *e, const struct flow_key *key);
 int icmp_engine_new(struct worker *w, struct icmp_engine **ret_engine);
 void icmp_engine_input(struct icmp_engine *e, struct worker_packet *p);
 void icmp_engine_free(struct icmp_engine *e);
+/*
+ * Is the packet an ICMP error by which the application's kernel refuses the answer of a UDP
+ * session? Then *ret_key is its flow.
+ */
+bool icmp_refused_flow(const struct worker_packet *p, struct flow_key *ret_key);
 
 /* For the engines: output.c. */
 void worker_drop(struct worker *w, enum drop_reason why);
 /* Writes a complete packet or counts DROP_TUN_FULL. */
 void worker_write(struct worker *w, const void *packet, size_t len);
-/* queue_write() that counts RSTAT_TUN_TX or, on failure, DROP_TUN_FULL. 0 or -errno. */
+/* queue_write() that counts packet and bytes or, on failure, DROP_TUN_FULL. 0 or -errno. */
 int worker_writev(struct worker *w, const struct iovec *iov, int iovcnt,
 		  const struct queue_offload *off);
 /*

@@ -208,42 +208,121 @@ static void without_a_resolver_queue_workers_have_all(void **state)
 	assert_int_equal(d.queue, 0);
 }
 
-static void fragments_follow_their_flow(void **state)
+static void fragments_of_a_datagram_have_one_queue(void **state)
 {
 	struct settings s = tun_settings();
-	unsigned int workers;
 
-	for (workers = 1; workers <= WORKERS_MAX; workers++) {
-		struct craft c = { .proto = IPPROTO_UDP, .sport = 5002, .dport = 9, .payload = 8 };
-		uint8_t whole;
+	for (s.workers = 1; s.workers <= WORKERS_MAX; s.workers++) {
+		uint8_t queue = decide(kind("udp4_first"), &s).queue;
 
-		s.workers = workers;
-		whole = decide(&c, &s).queue;
-		assert_true(whole >= 1 && whole <= workers);
-		assert_int_equal(decide(kind("udp4_first"), &s).queue, whole);
-		assert_int_equal(decide(kind("udp4_middle"), &s).queue, whole);
-		assert_int_equal(decide(kind("udp4_last"), &s).queue, whole);
+		assert_in_range(queue, 1, s.workers);
+		assert_int_equal(decide(kind("udp4_middle"), &s).queue, queue);
+		assert_int_equal(decide(kind("udp4_last"), &s).queue, queue);
 		assert_int_equal(decide(kind("udp6_first"), &s).queue,
 				 decide(kind("udp6_last"), &s).queue);
 	}
 }
 
-static void tcp_flows_spread_over_the_workers(void **state)
+/* The slot of a first fragment is the one of whole packets, whoever gathers the rest. */
+static void first_fragments_are_of_their_flows_worker(void **state)
 {
 	struct settings s = tun_settings();
-	unsigned int seen[4] = { 0 }, port;
+	unsigned int elsewhere = 0, port;
 
 	s.workers = 4;
-	for (port = 32768; port < 32768 + 4000; port++) {
-		struct craft c = { .proto = IPPROTO_TCP, .sport = port, .dport = 443 };
-		struct decision d = decide(&c, &s);
+	for (port = 5000; port < 5100; port++) {
+		struct craft c = { .proto = IPPROTO_UDP, .sport = port, .dport = 9, .payload = 8 };
+		struct decision whole = decide(&c, &s), first;
 
-		assert_true(d.queue >= 1 && d.queue <= 4);
+		c.id = port;
+		c.more = true;
+		first = decide(&c, &s);
+		assert_int_equal(whole.slot, whole.queue);
+		assert_int_equal(first.slot, whole.slot);
+		elsewhere += first.queue != whole.queue;
+	}
+	assert_in_range(elsewhere, 50, 95);
+}
+
+/* 4,000 flows over 4 workers: no worker has a fifth more or less than its share. */
+static void spreads(struct craft *c, uint16_t *what, struct settings *s)
+{
+	unsigned int seen[4] = { 0 }, i;
+
+	s->workers = 4;
+	for (i = 0; i < 4000; i++) {
+		struct decision d;
+
+		*what = 32768 + i;
+		d = decide(c, s);
+		assert_in_range(d.queue, 1, 4);
 		assert_int_equal(d.slot, d.queue);
 		seen[d.queue - 1]++;
 	}
-	for (port = 0; port < 4; port++)
-		assert_in_range(seen[port], 800, 1200);
+	for (i = 0; i < 4; i++)
+		assert_in_range(seen[i], 800, 1200);
+}
+
+static void flows_spread_over_the_workers(void **state)
+{
+	struct settings s = tun_settings();
+	struct craft tcp = { .proto = IPPROTO_TCP, .dport = 443 };
+	struct craft udp = { .proto = IPPROTO_UDP, .dport = 443 };
+	struct craft echo = { .proto = IPPROTO_ICMP, .icmp_type = ICMP4_ECHO };
+	struct craft udp6 = { .version = 6, .proto = IPPROTO_UDP, .dport = 443 };
+	struct craft to = { .proto = IPPROTO_UDP, .sport = 4000 };
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		s.steer_seed = 0x12345678 * i;
+		spreads(&tcp, &tcp.sport, &s);
+		spreads(&udp, &udp.sport, &s);
+		spreads(&echo, &echo.sport, &s);
+		spreads(&udp6, &udp6.sport, &s);
+		spreads(&to, &to.dport, &s);
+	}
+}
+
+static void the_seed_moves_flows(void **state)
+{
+	struct settings a = tun_settings(), b = tun_settings();
+	unsigned int moved = 0, port;
+
+	a.workers = b.workers = 2;
+	b.steer_seed = 1;
+	for (port = 1000; port < 2000; port++) {
+		struct craft c = { .proto = IPPROTO_TCP, .sport = port, .dport = 443 };
+
+		moved += decide(&c, &a).queue != decide(&c, &b).queue;
+	}
+	assert_in_range(moved, 400, 600);
+}
+
+/* Packets up, answers down and what main and roles know of it (the key) name one worker. */
+static void a_flows_key_names_its_worker(void **state)
+{
+	struct settings s = tun_settings();
+	unsigned int port;
+
+	s.steer_seed = 0xdecade;
+	for (port = 1; port < 500; port++) {
+		struct craft up = { .proto = IPPROTO_UDP, .sport = port, .dport = 4433 };
+		struct craft down = { .proto = IPPROTO_UDP,
+				      .src = "192.0.2.7",
+				      .dst = "10.0.0.2",
+				      .sport = 4433,
+				      .dport = port };
+		struct flow_key key;
+		struct packet p;
+
+		s.workers = 2 + port % (WORKERS_MAX - 1);
+		assert_int_equal(parse(&p, &up), 0);
+		packet_key_up(&p, &key);
+		assert_int_equal(decide(&up, &s).slot, 1 + flow_worker(&key, &s));
+		assert_int_equal(parse(&p, &down), 0);
+		packet_key_down(&p, &key);
+		assert_int_equal(decide(&up, &s).slot, 1 + flow_worker(&key, &s));
+	}
 }
 
 static void both_directions_have_one_key(void **state)
@@ -282,8 +361,11 @@ int main(void)
 		cmocka_unit_test(family_that_is_off_has_no_source),
 		cmocka_unit_test(prefix_is_compared_to_the_bit),
 		cmocka_unit_test(without_a_resolver_queue_workers_have_all),
-		cmocka_unit_test(fragments_follow_their_flow),
-		cmocka_unit_test(tcp_flows_spread_over_the_workers),
+		cmocka_unit_test(fragments_of_a_datagram_have_one_queue),
+		cmocka_unit_test(first_fragments_are_of_their_flows_worker),
+		cmocka_unit_test(flows_spread_over_the_workers),
+		cmocka_unit_test(the_seed_moves_flows),
+		cmocka_unit_test(a_flows_key_names_its_worker),
 		cmocka_unit_test(both_directions_have_one_key),
 	};
 

@@ -123,7 +123,10 @@ static unsigned int key_of(const char *text)
 	return (unsigned int)atoi(strstr(text, "\"key\":") + 6);
 }
 
-/* Worker: queue, relay, two raw sockets (as root); resolver: queue, relay of each worker. */
+/*
+ * Worker: queue, relay, inbox, way to the other's, two raw sockets (as root); resolver: queue,
+ * relay of each worker.
+ */
 static void hands_each_role_its_own(void **state)
 {
 	char text[64];
@@ -134,7 +137,7 @@ static void hands_each_role_its_own(void **state)
 	begin(2);
 	wait_for(&readies, 1);
 	raw = (crew.icmp_fd[1][0] >= 0) + (crew.icmp_fd[1][1] >= 0);
-	snprintf(text, sizeof(text), "\"restarted\":0,\"descriptors\":%d,", 2 + raw);
+	snprintf(text, sizeof(text), "\"restarted\":0,\"descriptors\":%d,", 4 + raw);
 	assert_non_null(strstr(ask(1), text));
 	assert_non_null(strstr(ask(0), "\"restarted\":0,\"descriptors\":3,"));
 	end_in_order();
@@ -178,6 +181,50 @@ static void a_dead_worker_is_replaced_and_the_others_stay(void **state)
 	assert_int_equal(crew.role[0].pid, resolver);
 	assert_int_equal(crew.role[2].pid, other);
 	assert_int_equal(readies, 1);
+	end_in_order();
+}
+
+/* What others sent a dead worker waits for its successor, which decides about it. */
+static void an_inbox_outlives_its_worker(void **state)
+{
+	char text[8];
+	int fd;
+
+	begin(2);
+	wait_for(&readies, 1);
+	assert_int_equal(message_send(crew.inbox_fd[1][1], "packet", 6, -1), 0);
+	role_kill(&crew.role[1]);
+	while (crew.role[1].state == ROLE_STATE_READY)
+		loop_once(loop, 10);
+	assert_int_equal(message_send(crew.inbox_fd[1][1], "later", 5, -1), 0);
+	while (crew.role[1].state != ROLE_STATE_READY)
+		loop_once(loop, 10);
+	assert_int_equal(message_recv(crew.inbox_fd[1][0], text, sizeof(text), &fd), 6);
+	assert_int_equal(message_recv(crew.inbox_fd[1][0], text, sizeof(text), &fd), 5);
+	assert_int_equal(message_recv(crew.inbox_fd[1][0], text, sizeof(text), &fd), -EAGAIN);
+	end_in_order();
+}
+
+/* The largest packet fits many times, and there is an end to it. */
+static void an_inbox_is_bounded(void **state)
+{
+	static char packet[PACKET_MAX];
+	int n = 0;
+
+	begin(2);
+	wait_for(&readies, 1);
+	while (!message_send(crew.inbox_fd[1][1], packet, sizeof(packet), -1))
+		n++;
+	assert_in_range(n, 2, 2 * INBOX_BYTES / PACKET_MAX);
+	end_in_order();
+}
+
+static void one_worker_has_no_inbox(void **state)
+{
+	begin(1);
+	wait_for(&readies, 1);
+	assert_int_equal(crew.inbox_fd[1][0], -1);
+	assert_int_equal(crew.inbox_fd[1][1], -1);
 	end_in_order();
 }
 
@@ -261,6 +308,9 @@ int main(int argc, char **argv)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_dead_worker_is_replaced_and_the_others_stay,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(an_inbox_outlives_its_worker, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_inbox_is_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_worker_has_no_inbox, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_dead_resolver_gets_new_relays_and_its_flows_end,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_role_that_hangs_is_counted_and_replaced, setup,

@@ -24,6 +24,7 @@
 #include "base/limits.h"
 #include "netdev/fragment.h"
 #include "netdev/socket.h"
+#include "worker/inbox.h"
 
 #define TEST_MARK 0x68720000
 #define READ_TRIES 40 /* of READ_WAIT_MS each */
@@ -117,6 +118,7 @@ void fake_stop(struct fake_worker *f)
 {
 	struct worker *w = &f->worker;
 
+	inbox_free(w->inbox);
 	input_free(f->input);
 	tcp_engine_free(w->tcp);
 	udp_engine_free(w->udp);
