@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/message.h"
 #include "base/role.h"
+#include "bpf/parse.h"
 #include "dns/filter.h"
 #include "dns/listener.h"
 #include "dns/stream.h"
@@ -145,6 +146,7 @@ static int read_packet(struct listener *l)
 		return r;
 	l->failing = false;
 	datapath_count(l->datapath, RSTAT_TUN_RX, 1);
+	datapath_count(l->datapath, RSTAT_TUN_RX_BYTES, (int64_t)pkt.len);
 	take_packet(l, &pkt);
 	return 0;
 }
@@ -260,8 +262,12 @@ void listener_reply(struct listener *l, const struct client *client, const uint8
 		stream_reply(l->streams, client, msg, len);
 		return;
 	}
-	if (filter_write(&l->queue, &client->flow, msg, len) < 0)
+	if (filter_write(&l->queue, &client->flow, msg, len) < 0) {
 		datapath_drop(l->datapath, DROP_TUN_FULL);
-	else
-		datapath_count(l->datapath, RSTAT_TUN_TX, 1);
+		return;
+	}
+	len += UDP_HEADER_BYTES;
+	len += addr_is_v4(&client->flow.saddr) ? IP4_HEADER_BYTES : IP6_HEADER_BYTES;
+	datapath_count(l->datapath, RSTAT_TUN_TX, 1);
+	datapath_count(l->datapath, RSTAT_TUN_TX_BYTES, (int64_t)len);
 }

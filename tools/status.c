@@ -7,6 +7,7 @@
 #include "tools/command.h"
 #include "tools/format.h"
 #include "tools/object.h"
+#include "tools/table.h"
 
 static const struct option_spec status_options[] = {
 	CLIENT_OPTION_INSTANCE,
@@ -53,11 +54,73 @@ static void print_identity(json_t *status)
 		json_object_del(status, keys[i]);
 }
 
+/* What each role has to do and how much that takes, one row each. */
+static const struct load_column {
+	const char *key;
+	struct table_column column;
+} load[] = {
+	{ "name", { .head = "ROLE" } },
+	{ "state", { .head = "STATE" } },
+	{ "pid", { .head = "PID", .right = true } },
+	{ "cpu_ms", { .head = "CPU", .right = true } },
+	{ "tcp_open", { .head = "TCP", .right = true } },
+	{ "udp_open", { .head = "UDP", .right = true } },
+	{ "icmp_open", { .head = "ICMP", .right = true } },
+	{ "tun_rx", { .head = "PKTS UP", .right = true } },
+	{ "tun_rx_bytes", { .head = "BYTES UP", .right = true } },
+	{ "tun_tx", { .head = "PKTS DOWN", .right = true } },
+	{ "tun_tx_bytes", { .head = "BYTES DOWN", .right = true } },
+	{ "drops", { .head = "DROPS", .right = true } },
+	{ "restarts", { .head = "RESTARTS", .right = true } },
+};
+
+#define LOAD_COLUMNS (sizeof(load) / sizeof(load[0]))
+
+/* The keys in the row are then gone from the role, but for its name. */
+static int add_role(struct table *table, json_t *role)
+{
+	char text[LOAD_COLUMNS][OBJECT_VALUE_MAX];
+	const char *cells[LOAD_COLUMNS];
+	int err;
+
+	for (size_t i = 0; i < LOAD_COLUMNS; i++) {
+		const json_t *value = json_object_get(role, load[i].key);
+
+		cells[i] = value ? object_value(load[i].key, value, text[i]) : NULL;
+	}
+	err = table_add(table, cells, TABLE_PLAIN);
+	for (size_t i = 1; i < LOAD_COLUMNS; i++)
+		json_object_del(role, load[i].key);
+	return err;
+}
+
+static void print_load(json_t *roles, FILE *out)
+{
+	struct table_column columns[LOAD_COLUMNS];
+	struct table *table;
+	json_t *role;
+	size_t i;
+
+	for (i = 0; i < LOAD_COLUMNS; i++)
+		columns[i] = load[i].column;
+	if (table_new(columns, LOAD_COLUMNS, &table))
+		return;
+	json_array_foreach(roles, i, role) {
+		if (add_role(table, role))
+			break;
+	}
+	fputc('\n', out);
+	table_print(table, out);
+	fputc('\n', out);
+	table_free(table);
+}
+
 static void status_object(void *arg, const char *kind, json_t *object)
 {
 	if (strcmp(kind, "status") != 0)
 		return;
 	print_identity(object);
+	print_load(json_object_get(object, "roles"), stdout);
 	object_print(object, stdout);
 }
 
@@ -78,8 +141,9 @@ const struct command status_command = {
 	.name = "status",
 	.operands = "",
 	.summary = "show addresses, features, roles and counters of an instance",
-	.details = "Shows how an instance does its work on this kernel, its addresses and roles,\n"
-		   "what they count, and advice where the host's settings stand in the way.",
+	.details = "Shows the addresses of an instance, what each of its processes has to do, how\n"
+		   "it does its work on this kernel, what it counts, and advice where the host's\n"
+		   "settings stand in the way.",
 	.options = status_options,
 	.run = status_main,
 };

@@ -38,7 +38,8 @@
  *   summary  flows, bytes_up, bytes_down, drops, dns_queries, and not_kept (flows that are in
  *            the sums only); "report" without `full` sends the REPORT_SHORT largest flows
  *   status   instance, version, pid, uptime_ms, the keys of "ready"; features {attach, protect,
- *            ...}; kernel {KERNEL_STATS}; roles [{name, slot, pid, state, ROLE_STATS...}];
+ *            ...}; kernel {KERNEL_STATS}; roles [{name, slot, pid, state, cpu_ms (of the present
+ *            process), drops (all reasons together), ROLE_STATS...}];
  *            advice [TEXT]: what the user may want to change on the host
  *   dns      flat, told apart by type: "upstream" {address, ...}, "cache" {...},
  *            "query" {name, qtype, ...}; shown as one table per type

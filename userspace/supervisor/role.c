@@ -17,6 +17,7 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/close_range.h>
@@ -46,6 +47,16 @@ static void set_state(struct role *r, enum role_state next)
 bool role_is_alive(const struct role *r)
 {
 	return r->pid > 0 && r->socket.fd >= 0;
+}
+
+uint64_t role_cpu_ms(const struct role *r)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	if (r->pid <= 0 || clock_getcpuclockid(r->pid, &clock) || clock_gettime(clock, &used))
+		return 0;
+	return (uint64_t)used.tv_sec * 1000 + (uint64_t)used.tv_nsec / NSEC_PER_MSEC;
 }
 
 /* What a role keeps of main's environment: nothing of the user's, who may keep secrets there. */

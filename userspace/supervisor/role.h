@@ -90,6 +90,8 @@ void role_kill(struct role *r);
  * them.
  */
 void role_check(struct role *r);
+/* CPU time that the present process has used, user and system, in ms. */
+uint64_t role_cpu_ms(const struct role *r);
 /* Is there a process that can be sent messages? */
 bool role_is_alive(const struct role *r);
 

@@ -83,22 +83,39 @@ static json_t *limits(const struct instance *in)
 			 "dns_queries", DNS_QUERIES_MAX, "descriptors", (json_int_t)lim.rlim_max);
 }
 
+static json_int_t sum_of(const struct drop_counters *d)
+{
+	const __u64 *count = (const __u64 *)d;
+	__u64 sum = 0;
+
+	for (unsigned int i = 0; i < DROP_NUM; i++)
+		sum += count[i];
+	return (json_int_t)sum;
+}
+
+static json_t *role(struct instance *in, unsigned int slot)
+{
+	const struct role_counters *c = kernel_role_counters(in->kernel, slot);
+	const struct role *r = &in->crew.role[slot];
+	json_t *o = json_pack("{s:s, s:i, s:s}", "name", r->name, "slot", (int)slot, "state",
+			      role_state_name(r->state));
+
+	if (!o)
+		return NULL;
+	if (r->pid > 0)
+		set(o, "pid", json_integer(r->pid));
+	set(o, "cpu_ms", json_integer((json_int_t)role_cpu_ms(r)));
+	set(o, "drops", json_integer(sum_of(&c->drops)));
+	show_role_stats(o, &c->stats);
+	return o;
+}
+
 static json_t *roles(struct instance *in)
 {
 	json_t *list = json_array();
 
-	for (unsigned int slot = 0; list && slot < in->crew.roles; slot++) {
-		const struct role *r = &in->crew.role[slot];
-		json_t *o = json_pack("{s:s, s:i, s:s}", "name", r->name, "slot", (int)slot,
-				      "state", role_state_name(r->state));
-
-		if (!o)
-			continue;
-		if (r->pid > 0)
-			set(o, "pid", json_integer(r->pid));
-		show_role_stats(o, &kernel_role_counters(in->kernel, slot)->stats);
-		json_array_append_new(list, o);
-	}
+	for (unsigned int slot = 0; list && slot < in->crew.roles; slot++)
+		json_array_append_new(list, role(in, slot));
 	return list;
 }
 

@@ -161,6 +161,18 @@ static void starts_answers_and_stops_in_order(void **state)
 	assert_int_equal(role_send(&role, ROLE_START, NULL, 0, -1), -ENOTCONN);
 }
 
+/* This process as a role: the test itself can be seen to work. */
+static void cpu_time_is_that_of_the_process(void **state)
+{
+	struct role self = { .pid = getpid() }, none = { .pid = -1 };
+	uint64_t before = role_cpu_ms(&self);
+
+	while (role_cpu_ms(&self) < before + 3)
+		;
+	assert_true(role_cpu_ms(&self) <= clock_ms());
+	assert_int_equal(role_cpu_ms(&none), 0);
+}
+
 static void is_restarted_with_a_growing_delay(void **state)
 {
 	uint32_t expected[] = { 200, 400, 800, 1600, 3200, 5000, 5000 };
@@ -328,6 +340,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(starts_answers_and_stops_in_order, setup, teardown),
+		cmocka_unit_test(cpu_time_is_that_of_the_process),
 		cmocka_unit_test_setup_teardown(is_restarted_with_a_growing_delay, setup, teardown),
 		cmocka_unit_test_setup_teardown(delay_is_short_again_after_a_steady_life, setup,
 						teardown),

@@ -225,7 +225,7 @@ static void without_ipv6_there_is_no_ipv6_address(void **state)
 
 static void answers_on_the_control_socket(void **state)
 {
-	json_t *o, *status;
+	json_t *o, *status, *worker;
 	int fd;
 
 	if (!can_run())
@@ -237,6 +237,11 @@ static void answers_on_the_control_socket(void **state)
 	status = json_object_get(o, "status");
 	assert_string_equal(text_of(status, "instance"), name);
 	assert_int_equal(json_array_size(json_object_get(status, "roles")), 2);
+	worker = json_array_get(json_object_get(status, "roles"), 1);
+	assert_string_equal(text_of(worker, "state"), "ready");
+	assert_true(json_integer_value(json_object_get(worker, "cpu_ms")) < 60000);
+	assert_int_equal(json_integer_value(json_object_get(worker, "drops")), 0);
+	assert_non_null(json_object_get(worker, "tun_rx_bytes"));
 	assert_non_null(json_object_get(status, "features"));
 	assert_non_null(json_object_get(status, "limits"));
 	assert_true(json_is_array(json_object_get(status, "advice")));
