@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -42,6 +43,7 @@
 
 #define READY_TIMEOUT_MS 30000
 #define LOST_GRACE_MS 5000 /* for COMMAND to end after its network has vanished */
+#define WORKERS_AUTO "auto"
 
 struct run_options {
 	struct option_list dns;
@@ -49,6 +51,7 @@ struct run_options {
 	const char *instance;
 	const char *log;
 	const char *user;
+	const char *workers; /* "auto" or a number, NULL = the daemon's default */
 	long mtu;
 	long tun_fd;
 	bool no_ipv6;
@@ -68,6 +71,23 @@ struct run {
 	int interrupted; /* signal that ended the start, or the wait without a COMMAND */
 	char instance[INSTANCE_NAME_MAX];
 };
+
+/* CPUs that we, and so the daemon, may run on. */
+static int run_cpus(void)
+{
+	cpu_set_t set;
+	int cpus = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+
+	return cpus < WORKERS_MAX ? cpus : WORKERS_MAX;
+}
+
+/* A TUN that is handed in has one queue, and so one reader. */
+static int run_workers(const struct run_options *o)
+{
+	if (strcmp(o->workers, WORKERS_AUTO) != 0)
+		return (int)strtol(o->workers, NULL, 10);
+	return o->tun_fd >= 0 ? 1 : run_cpus();
+}
 
 static const char *dns_wrong(const char *text)
 {
@@ -102,6 +122,19 @@ static const char *mtu_wrong(const char *text)
 							 NULL;
 }
 
+static const char *workers_wrong(const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (!strcmp(text, WORKERS_AUTO))
+		return NULL;
+	return end == text || *end || n < 1 || n > WORKERS_MAX ?
+		       "not auto or a number from 1 to 16" :
+		       NULL;
+}
+_Static_assert(WORKERS_MAX == 16, "as the texts of --workers say");
+
 static const char *log_wrong(const char *text)
 {
 	enum log_level level;
@@ -130,6 +163,12 @@ static const struct option_spec run_options[] = {
 	  .max = MTU_MAX,
 	  .wrong = mtu_wrong,
 	  .help = "MTU of the TUN, 1280 to 65535 (default: 1500)" },
+	{ .name = "workers",
+	  .value = "N",
+	  .kind = OPTION_TEXT,
+	  RUN_FIELD(workers),
+	  .wrong = workers_wrong,
+	  .help = "processes that carry the traffic, 1 to 16, or auto: one per CPU (default: 1)" },
 	{ .name = "user",
 	  .value = "NAME",
 	  .kind = OPTION_TEXT,
@@ -189,6 +228,8 @@ static int run_check(const struct run *r)
 		return run_usage("--tun-fd: no such open descriptor");
 	if (o->tun_fd >= 0)
 		fcntl((int)o->tun_fd, F_SETFD, FD_CLOEXEC); /* headraced's, not COMMAND's */
+	if (o->tun_fd >= 0 && o->workers && run_workers(o) > 1)
+		return run_usage("--tun-fd brings one queue, which takes one worker");
 	if (o->quiet && (o->report || o->json))
 		return run_usage("--quiet excludes --report and --json");
 	return 0;
@@ -222,6 +263,8 @@ static json_t *run_request(struct run *r)
 
 	if (q && o->host_loopback)
 		json_object_set_new(q, RUN_HOST_LOOPBACK, json_string(o->host_loopback));
+	if (q && o->workers)
+		json_object_set_new(q, RUN_WORKERS, json_integer(run_workers(o)));
 	if (q && o->log)
 		json_object_set_new(q, RUN_LOG, json_string(o->log));
 	if (q && o->tun_fd >= 0)

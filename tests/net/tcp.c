@@ -17,6 +17,8 @@
  *   tcp half-up|half-down ADDRESS PORT BYTES      half-close by client, by server
  *   tcp abort|aborted ADDRESS PORT TIMES          reset in mid-transfer by client, by server
  *   tcp many ADDRESS PORT N              N connections open at once, each used twice
+ *   tcp hold ADDRESS PORT N              the same; for each line of the input each is used once,
+ *                                        and the line says how many answered
  *   tcp serial ADDRESS PORT N            N short ones, one after the other
  *   tcp connect ADDRESS PORT             prints how it ends and after how many ms
  *   tcp dial ADDRESS PORT N              N connects begun at once, given up after 3 s
@@ -366,7 +368,8 @@ static int round_trip(int fd)
 		       -1;
 }
 
-static int client_many(const struct addrinfo *ai, uint64_t n)
+/* N connections, each used once; to be freed by the caller. */
+static int *open_many(const struct addrinfo *ai, uint64_t n)
 {
 	struct rlimit limit = { n + 64, n + 64 };
 	int *fd = calloc(n, sizeof(*fd));
@@ -378,6 +381,33 @@ static int client_many(const struct addrinfo *ai, uint64_t n)
 		if (round_trip(fd[i]) < 0)
 			die("first use");
 	}
+	return fd;
+}
+
+static int client_hold(const struct addrinfo *ai, uint64_t n)
+{
+	int *fd = open_many(ai, n);
+	char line[64];
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	puts("open");
+	while (fgets(line, sizeof(line), stdin)) {
+		uint64_t alive = 0;
+
+		for (uint64_t i = 0; i < n; i++)
+			alive += round_trip(fd[i]) == 0;
+		printf("%llu answered\n", (unsigned long long)alive);
+	}
+	for (uint64_t i = 0; i < n; i++)
+		close(fd[i]);
+	free(fd);
+	return 0;
+}
+
+static int client_many(const struct addrinfo *ai, uint64_t n)
+{
+	int *fd = open_many(ai, n);
+
 	for (uint64_t i = 0; i < n; i++) {
 		if (round_trip(fd[i]) < 0)
 			die("second use");
@@ -443,6 +473,7 @@ int main(int argc, char **argv)
 		{ "abort", client_abort },     { "half-down", client_half_down },
 		{ "aborted", client_aborted }, { "many", client_many },
 		{ "serial", client_serial },   { "dial", client_dial },
+		{ "hold", client_hold },
 	};
 
 	for (size_t i = 0; i < sizeof(pattern); i++)

@@ -18,7 +18,7 @@ _headrace_command_at() {
 			echo $((i + 1))
 			return
 			;;
-		--dns | --mtu | --user | --host-loopback | --instance | --tun-fd | --log)
+		--dns | --mtu | --workers | --user | --host-loopback | --instance | --tun-fd | --log)
 			((i++))
 			;;
 		-* | =) ;;
@@ -33,7 +33,7 @@ _headrace_command_at() {
 _headrace() {
 	local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} at
 	local -A options=(
-		[run]='--dns --no-ipv6 --mtu --user --host-loopback --instance --report --quiet
+		[run]='--dns --no-ipv6 --mtu --workers --user --host-loopback --instance --report --quiet
 			--json --tun-fd --log --help --'
 		[status]='--instance --json --help'
 		[flows]='--follow --instance --json --help'
@@ -63,6 +63,7 @@ _headrace() {
 		mapfile -t COMPREPLY < <(compgen -W "$(_headrace_instances)" -- "$current")
 		;;
 	--user) mapfile -t COMPREPLY < <(compgen -u -- "$current") ;;
+	--workers) mapfile -t COMPREPLY < <(compgen -W "auto $(nproc)" -- "$current") ;;
 	--log) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$current") ;;
 	--dns | --mtu | --host-loopback | --tun-fd) ;;
 	*)

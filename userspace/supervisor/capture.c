@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "datapath/kernel.h"
 #include "netdev/link.h"
 #include "netdev/netns.h"
@@ -70,8 +71,11 @@ static void fill_settings(const struct capture *c, struct settings *s)
 	s->stack6 = c->v6.stack;
 	s->tun_ifindex = (uint32_t)c->tun.ifindex;
 	s->mtu = c->tun.mtu;
-	if (c->single_queue)
-		s->workers = 1; /* one queue has one reader */
+	if (c->single_queue && s->workers > 1) {
+		log_warn("capture", "%s has one queue: 1 worker instead of %u", c->tun.name,
+			 s->workers);
+		s->workers = 1;
+	}
 	s->resolver_queue = !c->single_queue;
 	s->any_source = c->any_source;
 }

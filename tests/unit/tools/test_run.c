@@ -19,6 +19,11 @@ static void refuses_usage_errors_with_one_line_and_status_2(void **state)
 		{ "--mtu", "65536", "true" },
 		{ "--mtu", "many", "true" },
 		{ "--mtu" },
+		{ "--workers", "0", "true" },
+		{ "--workers", "17", "true" },
+		{ "--workers", "2x", "true" },
+		{ "--workers=", "true" },
+		{ "--tun-fd=0", "--workers=2" },
 		{ "--dns", "example.org", "true" },
 		{ "--dns", "1.2.3.4:0x", "true" },
 		{ "--dns", "224.0.0.1", "true" },
@@ -252,20 +257,59 @@ static void request_carries_the_options(void **state)
 
 	setenv("FAKE_NOTE", note, 1);
 	RUN("--quiet", "--dns", "192.0.2.1", "--dns=[2001:db8::1]:5353", "--no-ipv6", "--mtu",
-	    "1400", "--host-loopback", "10.9.9.9", "--instance", "mine", "--log", "error", "true");
+	    "1400", "--host-loopback", "10.9.9.9", "--instance", "mine", "--log", "error",
+	    "--workers", "3", "true");
 	exited(0);
 
 	json_t *q = json_loads(strtok((char *)fake_read(note, 0), "\n"), 0, NULL);
-	json_t *want = json_pack("{s:s, s:s, s:[s, s], s:b, s:i, s:s, s:s, s:i}", "command", "run",
-				 RUN_INSTANCE, "mine", RUN_DNS, "192.0.2.1", "[2001:db8::1]:5353",
-				 RUN_IPV6, 0, RUN_MTU, 1400, RUN_HOST_LOOPBACK, "10.9.9.9", RUN_LOG,
-				 "error", RUN_UID, 0);
+	json_t *want = json_pack("{s:s, s:s, s:[s, s], s:b, s:i, s:s, s:s, s:i, s:i}", "command",
+				 "run", RUN_INSTANCE, "mine", RUN_DNS, "192.0.2.1",
+				 "[2001:db8::1]:5353", RUN_IPV6, 0, RUN_MTU, 1400,
+				 RUN_HOST_LOOPBACK, "10.9.9.9", RUN_LOG, "error", RUN_UID, 0,
+				 RUN_WORKERS, 3);
 
 	assert_true(json_equal(q, want));
 	json_decref(q);
 	json_decref(want);
 	unlink(note);
 	close(fd);
+}
+
+/* What a run with these options asks for; -1 = it leaves that to the daemon. */
+static int workers_asked_for(char *option, char *value)
+{
+	char note[] = "/tmp/headrace-note-XXXXXX";
+	int fd = mkstemp(note), workers;
+	json_t *q, *n;
+
+	setenv("FAKE_NOTE", note, 1);
+	RUN("--quiet", option, value, "--", "true");
+	exited(0);
+	q = json_loads(strtok((char *)fake_read(note, 0), "\n"), 0, NULL);
+	n = json_object_get(q, RUN_WORKERS);
+	workers = n ? (int)json_integer_value(n) : -1;
+	json_decref(q);
+	unlink(note);
+	close(fd);
+	return workers;
+}
+
+static void auto_is_a_worker_per_cpu_that_may_be_used(void **state)
+{
+	cpu_set_t all, one;
+	int cpus, cpu = 0;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	cpus = CPU_COUNT(&all) < WORKERS_MAX ? CPU_COUNT(&all) : WORKERS_MAX;
+	assert_int_equal(workers_asked_for("--workers", "auto"), cpus);
+	while (!CPU_ISSET(cpu, &all))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	assert_int_equal(workers_asked_for("--workers", "auto"), 1);
+	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+	assert_int_equal(workers_asked_for("--log", "error"), -1);
 }
 
 static void host_is_untouched(void **state)
@@ -342,6 +386,7 @@ static int own_tests(void)
 		TEST(interrupt_during_the_start_ends_it),
 		TEST(a_caller_that_ignores_sigchld_is_no_trouble),
 		TEST(request_carries_the_options),
+		TEST(auto_is_a_worker_per_cpu_that_may_be_used),
 		TEST(host_is_untouched),
 		TEST(tun_descriptor_means_no_namespace),
 		TEST(tun_descriptor_without_a_command_runs_until_interrupted),
