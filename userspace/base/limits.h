@@ -62,6 +62,7 @@
 #define FLOW_STRAY_MS 2000 /* idle and never taken by a role: then it ends */
 #define FLOW_STRAY_TCP_MS 35000 /* taken when connected: longer than a connect may take */
 #define FLOW_SWEEP_MS 10000 /* between looks for those */
+#define FLOW_SWEEP_PART_MS 1 /* between the parts of one */
 #define EVENTS_DELAY_MS 20 /* from an event to the read of all that came meanwhile */
 #define REPORT_FLOWS_MAX 65536 /* ended flows kept for the report; beyond it only sums */
 #define REPORT_SETTLE_MS 300 /* a report waits so long for closing connections to end */

@@ -5,7 +5,6 @@
  * features and left out, down to no BPF at all; only what has no step below is an error.
  */
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +199,7 @@ static struct kernel *kernel_alloc(void)
 	attachment_init(&k->tun);
 	cgroup_init(&k->cgroup);
 	counters_init(&k->counters);
+	strays_init(&k->strays);
 	return k;
 }
 
@@ -249,6 +249,7 @@ void kernel_unload(struct kernel *k)
 	pins_remove(&k->pins);
 	events_close(&k->events);
 	counters_close(&k->counters);
+	walk_end(&k->strays.walk);
 	fd_close(k->flows_readonly);
 	fd_close(k->domains_readonly);
 	headrace__destroy(k->skeleton);
@@ -365,41 +366,6 @@ void kernel_flow_end_all(struct kernel *k, int slot, enum flow_end end)
 	struct flow_ending ending = { .kernel = k, .slot = slot, .end = end };
 
 	kernel_flow_each(k, end_flow, &ending);
-}
-
-struct stray_ending {
-	struct kernel *kernel;
-	uint64_t now_ns;
-	uint64_t idle_ns;
-	uint64_t idle_tcp_ns;
-};
-
-static int end_stray(void *arg, const struct flow_key *key, const struct flow *flow)
-{
-	struct stray_ending *ending = arg;
-	struct kernel *k = ending->kernel;
-	uint64_t idle = key->proto == IPPROTO_TCP ? ending->idle_tcp_ns : ending->idle_ns;
-	struct flow_info info;
-
-	if (flow->last_seen_ns + idle >= ending->now_ns ||
-	    !bpf_map_lookup_elem(k->maps.flow_info, key, &info))
-		return 0;
-	memset(&info, 0, sizeof(info));
-	info.end = END_IDLE;
-	walk_flow_end(k->programs.flow_end, key, flow->first_seen_ns, &info);
-	return 0;
-}
-
-void kernel_flow_end_strays(struct kernel *k, uint64_t idle_ns, uint64_t idle_tcp_ns)
-{
-	struct stray_ending ending = {
-		.kernel = k,
-		.now_ns = clock_ns(),
-		.idle_ns = idle_ns,
-		.idle_tcp_ns = idle_tcp_ns,
-	};
-
-	walk_flows(k->maps.flows, end_stray, &ending);
 }
 
 const struct kernel_features *kernel_features(const struct kernel *k)

@@ -80,9 +80,12 @@ void kernel_flow_end_all(struct kernel *k, int slot, enum flow_end end);
 /*
  * Ends flows of which no role knows (nothing in `flow_info`) that have been idle for so long
  * (TCP has its own limit: a role notes it when it is connected): their packets were lost on
- * the way to the role, or dropped by it.
+ * the way to the role, or dropped by it. Each call looks at a part of the table; true = there
+ * is more of this pass. A pass is not begun while it is not worth its cost: strays.c.
  */
-void kernel_flow_end_strays(struct kernel *k, uint64_t idle_ns, uint64_t idle_tcp_ns);
+bool kernel_flow_end_strays(struct kernel *k, uint64_t idle_ns, uint64_t idle_tcp_ns);
+/* The table is full: the next pass is worth any cost. */
+void kernel_flow_strays_wanted(struct kernel *k);
 
 void kernel_read_drops(struct kernel *k, struct drop_counters *ret_sum); /* kernel half only */
 void kernel_read_stats(struct kernel *k, struct kernel_stats *ret_sum);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "datapath/kernel.h"
+#include "datapath/walk.h"
 
 struct headrace;
 struct ring_buffer;
@@ -78,6 +79,18 @@ struct events {
 	unsigned int left; /* events that this read may still take */
 };
 
+/* strays.c */
+struct strays {
+	struct walk walk;
+	bool walking; /* a pass is under way */
+	bool wanted; /* the next pass need not wait until it is worthwhile */
+	uint64_t began_ns; /* of the last pass */
+	uint64_t flows_new; /* flows opened in all when it began */
+	uint64_t known_ns; /* a role has noted every flow first seen before it */
+	uint64_t unknown_ns; /* this pass: when the oldest that none has noted was first seen */
+	uint64_t idle_ns, idle_tcp_ns; /* of this call */
+};
+
 struct kernel {
 	struct headrace *skeleton; /* NULL = no BPF */
 	struct kernel_features features;
@@ -90,6 +103,7 @@ struct kernel {
 	struct pins pins;
 	struct counters counters;
 	struct events events;
+	struct strays strays;
 	struct settings settings; /* as last written */
 };
 
@@ -118,6 +132,8 @@ void counters_init(struct counters *c);
 /* map_fd = -1: in a memfd. 0 or -errno. */
 int counters_open(struct counters *c, int map_fd);
 void counters_close(struct counters *c);
+
+void strays_init(struct strays *s);
 
 int events_open(struct events *e, int map_fd);
 void events_close(struct events *e);

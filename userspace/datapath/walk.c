@@ -6,7 +6,6 @@
  * makes the batch larger.
  */
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include <bpf/bpf.h>
@@ -16,76 +15,89 @@
 #define BATCH_ENTRIES 256U
 #define BATCH_ENTRIES_MAX 65536U
 
-struct batch {
-	__u32 entries;
-	struct flow_key *keys;
-	struct flow *flows;
-};
-
-static void batch_free(struct batch *b)
+static void batch_free(struct walk *w)
 {
-	free(b->keys);
-	free(b->flows);
-	b->keys = NULL;
-	b->flows = NULL;
+	free(w->keys);
+	free(w->flows);
+	w->keys = NULL;
+	w->flows = NULL;
 }
 
-static int batch_alloc(struct batch *b, __u32 entries)
+static int batch_alloc(struct walk *w, __u32 entries)
 {
-	batch_free(b);
-	b->entries = entries;
-	b->keys = calloc(entries, sizeof(*b->keys));
-	b->flows = calloc(entries, sizeof(*b->flows));
-	if (b->keys && b->flows)
+	batch_free(w);
+	w->entries = entries;
+	w->keys = calloc(entries, sizeof(*w->keys));
+	w->flows = calloc(entries, sizeof(*w->flows));
+	if (w->keys && w->flows)
 		return 0;
-	batch_free(b);
+	batch_free(w);
 	return -ENOMEM;
 }
 
-/* One batch from *cursor on (first: from the start). 0, 1 = the last one, or -errno. */
-static int batch_read(struct batch *b, int fd, __u32 *cursor, bool first, __u32 *ret_count)
+/* One batch from the cursor on. 1 = there are more, 0 = the last one, or -errno. */
+static int batch_read(struct walk *w, int fd, __u32 *ret_count)
 {
 	int err;
 
 	for (;;) {
-		*ret_count = b->entries;
-		err = bpf_map_lookup_batch(fd, first ? NULL : cursor, cursor, b->keys, b->flows,
-					   ret_count, NULL);
+		*ret_count = w->entries;
+		err = bpf_map_lookup_batch(fd, w->first ? NULL : &w->cursor, &w->cursor, w->keys,
+					   w->flows, ret_count, NULL);
 		if (!err || err == -ENOENT)
-			return err ? 1 : 0;
-		if (err != -ENOSPC || b->entries >= BATCH_ENTRIES_MAX)
+			return err ? 0 : 1;
+		if (err != -ENOSPC || w->entries >= BATCH_ENTRIES_MAX)
 			return err;
-		err = batch_alloc(b, b->entries * 2);
+		err = batch_alloc(w, w->entries * 2);
 		if (err)
 			return err;
 	}
 }
 
+int walk_start(struct walk *w)
+{
+	walk_end(w);
+	w->first = true;
+	return batch_alloc(w, BATCH_ENTRIES);
+}
+
+int walk_next(struct walk *w, int flows_fd,
+	      int (*fn)(void *arg, const struct flow_key *key, const struct flow *flow), void *arg,
+	      bool *ret_more)
+{
+	__u32 count, i;
+	int more, r = 0;
+
+	*ret_more = false;
+	if (flows_fd < 0)
+		return 0;
+	more = batch_read(w, flows_fd, &count);
+	if (more < 0)
+		return more;
+	w->first = false;
+	for (i = 0; i < count && !r; i++)
+		r = fn(arg, &w->keys[i], &w->flows[i]);
+	*ret_more = more && !r;
+	return r;
+}
+
+void walk_end(struct walk *w)
+{
+	batch_free(w);
+	*w = (struct walk){ 0 };
+}
+
 int walk_flows(int flows_fd,
 	       int (*fn)(void *arg, const struct flow_key *key, const struct flow *flow), void *arg)
 {
-	struct batch b = { 0 };
-	__u32 cursor = 0, count, i;
-	bool first = true;
-	int last, err;
+	struct walk w = { 0 };
+	bool more = true;
+	int r = walk_start(&w);
 
-	if (flows_fd < 0)
-		return 0;
-	err = batch_alloc(&b, BATCH_ENTRIES);
-	if (err)
-		return err;
-	do {
-		last = batch_read(&b, flows_fd, &cursor, first, &count);
-		if (last < 0) {
-			err = last;
-			break;
-		}
-		for (i = 0; i < count && !err; i++)
-			err = fn(arg, &b.keys[i], &b.flows[i]);
-		first = false;
-	} while (!last && !err);
-	batch_free(&b);
-	return err;
+	while (!r && more)
+		r = walk_next(&w, flows_fd, fn, arg, &more);
+	walk_end(&w);
+	return r;
 }
 
 int walk_flow_end(int prog_fd, const struct flow_key *key, uint64_t created_ns,

@@ -3,9 +3,31 @@
 #ifndef DATAPATH_WALK_H
 #define DATAPATH_WALK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bpf/contract.h"
+
+/* A walk over `flows` in parts. Zeroed = none is under way. */
+struct walk {
+	__u32 entries; /* room for so many */
+	struct flow_key *keys;
+	struct flow *flows;
+	__u32 cursor; /* where the next part begins */
+	bool first; /* at the start */
+};
+
+/* 0 or -ENOMEM. */
+int walk_start(struct walk *w);
+/*
+ * Calls fn for the next entries, some 250 of them; fn may end the flow. fn != 0 ends the walk
+ * and is returned. *ret_more: this was not the last part. 0 or -errno.
+ */
+int walk_next(struct walk *w, int flows_fd,
+	      int (*fn)(void *arg, const struct flow_key *key, const struct flow *flow), void *arg,
+	      bool *ret_more);
+/* Harmless if none is under way. */
+void walk_end(struct walk *w);
 
 /*
  * Calls fn for each entry of the map `flows`; fn may end the flow. fn != 0 ends the walk and

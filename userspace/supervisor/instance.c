@@ -205,16 +205,13 @@ static void undo_steps(struct instance *in)
 /* --- events ------------------------------------------------------------------------------- */
 
 /* What no role took would fill the table in time, and in no time under a flood. */
-static void sweep(struct instance *in)
-{
-	kernel_flow_end_strays(in->kernel, FLOW_STRAY_MS * NSEC_PER_MSEC,
-			       FLOW_STRAY_TCP_MS * NSEC_PER_MSEC);
-	loop_arm(in->loop, &in->sweep, FLOW_SWEEP_MS);
-}
-
 static void sweep_expired(struct timer *t)
 {
-	sweep(container_of(t, struct instance, sweep));
+	struct instance *in = container_of(t, struct instance, sweep);
+	bool more = kernel_flow_end_strays(in->kernel, FLOW_STRAY_MS * NSEC_PER_MSEC,
+					   FLOW_STRAY_TCP_MS * NSEC_PER_MSEC);
+
+	loop_arm(in->loop, &in->sweep, more ? FLOW_SWEEP_PART_MS : FLOW_SWEEP_MS);
 }
 
 /* Flows are being refused because the table is full: what is stray must not wait. */
@@ -223,8 +220,10 @@ static void sweep_if_full(struct instance *in)
 	struct drop_counters drops;
 
 	kernel_read_drops(in->kernel, &drops);
-	if (drops.flow_cap != in->flow_cap_seen)
-		sweep(in);
+	if (drops.flow_cap != in->flow_cap_seen) {
+		kernel_flow_strays_wanted(in->kernel);
+		loop_arm(in->loop, &in->sweep, 0);
+	}
 	in->flow_cap_seen = drops.flow_cap;
 }
 

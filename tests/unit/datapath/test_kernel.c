@@ -67,8 +67,8 @@ static void role_of(struct kernel *k, struct datapath *dp, unsigned int slot)
 }
 
 /* Puts a flow in the table by main's writable descriptor, as the programs would. */
-static void put_flow_of(struct kernel *k, struct flow_key *key, uint8_t proto, uint16_t port,
-			unsigned int slot, uint64_t first_seen_ns)
+static void put_flow(struct kernel *k, struct flow_key *key, uint16_t port, unsigned int slot,
+		     uint64_t first_seen_ns)
 {
 	struct flow flow = { .first_seen_ns = first_seen_ns,
 			     .last_seen_ns = first_seen_ns,
@@ -77,14 +77,8 @@ static void put_flow_of(struct kernel *k, struct flow_key *key, uint8_t proto, u
 
 	memset(key, 0, sizeof(*key));
 	key->sport = htons(port);
-	key->proto = proto;
+	key->proto = IPPROTO_UDP;
 	assert_int_equal(bpf_map_update_elem(k->maps.flows, key, &flow, BPF_ANY), 0);
-}
-
-static void put_flow(struct kernel *k, struct flow_key *key, uint16_t port, unsigned int slot,
-		     uint64_t first_seen_ns)
-{
-	put_flow_of(k, key, IPPROTO_UDP, port, slot, first_seen_ns);
 }
 
 static void leaves_nothing_behind(void **state)
@@ -429,33 +423,6 @@ static void end_all_takes_one_slot_or_all(void **state)
 	kernel_unload(k);
 }
 
-/* A packet that is lost between the kernel half and its role leaves an entry without owner. */
-static void strays_end_when_idle(void **state)
-{
-	struct kernel *k = load_bpf(false);
-	struct flow_info info = { .outbound = "direct" };
-	struct kernel_flow left = { 0 };
-	struct last_event last = { 0 };
-	struct flow_key key;
-	struct datapath dp;
-
-	role_of(k, &dp, 1);
-	for (int i = 1; i <= 100; i++)
-		put_flow(k, &key, i, 1, clock_ns() - 60 * NSEC_PER_SEC);
-	assert_int_equal(datapath_flow_note(&dp, &key, &info), 0);
-	put_flow(k, &key, 101, 1, clock_ns());
-	put_flow_of(k, &key, IPPROTO_TCP, 102, 1, clock_ns() - 60 * NSEC_PER_SEC);
-	kernel_flow_end_strays(k, 30 * NSEC_PER_SEC, 90 * NSEC_PER_SEC);
-	assert_int_equal(kernel_events_read(k, note_event, &last), 0);
-	assert_int_equal(last.count, 99);
-	assert_int_equal(last.event.info.end, END_IDLE);
-	assert_int_equal(kernel_flow_each(k, count_flow, &left), 0);
-	/* A role's own, one that is fresh, and one that may still be connecting. */
-	assert_int_equal(left.flow.packets_up, 3);
-	datapath_done(&dp);
-	kernel_unload(k);
-}
-
 static void role_sees_the_flows_of_a_slot(void **state)
 {
 	struct kernel *k = load_bpf(false);
@@ -632,7 +599,6 @@ int main(void)
 		cmocka_unit_test(ending_an_unknown_flow_leaves_no_note),
 		cmocka_unit_test(newer_flow_of_the_same_key_is_left_alone),
 		cmocka_unit_test(end_all_takes_one_slot_or_all),
-		cmocka_unit_test(strays_end_when_idle),
 		cmocka_unit_test(role_sees_the_flows_of_a_slot),
 		cmocka_unit_test(domain_is_known_until_it_expires),
 		cmocka_unit_test(counters_are_shared_by_the_map),

@@ -101,7 +101,12 @@ int kernel_flow_each(struct kernel *k, int (*fn)(void *arg, const struct kernel_
 	return r;
 }
 
-void kernel_flow_end_strays(struct kernel *k, uint64_t idle_ns, uint64_t idle_tcp_ns)
+bool kernel_flow_end_strays(struct kernel *k, uint64_t idle_ns, uint64_t idle_tcp_ns)
+{
+	return false;
+}
+
+void kernel_flow_strays_wanted(struct kernel *k)
 {
 }
 
