@@ -16,17 +16,17 @@ static unsigned int segment_of(uint32_t bucket)
 					32 - (unsigned int)__builtin_clz(bucket / SEGMENT_FIRST);
 }
 
-/* Its first bucket; at the same time its number of buckets, but for the first segment. */
-static uint32_t segment_start(unsigned int segment)
+static uint32_t segment_buckets(unsigned int segment)
 {
-	return segment ? SEGMENT_FIRST << (segment - 1) : 0;
+	return segment ? SEGMENT_FIRST << (segment - 1) : SEGMENT_FIRST;
 }
 
 static struct tcp_flow **bucket_at(const struct tcp_table *t, uint32_t i)
 {
 	unsigned int segment = segment_of(i);
 
-	return &t->segments[segment][i - segment_start(segment)];
+	/* A segment but the first begins at its own number of buckets. */
+	return &t->segments[segment][segment ? i - segment_buckets(segment) : i];
 }
 
 static uint32_t bucket_number(const struct tcp_table *t, uint32_t hash)
@@ -85,7 +85,7 @@ static void table_grow(struct tcp_table *t)
 	if (segment == TCP_TABLE_SEGMENTS)
 		return;
 	if (!t->segments[segment])
-		t->segments[segment] = calloc(segment_start(segment), sizeof(**t->segments));
+		t->segments[segment] = calloc(segment_buckets(segment), sizeof(**t->segments));
 	if (!t->segments[segment])
 		return;
 	from = bucket_at(t, t->split);
