@@ -288,7 +288,7 @@ coverage: ## line coverage of units, BPF tests and corpus replay: build/coverage
 		tests/run unit bpf fuzz
 	@tools/coverage build/coverage
 
-bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start REPS=n
+bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start|workers REPS=n
 	@tools/bootstrap bench
 	+@$(MAKE) $(JOBS) all tests/net-helpers
 	@B=$(B) tests/bench/run $(BENCH)

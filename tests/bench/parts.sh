@@ -7,6 +7,7 @@
 # shellcheck disable=SC2154 # variables cross the files of session.sh
 
 LANES=16        # connections at once in crr
+MANY=64         # connections at once where workers are compared
 PINGS=20000     # round trips in rr
 IDLE_TCP=3000   # connections and sessions in mem
 IDLE_UDP=10000
@@ -75,16 +76,34 @@ part_tcp() {
 	paths_down
 }
 
+# short METRIC CONFIG LANES: short connections, so many at once.
+short() {
+	local metric=$1 config=$2 lanes=$3 rate='' failed=0
+	on "$config" $((DURATION + 10)) "$LOAD" crr $SERVER $PORT "$DURATION" "$lanes" || true
+	read -r rate failed <"$work/out" || true
+	[ "${failed:-0}" = 0 ] || fail "$config" "$failed connections of $metric failed"
+	note "$metric" "$config" "$rate"
+}
+
 part_crr() {
-	local config rate failed
+	local config
 	paths_up
+	for config in "${configs[@]}"; do short crr "$config" $LANES; done
+	paths_down
+}
+
+# What a worker per CPU does to many connections; peers have nothing of the kind.
+part_workers() {
+	local way config wanted=()
 	for config in "${configs[@]}"; do
-		rate='' failed=0
-		on "$config" $((DURATION + 10)) "$LOAD" crr $SERVER $PORT "$DURATION" $LANES || true
-		read -r rate failed <"$work/out" || true
-		[ "${failed:-0}" = 0 ] || fail "$config" "$failed connections of crr failed"
-		note crr "$config" "$rate"
+		case $config in pasta | slirp4netns) ;; *) wanted+=("$config") ;; esac
 	done
+	local configs=("${wanted[@]}") # of what is called from here, too
+	paths_up
+	for way in up down; do
+		for config in "${configs[@]}"; do one_transfer "$config" $MANY $way; done
+	done
+	for config in "${configs[@]}"; do short crr_$MANY "$config" $MANY; done
 	paths_down
 }
 
