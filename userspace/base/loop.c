@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -20,11 +21,40 @@ struct loop {
 	int epoll_fd;
 	bool stopped;
 	int status; /* of loop_stop() */
+	struct watch wake; /* the timerfd */
+	uint64_t wake_ms; /* when it fires, 0 = it is not set */
 	struct list timers; /* ordered by deadline */
 	struct list turns;
 	struct epoll_event batch[BATCH];
 	int batch_len; /* 0 outside of dispatch() */
 };
+
+static int watch_control(struct loop *l, int op, struct watch *w, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.ptr = w };
+
+	if (epoll_ctl(l->epoll_fd, op, w->fd, &event) < 0)
+		return -errno;
+	w->events = events;
+	return 0;
+}
+
+/* Edge-triggered, so what it counts need not be read away. */
+static void wake_ready(struct watch *w, uint32_t events)
+{
+	container_of(w, struct loop, wake)->wake_ms = 0;
+}
+
+static int loop_open(struct loop *l)
+{
+	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (l->epoll_fd < 0)
+		return -errno;
+	l->wake.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (l->wake.fd < 0)
+		return -errno;
+	return watch_control(l, EPOLL_CTL_ADD, &l->wake, EPOLLIN | EPOLLET);
+}
 
 int loop_new(struct loop **ret_loop)
 {
@@ -33,14 +63,14 @@ int loop_new(struct loop **ret_loop)
 
 	if (!l)
 		return -ENOMEM;
-	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (l->epoll_fd < 0) {
-		r = -errno;
-		free(l);
-		return r;
-	}
+	l->wake = (struct watch){ .ready = wake_ready, .fd = -1 };
 	list_init(&l->timers);
 	list_init(&l->turns);
+	r = loop_open(l);
+	if (r < 0) {
+		loop_free(l);
+		return r;
+	}
 	*ret_loop = l;
 	return 0;
 }
@@ -53,18 +83,9 @@ void loop_free(struct loop *l)
 		list_remove(pos);
 	list_for_each_safe(pos, next, &l->turns)
 		list_remove(pos);
+	fd_close(l->wake.fd);
 	fd_close(l->epoll_fd);
 	free(l);
-}
-
-static int watch_control(struct loop *l, int op, struct watch *w, uint32_t events)
-{
-	struct epoll_event event = { .events = events, .data.ptr = w };
-
-	if (epoll_ctl(l->epoll_fd, op, w->fd, &event) < 0)
-		return -errno;
-	w->events = events;
-	return 0;
 }
 
 int loop_add(struct loop *l, struct watch *w, uint32_t events)
@@ -159,19 +180,34 @@ static void dispatch(struct loop *l, int num)
 	l->batch_len = 0;
 }
 
-/* The shorter of `timeout_ms` (-1 = for ever) and the time to the next deadline. */
-static int wait_ms(const struct loop *l, int timeout_ms)
+/* Sees to it that the loop wakes in `delay_ms`, at `deadline_ms`. */
+static void wake_at(struct loop *l, uint64_t deadline_ms, uint64_t delay_ms)
 {
-	uint64_t deadline, now, left;
+	struct itimerspec at = { 0 };
+
+	if (l->wake_ms && l->wake_ms <= deadline_ms)
+		return;
+	if (delay_ms > INT_MAX)
+		delay_ms = INT_MAX;
+	at.it_value.tv_sec = (time_t)(delay_ms / 1000);
+	at.it_value.tv_nsec = (long)(delay_ms % 1000 * NSEC_PER_MSEC);
+	timerfd_settime(l->wake.fd, 0, &at, NULL); /* fails for bad arguments only */
+	l->wake_ms = deadline_ms;
+}
+
+/* What epoll_wait() is to wait: `timeout_ms` (-1 = for ever), or nothing if a timer is due. */
+static int wait_ms(struct loop *l, int timeout_ms)
+{
+	uint64_t deadline, now;
 
 	if (list_is_empty(&l->timers))
 		return timeout_ms;
 	deadline = list_first(&l->timers, struct timer, link)->deadline_ms;
 	now = clock_ms();
-	left = deadline > now ? deadline - now : 0;
-	if (timeout_ms >= 0 && (uint64_t)timeout_ms < left)
-		return timeout_ms;
-	return left < INT_MAX ? (int)left : INT_MAX;
+	if (deadline <= now)
+		return 0;
+	wake_at(l, deadline, deadline - now);
+	return timeout_ms;
 }
 
 int loop_once(struct loop *l, int timeout_ms)

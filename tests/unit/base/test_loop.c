@@ -327,6 +327,39 @@ static void the_wait_ends_with_the_first_deadline(void **state)
 	assert_in_range(clock_ms() - start, 20, 5000);
 }
 
+/* The kernel's timer is not moved back for a deadline that is gone: it wakes the loop too soon. */
+static void a_disarmed_deadline_does_not_spoil_a_later_one(void **state)
+{
+	struct named_timer a = { 0 }, b = { 0 };
+	uint64_t start;
+
+	clock_inject(NULL);
+	start = clock_ms();
+	named_arm(&a, 'a', 5);
+	named_arm(&b, 'b', 60);
+	assert_int_equal(loop_once(loop, 0), 0);
+	loop_disarm(&a.timer);
+	while (timer_is_armed(&b.timer))
+		assert_int_equal(loop_once(loop, -1), 0);
+	assert_in_range(clock_ms() - start, 60, 5000);
+	assert_string_equal(trace, "b");
+}
+
+static void an_earlier_deadline_wakes_earlier(void **state)
+{
+	struct named_timer a = { 0 }, b = { 0 };
+
+	clock_inject(NULL);
+	named_arm(&b, 'b', 60000);
+	assert_int_equal(loop_once(loop, 0), 0);
+	named_arm(&a, 'a', 10);
+	while (timer_is_armed(&a.timer))
+		assert_int_equal(loop_once(loop, -1), 0);
+	assert_true(timer_is_armed(&b.timer));
+	assert_string_equal(trace, "a");
+	loop_disarm(&b.timer);
+}
+
 static void free_accepts_null(void **state)
 {
 	loop_free(NULL);
@@ -347,6 +380,8 @@ int main(void)
 		LOOP_TEST(turn_hooks_run_after_events_and_timers),
 		LOOP_TEST(run_returns_the_status_of_stop),
 		LOOP_TEST(the_wait_ends_with_the_first_deadline),
+		LOOP_TEST(a_disarmed_deadline_does_not_spoil_a_later_one),
+		LOOP_TEST(an_earlier_deadline_wakes_earlier),
 		cmocka_unit_test(free_accepts_null),
 	};
 
