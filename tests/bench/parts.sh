@@ -127,6 +127,7 @@ part_rr() {
 part_udp() {
 	local size way config rate
 	paths_up
+	like_cards yes
 	for size in 64 1400; do
 		for way in up down; do
 			for config in "${configs[@]}"; do
@@ -138,6 +139,7 @@ part_udp() {
 			done
 		done
 	done
+	like_cards no
 	paths_down
 }
 

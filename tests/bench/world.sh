@@ -106,3 +106,13 @@ masquerade() {
 		add chain ip nat post { type nat hook postrouting priority 100 ; }
 		add rule ip nat post oifname to-server masquerade"
 }
+
+# like_cards yes|no: whether datagrams reach the host as from a network card: the server's device
+# cuts batches (see flood() in load.c), the host's puts together what belongs together (GRO).
+# veth does neither unless told so, and GRO only from a sender without TSO.
+like_cards() {
+	local cut=on gro=off
+	[ "$1" = no ] || cut=off gro=on
+	in_ns server ethtool -K to-host tx-udp-segmentation $cut tso $cut
+	in_ns host ethtool -K to-server gro $gro
+}
