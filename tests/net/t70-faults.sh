@@ -29,6 +29,7 @@ done
 
 # --- a role that is killed comes back; its flows end with an error within a second
 killed_worker() {
+	inside ping -n -c 1 -W 3 -M do -s 100 $WEB4 || return 1
 	start idle nsenter --target "$session_command" --net --mount -- \
 		bash -c "exec 3<>/dev/tcp/$ECHO4/9; echo echo >&3; cat <&3"
 	local pid=$started_pid
@@ -39,6 +40,9 @@ killed_worker() {
 	grep 'reset by peer' "$T/idle.log" && wait_for get
 }
 check killed_worker_comes_back killed_worker
+# Its raw socket is the old one, and was last used for pings that must stay whole.
+large_ping() { inside ping -n -c 1 -W 3 -M dont -s 4000 $WEB4; }
+check its_successor_sends_large_pings large_ping
 restarts() { json status "[.status.roles[] | select(.name | startswith(\"$1\")) | .restarts // 0] | add"; }
 check restart_is_counted within 1 1 "$(restarts worker)"
 killed_resolver() {

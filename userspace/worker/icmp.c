@@ -51,13 +51,15 @@ static void sweep(struct timer *t)
 
 static void watch_raw(struct icmp_engine *e, int i, void (*ready)(struct watch *, uint32_t))
 {
-	int on = 1;
+	int on = 1, dont = IP_PMTUDISC_DONT;
 
 	e->raw[i] = (struct watch){ .ready = ready, .fd = e->worker->icmp_fd[i] };
 	if (e->raw[i].fd >= 0 && loop_add(e->worker->loop, &e->raw[i], EPOLLIN))
 		e->raw[i].fd = -1;
 	if (i && e->raw[i].fd >= 0) /* IPv4 hands out the whole header */
 		setsockopt(e->raw[i].fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof(on));
+	if (!i && e->raw[i].fd >= 0) /* may be as a worker that died has left it */
+		setsockopt(e->raw[i].fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof(dont));
 }
 
 int icmp_engine_new(struct worker *w, struct icmp_engine **ret_engine)
