@@ -73,6 +73,8 @@ enum verdict { VERDICTS(CONTRACT_ENUM) VERDICT_NUM };
 	X(DROP_PROTOCOL, protocol, "IP protocol that is not forwarded (refused with ICMP)")        \
 	X(DROP_STACK_PORT, stack_port, "port of the stack's address with no service (refused)")    \
 	X(DROP_FLOW_CAP, flow_cap, "flow table full (refused)")                                    \
+	X(DROP_SOURCE_FLOWS, source_flows,                                                         \
+	  "one source holds its share of flows or descriptors (refused)")                          \
 	X(DROP_CHECKSUM, checksum, "wrong IP, TCP, UDP or ICMP checksum")                          \
 	X(DROP_VNET_HDR, vnet_hdr, "virtio_net_hdr with values out of range")                      \
 	X(DROP_FRAGMENT_BAD, fragment_bad, "fragment that overlaps, overruns or contradicts")      \
@@ -88,8 +90,12 @@ enum verdict { VERDICTS(CONTRACT_ENUM) VERDICT_NUM };
 	X(DROP_CONNECTS, connects, "more connects in flight than allowed")                         \
 	X(DROP_HALF_OPEN, half_open,                                                               \
 	  "handshake that its application left unfinished, room needed")                           \
+	X(DROP_SOURCE_CONNECTS, source_connects, "one source has its share of connects in flight") \
+	X(DROP_CONNECT_REPLACED, connect_replaced,                                                 \
+	  "connect without an answer that made room for a new one")                                \
 	X(DROP_RETRANSMIT, retransmit, "SYN repeated while its connect is in flight")              \
 	X(DROP_NO_MEMORY, no_memory, "out of memory or buffers")                                   \
+	X(DROP_BUFFERS, buffers, "buffers used up (connection reset)")                             \
 	X(DROP_NO_DESCRIPTOR, no_descriptor, "out of file descriptors")                            \
 	X(DROP_NO_PORT, no_port, "out of local ports to this destination")                         \
 	X(DROP_PROTECT, protect, "socket could not be marked, so it was not used")                 \
@@ -103,6 +109,7 @@ enum verdict { VERDICTS(CONTRACT_ENUM) VERDICT_NUM };
 	X(DROP_ICMP_TYPE, icmp_type, "ICMP type that is not forwarded")                            \
 	X(DROP_DNS_MALFORMED, dns_malformed, "query shorter than a header or unparsable")          \
 	X(DROP_DNS_LIMIT, dns_limit, "more queries in flight than allowed")                        \
+	X(DROP_DNS_SOURCE, dns_source, "one client has its share of queries in flight")            \
 	X(DROP_DNS_SPOOF, dns_spoof, "upstream answer whose ID, question or case does not match")  \
 	X(DROP_DNS_TIMEOUT, dns_timeout, "no upstream answered in time (answered with SERVFAIL)")  \
 	X(DROP_ROLE_RESTART, role_restart, "left in the queue of a role that died")                \
@@ -171,6 +178,34 @@ struct role_stats {
 	ROLE_STATS(CONTRACT_FIELD)
 };
 
+/* What a role may hold. X(enumerator, field, description) */
+#define BUDGETS(X)                                                                                 \
+	X(BUDGET_FLOWS, flows, "TCP connections, UDP and echo sessions")                           \
+	X(BUDGET_CONNECTS, tcp_connects, "TCP connects without an answer yet")                     \
+	X(BUDGET_UDP, udp_sessions, "UDP sessions")                                                \
+	X(BUDGET_ICMP, icmp_sessions, "echo sessions")                                             \
+	X(BUDGET_DESCRIPTORS, descriptors, "descriptors of flows")                                 \
+	X(BUDGET_BUFFERS, buffer_bytes, "bytes held for TCP connections")                          \
+	X(BUDGET_DNS_STREAMS, dns_streams, "DNS over TCP connections")                             \
+	X(BUDGET_DNS_QUERIES, dns_queries, "DNS queries in flight")
+
+enum budget { BUDGETS(CONTRACT_DROP_ENUM) BUDGET_NUM };
+
+/* One budget of one role; a limit of 0: it is not this role's. */
+struct budget_use {
+	__u64 used;
+	__u64 limit;
+	__u64 source_limit; /* of one source */
+	__u64 hits; /* times that a limit stood in the way */
+	__u64 evicted; /* of them, times that something idle made room */
+};
+
+#define CONTRACT_BUDGET_FIELD(name, field, text) struct budget_use field;
+
+struct budget_uses {
+	BUDGETS(CONTRACT_BUDGET_FIELD)
+};
+
 /*
  * Map `role_counters`: mmapable array, key = role slot. Each role writes its own entry
  * by plain stores through its mapping (main: `stats.restarts`, `stats.hangs`); everyone else reads.
@@ -178,6 +213,7 @@ struct role_stats {
 struct role_counters {
 	struct drop_counters drops;
 	struct role_stats stats;
+	struct budget_uses budgets;
 };
 
 /* Life of a flow as its packets show it. */
@@ -357,5 +393,6 @@ CONTRACT_SIZE(struct abi, 32);
 CONTRACT_SIZE(struct drop_counters, 8 * DROP_NUM);
 CONTRACT_SIZE(struct kernel_stats, 8 * STAT_NUM);
 CONTRACT_SIZE(struct role_stats, 8 * RSTAT_NUM);
+CONTRACT_SIZE(struct budget_uses, 40 * BUDGET_NUM);
 
 #endif

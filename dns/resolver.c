@@ -134,6 +134,7 @@ static int make_service(struct resolver *r)
 {
 	struct service_options options = {
 		.sockets_max = socket_budget(),
+		.flows_max = limits_dns_flows(&r->config.limits),
 		.timeout_ms = r->config.dns_timeout_ms,
 		.mtu = r->config.settings.mtu,
 		.upstreams = r->config.upstreams,

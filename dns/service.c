@@ -66,6 +66,8 @@ int service_new(struct loop *loop, struct datapath *dp, const struct service_opt
 	s->options = *options;
 	if (!s->options.queries_max)
 		s->options.queries_max = DNS_QUERIES_MAX;
+	if (!s->options.flows_max)
+		s->options.flows_max = DNS_FLOWS_MAX;
 	if (!s->options.timeout_ms)
 		s->options.timeout_ms = DNS_QUERY_TIMEOUT_MS;
 	s->loop = loop;
@@ -80,7 +82,7 @@ int service_new(struct loop *loop, struct datapath *dp, const struct service_opt
 	if (r == 0)
 		r = cache_new(DNS_CACHE_ENTRIES, DNS_CACHE_BYTES, &s->cache);
 	if (r == 0)
-		r = flows_new(dp, DNS_FLOWS_MAX, &s->flows);
+		r = flows_new(dp, s->options.flows_max, &s->flows);
 	if (r == 0)
 		r = exchanges_new(loop, dp, &s->upstreams, &limits, exchange_done, s,
 				  &s->exchanges);

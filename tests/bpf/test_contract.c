@@ -77,7 +77,7 @@ static const struct member abi_members[] = {
 #undef M
 
 #define M(field) MEMBER(struct role_counters, field)
-static const struct member role_counters_members[] = { M(drops), M(stats) };
+static const struct member role_counters_members[] = { M(drops), M(stats), M(budgets) };
 #undef M
 
 #define M(name, field, text) MEMBER(struct drop_counters, field),
@@ -90,6 +90,16 @@ static const struct member kernel_stats_members[] = { KERNEL_STATS(M) };
 
 #define M(name, field, text) MEMBER(struct role_stats, field),
 static const struct member role_stats_members[] = { ROLE_STATS(M) };
+#undef M
+
+#define M(field) MEMBER(struct budget_use, field)
+static const struct member budget_use_members[] = {
+	M(used), M(limit), M(source_limit), M(hits), M(evicted),
+};
+#undef M
+
+#define M(name, field, text) MEMBER(struct budget_uses, field),
+static const struct member budget_uses_members[] = { BUDGETS(M) };
 #undef M
 
 #define SHARED(type)                                                                               \
@@ -106,7 +116,7 @@ static const struct {
 	SHARED(addr),	       SHARED(flow_key),   SHARED(flow),	  SHARED(flow_info),
 	SHARED(flow_end_args), SHARED(domain_key), SHARED(domain_value),  SHARED(flow_event),
 	SHARED(settings),      SHARED(abi),	   SHARED(role_counters), SHARED(drop_counters),
-	SHARED(kernel_stats),  SHARED(role_stats),
+	SHARED(kernel_stats),  SHARED(role_stats), SHARED(budget_use),	  SHARED(budget_uses),
 };
 
 static void compare_members(const struct btf *btf, const struct btf_type *t, size_t which)

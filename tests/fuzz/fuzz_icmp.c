@@ -11,6 +11,7 @@
 
 #include "tests/fuzz/fuzz.h"
 #include "userspace/worker/icmp_down.c"
+#include "worker/room.h"
 
 #define ID_BASE 0x4800
 #define APP_ID 0x1234
@@ -52,7 +53,9 @@ static void start(void)
 	w.config.icmp_id_base = ID_BASE;
 	datapath_init(&w.datapath, 1);
 	e.worker = &w;
-	require(!sessions_init(&e.sessions, 2, sizeof(struct icmp_session)));
+	require(!sources_init(&w.sources));
+	require(!sessions_init(&e.sessions, &w.sources, SOURCE_ICMP, 2,
+			       sizeof(struct icmp_session)));
 	add_session(&e, "10.0.0.2", "198.51.100.1", IPPROTO_ICMP, 0);
 	add_session(&e, "fd68::2", "2001:db8::1", IPPROTO_ICMPV6, 1);
 	w.icmp = &e;

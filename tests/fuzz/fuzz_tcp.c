@@ -47,6 +47,7 @@ static int fake_getsockopt(int fd, int level, int name, void *value, socklen_t *
 #include "worker/tcp_opening.c"
 #include "worker/tcp_relay.c"
 #include "worker/tcp_table.c"
+#include "worker/tcp_yield.c"
 
 #include "tests/fuzz/fuzz.h"
 
@@ -454,11 +455,15 @@ static void set_up(void)
 	worker.relay_fd = -1;
 	worker.datapath.counters = &counters;
 	worker.config.connect_timeout_ms = TCP_CONNECT_TIMEOUT_MS;
-	worker.config.connects_max = 3;
+	limits_init(&worker.config.limits);
+	worker.config.limits.n[LIMIT_CONNECTS] = 3;
+	worker.config.connect_replace_ms = TCP_CONNECT_REPLACE_MS;
+	worker.config.tcp_idle_ms = TCP_IDLE_MS;
 	worker.config.settings.mtu = 1500;
 	worker.queue.tso = true;
 	require(addr_parse("10.0.0.1", &worker.config.settings.stack4) == 0);
 	require(loop_new(&worker.loop) == 0);
+	require(room_init(&worker) == 0);
 	require(tcp_engine_new(&worker, &worker.tcp) == 0);
 }
 
@@ -473,6 +478,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; i < FDS; i++)
 		require(!upstreams[i].used);
 	require(counters.stats.tcp_open == 0 && counters.stats.tcp_connecting == 0);
+	require(worker.sources.count == 0 && counters.budgets.flows.used == 0);
+	room_done(&worker);
 	loop_free(worker.loop);
 	clock_inject(NULL);
 	return 0;

@@ -72,7 +72,7 @@ fi
 # --- a worker's descriptors run out: those flows are refused, others go on
 descriptors() {
 	inside "$HELPERS/tcp" many $ECHO4 9 100 && return 1
-	wait_for get && within 1 100000 "$(dropped no_descriptor)"
+	wait_for get && within 1 100000 "$(dropped source_flows)" && same 0 "$(dropped no_descriptor)"
 }
 session_stop
 SESSION_PREFIX="prlimit --nofile=80:80" session_start --dns $DNS4

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Every bound of userspace in one place; those the kernel shares are in bpf/contract.h. */
+/*
+ * Every bound of userspace in one place; those the kernel shares are in bpf/contract.h. Of
+ * those that may be configured (base/budget.h) this is the default.
+ */
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 
@@ -14,10 +17,14 @@
 /* TCP */
 #define TCP_CONNECTS_MAX 1024 /* in flight; beyond it a SYN is dropped and counted */
 #define TCP_OPENING_MAX 8192 /* SYN-ACKs not yet answered; beyond it the oldest gives way */
+#define TCP_CONNECTS_TO_ONE_MAX 256 /* to one address: one that is silent must not hold all */
 #define TCP_CONNECT_TIMEOUT_MS 30000
+#define TCP_CONNECT_SILENT_MS 1000 /* the first SYN is sent again */
+#define TCP_CONNECT_REPLACE_MS 3000 /* two SYNs unanswered: it may make room for a new one */
 #define TCP_BUFFERS_MAX (256 << 20) /* bytes held for all connections of a worker */
 #define TCP_YOUNG_MS 30000 /* a connection that lasts gets keepalive upstream */
-#define TCP_FLOWS_MAX 65536 /* connections of a worker, those in TIME_WAIT included */
+#define TCP_IDLE_MS 300000 /* without data for so long it may make room for a new one */
+#define TCP_IDLE_LOOK_MS 100 /* from one look for those in vain to the next */
 #define TCP_TIME_WAIT_MS 2000 /* a FIN of the application that is sent again is answered */
 #define TCP_TIME_WAITS_MAX 16384 /* beyond it the oldest is forgotten */
 
@@ -25,6 +32,7 @@
 #define UDP_IDLE_MS 60000 /* without a datagram in either direction */
 #define UDP_SWEEP_MS 30000
 #define UDP_SESSIONS_MAX 16384
+#define UDP_EVICT_MS 1000 /* unused for so long it may make room for another protocol's */
 #define ICMP_IDLE_MS 60000
 #define ICMP_SESSIONS_MAX 1024
 
@@ -51,6 +59,7 @@
 #define DNS_TCP_IDLE_MS 30000
 
 /* Processes */
+#define DESCRIPTORS_SPARE 16 /* of a role, beside those open at its start and its flows' */
 #define ROLE_STOP_MS 2000 /* to end in order, then SIGKILL */
 #define ROLE_RESTART_DELAY_MS 100 /* doubles to ROLE_RESTART_DELAY_MAX_MS while it keeps dying */
 #define ROLE_RESTART_DELAY_MAX_MS 5000

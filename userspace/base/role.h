@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/budget.h"
 #include "base/limits.h"
 #include "base/loop.h"
 #include "base/siphash.h"
@@ -98,7 +99,9 @@ struct role_config {
 	uint32_t udp_idle_ms;
 	uint32_t udp_sweep_ms;
 	uint32_t dns_timeout_ms;
-	uint32_t connects_max;
+	uint32_t connect_replace_ms;
+	uint32_t tcp_idle_ms;
+	struct limits limits;
 };
 
 /*

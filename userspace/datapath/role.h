@@ -42,6 +42,12 @@ static inline void datapath_count(struct datapath *dp, enum role_stat what, int6
 	((__u64 *)&dp->counters->stats)[what] += (__u64)by;
 }
 
+/* What this role may hold of a thing, and how much it does: it reads and writes all of it. */
+static inline struct budget_use *datapath_budget(struct datapath *dp, enum budget which)
+{
+	return (struct budget_use *)&dp->counters->budgets + which;
+}
+
 /* Writes flow_info[key] (outbound, upstream, domain; info->slot is filled in). 0 or -errno. */
 int datapath_flow_note(struct datapath *dp, const struct flow_key *key,
 		       const struct flow_info *info);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Sessions: chained hash over one pool; by_age is kept in order by moving to its end. */
+/*
+ * Sessions: chained hash over one pool; each source's are kept in order of use by moving what
+ * is used to the end. A sweep looks at the first of each source and no further than it is idle.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,14 +11,16 @@
 #include "base/random.h"
 #include "flow/sessions.h"
 
-int sessions_init(struct sessions *t, unsigned int max, size_t item_bytes)
+int sessions_init(struct sessions *t, struct sources *sources, unsigned int kind, unsigned int max,
+		  size_t item_bytes)
 {
 	unsigned int buckets = 16;
 
 	while (buckets < max)
 		buckets *= 2;
 	memset(t, 0, sizeof(*t));
-	list_init(&t->by_age);
+	t->sources = sources;
+	t->kind = kind;
 	list_init(&t->spare);
 	t->buckets = calloc(buckets, sizeof(*t->buckets));
 	t->pool = calloc(max, item_bytes);
@@ -81,12 +86,17 @@ struct session *sessions_add(struct sessions *t, const struct flow_key *key)
 
 	if (!s)
 		return NULL;
+	list_init(&s->age);
+	s->source = sources_enter(t->sources, &key->saddr, t->kind, &s->age);
+	if (!s->source) {
+		list_append(&t->spare, &s->age);
+		return NULL;
+	}
 	s->key = *key;
 	s->created_ns = clock_ns();
 	s->used_ms = clock_ms();
 	s->chain = *bucket;
 	*bucket = s;
-	list_append(&t->by_age, &s->age);
 	t->count++;
 	return s;
 }
@@ -100,24 +110,58 @@ void sessions_remove(struct sessions *t, struct session *s)
 	*at = s->chain;
 	if (t->last == s)
 		t->last = NULL;
-	list_touch(&t->spare, &s->age);
+	source_release(t->sources, s->source, t->kind, &s->age);
+	list_append(&t->spare, &s->age);
 	t->count--;
 }
 
 void sessions_touch(struct sessions *t, struct session *s)
 {
 	s->used_ms = clock_ms();
-	list_touch(&t->by_age, &s->age);
+	list_touch(&s->source->kind[t->kind].items, &s->age);
 }
 
-struct session *sessions_oldest(const struct sessions *t)
+static struct session *oldest_of(const struct sessions *t, const struct source *s)
 {
-	return list_is_empty(&t->by_age) ? NULL : list_first(&t->by_age, struct session, age);
+	const struct list *items = &s->kind[t->kind].items;
+
+	return list_is_empty(items) ? NULL : list_first(items, struct session, age);
 }
 
-struct session *sessions_idle(const struct sessions *t, uint64_t idle_ms)
+struct session *sessions_any(const struct sessions *t)
 {
-	struct session *s = sessions_oldest(t);
+	const struct source *s = sources_largest(t->sources, t->kind);
 
-	return s && clock_ms() - s->used_ms >= idle_ms ? s : NULL;
+	return s ? oldest_of(t, s) : NULL;
+}
+
+struct session *sessions_idle(const struct sessions *t, const struct source *s, uint64_t idle_ms)
+{
+	struct session *oldest = oldest_of(t, s);
+
+	return oldest && clock_ms() - oldest->used_ms >= idle_ms ? oldest : NULL;
+}
+
+static void sweep_source(struct sessions *t, const struct source *s, uint64_t idle_ms,
+			 void (*fn)(struct session *s))
+{
+	/* With its last session the source itself is gone. */
+	for (uint32_t left = s->kind[t->kind].count; left; left--) {
+		struct session *idle = sessions_idle(t, s, idle_ms);
+
+		if (!idle)
+			return;
+		fn(idle);
+	}
+}
+
+void sessions_sweep(struct sessions *t, uint64_t idle_ms, void (*fn)(struct session *s))
+{
+	/* Upwards: what has fewer sessions now moves to a rank that has been looked at. */
+	for (unsigned int rank = 0; rank < SOURCE_RANKS; rank++) {
+		struct list *sources = &t->sources->ranks[t->kind][rank];
+
+		list_for_each_safe(pos, next, sources)
+			sweep_source(t, source_ranked(pos, t->kind), idle_ms, fn);
+	}
 }

@@ -66,7 +66,9 @@ static void config_init(struct crew *c, const struct instance_options *opt,
 	cfg->udp_idle_ms = UDP_IDLE_MS;
 	cfg->udp_sweep_ms = UDP_SWEEP_MS;
 	cfg->dns_timeout_ms = DNS_QUERY_TIMEOUT_MS;
-	cfg->connects_max = TCP_CONNECTS_MAX;
+	cfg->connect_replace_ms = TCP_CONNECT_REPLACE_MS;
+	cfg->tcp_idle_ms = TCP_IDLE_MS;
+	cfg->limits = opt->limits;
 }
 
 void crew_init(struct crew *c, struct loop *loop, const struct instance_options *opt,
@@ -245,7 +247,9 @@ static void role_ready(struct role *r)
 /* The role's process is gone, so its counters have no other writer now. */
 static void clear_gauges(struct crew *c, const struct role *r)
 {
-	struct role_stats *s = &kernel_role_counters(c->kernel, r->slot)->stats;
+	struct role_counters *counters = kernel_role_counters(c->kernel, r->slot);
+	struct budget_use *budgets = (struct budget_use *)&counters->budgets;
+	struct role_stats *s = &counters->stats;
 
 	s->tcp_open = 0;
 	s->tcp_connecting = 0;
@@ -255,6 +259,8 @@ static void clear_gauges(struct crew *c, const struct role *r)
 	s->fragments_held = 0;
 	s->dns_pending = 0;
 	s->dns_cache_entries = 0;
+	for (int i = 0; i < BUDGET_NUM; i++)
+		budgets[i].used = 0;
 	s->restarts++;
 }
 

@@ -95,8 +95,10 @@ static void free_name(struct instance *in)
 
 static int load_kernel(struct instance *in)
 {
+	const struct limits *l = &in->options.limits;
 	const struct kernel_options opt = { .instance = in->options.instance,
-					    .flows_max = FLOWS_MAX,
+					    .flows_max = (uint32_t)l->n[LIMIT_FLOWS] +
+							 limits_dns_flows(l),
 					    .pin = true,
 					    .mounts_private = true };
 

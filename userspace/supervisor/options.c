@@ -16,6 +16,7 @@ void options_init(struct instance_options *opt)
 	memset(opt, 0, sizeof(*opt));
 	snprintf(opt->instance, sizeof(opt->instance), "run-%d", (int)getpid());
 	opt->workers = 1;
+	limits_init(&opt->limits);
 	opt->uid = UID_NONE;
 	opt->log_level = LOG_LEVEL_WARN;
 	opt->ipv6 = true;

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "base/addr.h"
+#include "base/budget.h"
 #include "base/control.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -24,6 +25,7 @@ struct instance_options {
 	struct addr host_loopback; /* zero = off */
 	uint32_t mtu; /* 0 = MTU_DEFAULT, or what a TUN that was handed in has */
 	uint32_t workers; /* 1..WORKERS_MAX */
+	struct limits limits;
 	uid_t uid; /* who may use the control socket besides root; UID_NONE = nobody */
 	enum log_level log_level;
 	bool ipv6;

@@ -76,11 +76,9 @@ static json_t *limits(const struct instance *in)
 	struct rlimit lim = { 0 };
 
 	getrlimit(RLIMIT_NOFILE, &lim);
-	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I}", "flows", FLOWS_MAX,
-			 "tcp_connects", (int)cfg->connects_max, "tcp_connect_timeout_ms",
-			 (int)cfg->connect_timeout_ms, "udp_sessions", UDP_SESSIONS_MAX,
-			 "udp_idle_ms", (int)cfg->udp_idle_ms, "icmp_sessions", ICMP_SESSIONS_MAX,
-			 "dns_queries", DNS_QUERIES_MAX, "descriptors", (json_int_t)lim.rlim_max);
+	return json_pack("{s:i, s:i, s:I}", "tcp_connect_timeout_ms", (int)cfg->connect_timeout_ms,
+			 "udp_idle_ms", (int)cfg->udp_idle_ms, "descriptors_per_process",
+			 (json_int_t)lim.rlim_max);
 }
 
 static json_int_t sum_of(const struct drop_counters *d)

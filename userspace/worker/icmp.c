@@ -3,7 +3,7 @@
  * The ICMP engine: sessions of echo. A request to the stack's own address is answered here;
  * one to anywhere else is really sent, so that what the application sees of loss, time and
  * errors is true. A session ends when nothing passed in either direction for ICMP_IDLE_MS,
- * or as the least recently used one when room is needed.
+ * or as its source's least recently used one when room is needed (room.h).
  *
  * Replies carry the TTL that they arrived with, less one (a ping socket's our own). Port
  * unreachable from the
@@ -22,6 +22,7 @@
 #include "netdev/packet.h"
 #include "worker/failure.h"
 #include "worker/icmp.h"
+#include "worker/room.h"
 
 #define ICMP4_REPLY 0
 #define ICMP6_REPLY 129
@@ -36,16 +37,30 @@ static void session_close(struct icmp_session *s, enum flow_end end)
 	icmp_upstream_close(s);
 	datapath_count(&w->datapath, RSTAT_ICMP_OPEN, -1);
 	worker_flow_end(w, &s->session.key, s->session.created_ns, end);
+	datapath_budget(&w->datapath, BUDGET_ICMP)->used--;
+	room_give(w, s->session.source, s->descriptors);
 	sessions_remove(&e->sessions, &s->session);
+}
+
+bool icmp_engine_evict(struct icmp_engine *e, const struct source *from, uint64_t idle_ms)
+{
+	struct session *s = sessions_idle(&e->sessions, from, idle_ms);
+
+	if (s)
+		session_close(icmp_session_of(s), END_LIMIT);
+	return s;
+}
+
+static void session_idle(struct session *s)
+{
+	session_close(icmp_session_of(s), icmp_session_of(s)->end);
 }
 
 static void sweep(struct timer *t)
 {
 	struct icmp_engine *e = container_of(t, struct icmp_engine, sweep);
-	struct session *s;
 
-	while ((s = sessions_idle(&e->sessions, ICMP_IDLE_MS)))
-		session_close(icmp_session_of(s), icmp_session_of(s)->end);
+	sessions_sweep(&e->sessions, ICMP_IDLE_MS, session_idle);
 	loop_arm(e->worker->loop, &e->sweep, ICMP_IDLE_MS / 2);
 }
 
@@ -70,7 +85,9 @@ int icmp_engine_new(struct worker *w, struct icmp_engine **ret_engine)
 
 	if (!e)
 		return -ENOMEM;
-	err = sessions_init(&e->sessions, ICMP_SESSIONS_MAX, sizeof(struct icmp_session));
+	err = sessions_init(&e->sessions, &w->sources, SOURCE_ICMP,
+			    (unsigned int)datapath_budget(&w->datapath, BUDGET_ICMP)->limit,
+			    sizeof(struct icmp_session));
 	if (err) {
 		free(e);
 		return err;
@@ -93,7 +110,7 @@ void icmp_engine_free(struct icmp_engine *e)
 
 	if (!e)
 		return;
-	while ((s = sessions_oldest(&e->sessions)))
+	while ((s = sessions_any(&e->sessions)))
 		session_close(icmp_session_of(s), END_SHUTDOWN);
 	loop_disarm(&e->sweep);
 	loop_remove(e->worker->loop, &e->raw[0]);
@@ -129,37 +146,58 @@ static bool is_stack(const struct worker *w, const struct addr *a)
 	return addr_eq(a, addr_is_v4(a) ? &s->stack4 : &s->stack6);
 }
 
-static struct icmp_session *session_take(struct icmp_engine *e, const struct flow_key *key)
+/* A place in the table, booked. NULL: *ret_why. */
+static struct icmp_session *session_take(struct icmp_engine *e, const struct worker_packet *p,
+					 enum drop_reason *ret_why)
 {
-	struct session *s = sessions_add(&e->sessions, key);
+	struct worker *w = e->worker;
+	bool v4 = addr_is_v4(&p->key.daddr);
+	struct icmp_session *s;
+	struct session *found;
 
-	if (!s) {
-		session_close(icmp_session_of(sessions_oldest(&e->sessions)), END_LIMIT);
-		s = sessions_add(&e->sessions, key);
-	}
-	return icmp_session_of(s);
+	if (!room_for_flow(w, &p->key.saddr, p->key.proto, ret_why))
+		return NULL;
+	*ret_why = DROP_NO_MEMORY;
+	found = sessions_add(&e->sessions, &p->key);
+	if (!found)
+		return NULL;
+	s = icmp_session_of(found);
+	s->engine = e;
+	s->end = END_IDLE;
+	s->watch = (struct watch){ .ready = icmp_ping_ready, .fd = -1 };
+	s->descriptors = !is_stack(w, &p->key.daddr) && e->raw[v4 ? 0 : 1].fd < 0;
+	room_take(w, found->source, s->descriptors);
+	datapath_budget(&w->datapath, BUDGET_ICMP)->used++;
+	datapath_count(&w->datapath, RSTAT_ICMP_OPEN, 1);
+	datapath_count(&w->datapath, RSTAT_ICMP_TOTAL, 1);
+	return s;
+}
+
+static void session_refuse(struct worker *w, const struct worker_packet *p, const struct failure *f)
+{
+	worker_drop(w, f->why);
+	worker_icmp_error(w, f->icmp, 0, NULL, p->raw.data, p->raw.len);
 }
 
 static struct icmp_session *session_open(struct icmp_engine *e, const struct worker_packet *p)
 {
 	struct worker *w = e->worker;
 	struct endpoint to = worker_upstream_of(w, &p->key);
-	struct icmp_session *s = session_take(e, &p->key);
+	struct failure f = { .icmp = ICMP_ERR_PROHIBITED };
+	struct icmp_session *s = session_take(e, p, &f.why);
 	struct flow_info info;
 	int err = 0;
 
-	s->engine = e;
-	s->end = END_IDLE;
-	s->watch = (struct watch){ .ready = icmp_ping_ready, .fd = -1 };
-	datapath_count(&w->datapath, RSTAT_ICMP_OPEN, 1);
-	datapath_count(&w->datapath, RSTAT_ICMP_TOTAL, 1);
+	if (!s) {
+		session_refuse(w, p, &f);
+		worker_flow_end(w, &p->key, clock_ns(), END_LIMIT);
+		return NULL;
+	}
 	if (!is_stack(w, &p->key.daddr))
 		err = icmp_upstream_open(s);
 	if (err) {
-		struct failure f = failure_of_open(-err);
-
-		worker_drop(w, f.why);
-		worker_icmp_error(w, f.icmp, 0, NULL, p->raw.data, p->raw.len);
+		f = failure_of_open(-err);
+		session_refuse(w, p, &f);
 		session_close(s, f.end);
 		return NULL;
 	}

@@ -26,6 +26,7 @@ struct icmp_session {
 	struct icmp_engine *engine;
 	uint16_t index; /* identifier upstream is config.icmp_id_base + index */
 	bool has_index;
+	uint8_t descriptors; /* booked: 1 with a ping socket */
 	uint8_t end; /* enum flow_end if it ended now */
 };
 

@@ -36,11 +36,14 @@ struct tcp_flow *tcp_flow_new(struct tcp_engine *e, const struct flow_key *key)
 	f->created_ns = clock_ns();
 	f->watch.fd = -1;
 	list_init(&f->link);
-	conn_init(&f->conn, e->stack);
-	if (tcp_table_add(&e->table, f) < 0) {
+	list_init(&f->of_source);
+	f->source = room_take_new(e->worker, &key->saddr, 1);
+	if (!f->source) {
 		free(f);
 		return NULL;
 	}
+	conn_init(&f->conn, e->stack);
+	tcp_table_add(&e->table, f);
 	return f;
 }
 
@@ -75,10 +78,13 @@ static void tcp_flow_tell_end(struct tcp_flow *f, enum flow_end end)
 		tcp_flow_info(f, &info);
 	info.end = (uint8_t)end;
 	datapath_flow_end(&w->datapath, &f->key, f->created_ns, &info);
-	if (f->state == TCP_FLOW_CONNECTING)
+	if (f->state == TCP_FLOW_CONNECTING) {
 		tcp_connect_done(f);
-	else
+	} else {
 		datapath_count(&w->datapath, RSTAT_TCP_OPEN, -1);
+		source_release(&w->sources, f->source, SOURCE_TCP, &f->of_source);
+	}
+	room_give(w, f->source, 1);
 }
 
 void tcp_flow_forget(struct tcp_flow *f)
@@ -359,7 +365,7 @@ static int tcp_engine_stack(struct tcp_engine *e)
 		.address4 = w->config.settings.stack4,
 		.mtu = w->config.settings.mtu,
 		.tso = w->queue.tso,
-		.buffers_max = TCP_BUFFERS_MAX,
+		.buffers_max = datapath_budget(&w->datapath, BUDGET_BUFFERS)->limit,
 	};
 
 	return stack_new(&opt, &e->stack);
@@ -385,13 +391,18 @@ int tcp_engine_new(struct worker *w, struct tcp_engine **ret_engine)
 	r = tcp_table_init(&e->table);
 	if (r < 0)
 		goto err_free;
-	r = tcp_engine_stack(e);
+	r = sources_init(&e->destinations);
 	if (r < 0)
 		goto err_table;
+	r = tcp_engine_stack(e);
+	if (r < 0)
+		goto err_destinations;
 	loop_add_turn(w->loop, &e->turn);
 	*ret_engine = e;
 	return 0;
 
+err_destinations:
+	sources_done(&e->destinations);
 err_table:
 	tcp_table_done(&e->table);
 err_free:
@@ -420,6 +431,7 @@ void tcp_engine_free(struct tcp_engine *e)
 	loop_disarm(&e->time_wait_timer);
 	loop_remove_turn(&e->turn);
 	stack_free(e->stack);
+	sources_done(&e->destinations);
 	tcp_table_done(&e->table);
 	free(e);
 }

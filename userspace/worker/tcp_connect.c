@@ -3,9 +3,10 @@
  * Dialling: a SYN is kept, not answered, until upstream has taken or refused the connection,
  * so the application learns the truth: SYN-ACK, RST, or the ICMP error that says why.
  *
- * At most config.connects_max connects are in flight; a SYN beyond that is dropped (the
- * application sends it again). All have the same time limit, so the list of those in flight
- * is ordered by deadline and one timer serves it.
+ * Connects in flight are bounded, and one that has had no answer for a while makes way for a
+ * new one (tcp_yield.c); else the SYN is dropped, and the application sends it again. All have
+ * the same time limit, so the list of those in flight is ordered by deadline and one timer
+ * serves it.
  *
  * TCP to port 53, of whatever address, is not dialled at all: its upstream is one end of a
  * socket pair, whose other end the resolver is given.
@@ -100,19 +101,24 @@ static void dial_drop(struct tcp_engine *e, struct worker_packet *p, enum drop_r
 	datapath_flow_end(&e->worker->datapath, &p->key, clock_ns(), &info);
 }
 
-static struct tcp_syn *syn_keep(const struct worker_packet *p)
+static int syn_keep(struct tcp_flow *f, const struct worker_packet *p)
 {
 	struct tcp_syn *syn;
 
 	if (p->head.payload_offset > sizeof(syn->packet))
-		return NULL;
+		return -EMSGSIZE;
 	syn = malloc(sizeof(*syn));
 	if (!syn)
-		return NULL;
+		return -ENOMEM;
+	syn->flow = f;
 	syn->head = p->head;
 	syn->len = p->head.payload_offset;
 	memcpy(syn->packet, p->raw.data, syn->len);
-	return syn;
+	list_init(&syn->of_destination);
+	f->syn = syn;
+	syn->destination =
+		sources_enter(&f->engine->destinations, &f->key.daddr, 0, &syn->of_destination);
+	return syn->destination ? 0 : -ENOMEM;
 }
 
 static void connects_arm(struct tcp_engine *e)
@@ -131,7 +137,8 @@ static void connects_add(struct tcp_flow *f)
 
 	f->state = TCP_FLOW_CONNECTING;
 	list_append(&e->connecting, &f->link);
-	e->connects++;
+	source_hold(&e->worker->sources, f->source, SOURCE_CONNECTS, &f->of_source);
+	datapath_budget(&e->worker->datapath, BUDGET_CONNECTS)->used++;
 	datapath_count(&e->worker->datapath, RSTAT_TCP_CONNECTING, 1);
 	if (!timer_is_armed(&e->connect_timer))
 		connects_arm(e);
@@ -139,9 +146,15 @@ static void connects_add(struct tcp_flow *f)
 
 void tcp_connect_done(struct tcp_flow *f)
 {
+	struct tcp_engine *e = f->engine;
+	struct worker *w = e->worker;
+
 	list_remove(&f->link);
-	f->engine->connects--;
-	datapath_count(&f->engine->worker->datapath, RSTAT_TCP_CONNECTING, -1);
+	if (f->syn && f->syn->destination)
+		source_release(&e->destinations, f->syn->destination, 0, &f->syn->of_destination);
+	source_release(&w->sources, f->source, SOURCE_CONNECTS, &f->of_source);
+	datapath_budget(&w->datapath, BUDGET_CONNECTS)->used--;
+	datapath_count(&w->datapath, RSTAT_TCP_CONNECTING, -1);
 }
 
 void tcp_connect_expire(struct timer *t)
@@ -226,6 +239,7 @@ static void dial_succeeded(struct tcp_flow *f)
 		return;
 	}
 	tcp_connect_done(f);
+	source_hold(&w->sources, f->source, SOURCE_TCP, &f->of_source);
 	f->state = TCP_FLOW_OPEN;
 	f->writable = true;
 	free(f->syn);
@@ -235,24 +249,36 @@ static void dial_succeeded(struct tcp_flow *f)
 	datapath_count(&w->datapath, RSTAT_TCP_TOTAL, 1);
 }
 
+/* The SYN begins nothing: refused, its sender is told; else it will send it again. */
+static void dial_refuse(struct tcp_engine *e, struct worker_packet *p, enum drop_reason why)
+{
+	dial_drop(e, p, why);
+	stack_refuse(e->stack, &p->head, p->raw.data);
+}
+
 void tcp_dial(struct tcp_engine *e, struct worker_packet *p)
 {
+	enum drop_reason why;
 	struct tcp_flow *f;
 	int r;
 
-	if (e->connects >= e->worker->config.connects_max) {
-		dial_drop(e, p, DROP_CONNECTS);
+	if (!tcp_connect_may_begin(e, &p->key, &why)) {
+		dial_drop(e, p, why);
+		return;
+	}
+	tcp_time_wait_yield(e);
+	if (!room_for_flow(e->worker, &p->key.saddr, IPPROTO_TCP, &why)) {
+		dial_refuse(e, p, why);
 		return;
 	}
 	f = tcp_flow_new(e, &p->key);
 	if (!f) {
-		dial_drop(e, p, e->table.count >= TCP_FLOWS_MAX ? DROP_FLOW_CAP : DROP_NO_MEMORY);
-		stack_refuse(e->stack, &p->head, p->raw.data);
+		dial_refuse(e, p, DROP_NO_MEMORY);
 		return;
 	}
 	connects_add(f);
-	f->syn = syn_keep(p);
-	if (!f->syn) {
+	r = syn_keep(f, p);
+	if (r < 0) {
 		tcp_flow_free(f, END_LIMIT);
 		worker_drop(e->worker, DROP_NO_MEMORY);
 		stack_refuse(e->stack, &p->head, p->raw.data);

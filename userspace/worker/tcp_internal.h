@@ -8,7 +8,9 @@
 
 #include "base/list.h"
 #include "base/loop.h"
+#include "base/sources.h"
 #include "stack/stack.h"
+#include "worker/room.h"
 #include "worker/tcp_table.h"
 #include "worker/worker.h"
 
@@ -22,6 +24,9 @@
 
 /* The SYN that waits for its upstream, without payload. */
 struct tcp_syn {
+	struct tcp_flow *flow;
+	struct source *destination; /* in engine->destinations, NULL = not counted yet */
+	struct list of_destination; /* its kind[0].items */
 	struct packet head;
 	size_t len;
 	uint8_t packet[TCP_SYN_BYTES];
@@ -46,6 +51,8 @@ struct tcp_flow {
 	struct conn conn; /* the application's side */
 	struct watch watch; /* the upstream socket, edge-triggered; -1 = closed */
 	struct list link; /* in engine->connecting, ->opening, ->young, ->time_waits or in none */
+	struct list of_source; /* in source->kind[SOURCE_CONNECTS or SOURCE_TCP].items */
+	struct source *source; /* the application's address; TIME_WAIT: not valid */
 	struct tcp_flow *hash_next;
 	struct tcp_engine *engine;
 	struct tcp_syn *syn; /* CONNECTING only */
@@ -76,7 +83,7 @@ struct tcp_engine {
 	struct list opening; /* upstream is there, the application's ACK is not; oldest first */
 	struct list young; /* open for less than TCP_YOUNG_MS, oldest first */
 	struct list time_waits; /* oldest first */
-	uint32_t connects;
+	struct sources destinations; /* kind 0: connects in flight, by the address dialled */
 	uint32_t openings;
 	uint32_t time_wait_count;
 	struct timer connect_timer;
@@ -89,6 +96,7 @@ struct tcp_engine {
 };
 
 /* tcp.c */
+/* Booked with its source. NULL without memory. */
 struct tcp_flow *tcp_flow_new(struct tcp_engine *e, const struct flow_key *key);
 /* What `flow_info` says of it. */
 void tcp_flow_info(const struct tcp_flow *f, struct flow_info *ret_info);
@@ -119,6 +127,13 @@ void tcp_opening_update(struct tcp_flow *f);
 void tcp_opening_forget(struct tcp_flow *f);
 /* Resets the oldest. False: there is none. */
 bool tcp_opening_evict(struct tcp_engine *e);
+
+/* tcp_yield.c */
+/* Is there room for one more connect? False: *ret_why. */
+bool tcp_connect_may_begin(struct tcp_engine *e, const struct flow_key *key,
+			   enum drop_reason *ret_why);
+/* Forgets connections in TIME_WAIT where the table has no place left for one more. */
+void tcp_time_wait_yield(struct tcp_engine *e);
 
 /* tcp_relay.c */
 /* The flow is open: watches over its youth. */

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/limits.h"
 #include "base/random.h"
 #include "worker/tcp_internal.h"
 
@@ -107,13 +106,11 @@ static void table_grow(struct tcp_table *t)
 	}
 }
 
-int tcp_table_add(struct tcp_table *t, struct tcp_flow *f)
+void tcp_table_add(struct tcp_table *t, struct tcp_flow *f)
 {
 	struct tcp_flow **bucket;
 	uint32_t number;
 
-	if (t->count >= TCP_FLOWS_MAX)
-		return -ENOBUFS;
 	if (t->count > t->mask + t->split)
 		table_grow(t);
 	f->hash = tcp_table_hash(t, &f->key);
@@ -124,7 +121,6 @@ int tcp_table_add(struct tcp_table *t, struct tcp_flow *f)
 	if (t->empty > number)
 		t->empty = number;
 	t->count++;
-	return 0;
 }
 
 void tcp_table_remove(struct tcp_table *t, struct tcp_flow *f)

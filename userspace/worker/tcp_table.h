@@ -2,7 +2,7 @@
 /*
  * The connections of a worker by their 5-tuple: a chained hash, keyed so that nobody can
  * choose addresses that collide. It grows by one bucket with one connection, so that no packet
- * ever waits for all the others to be moved; it never holds more than TCP_FLOWS_MAX.
+ * ever waits for all the others to be moved; room.h bounds what it holds.
  */
 #ifndef WORKER_TCP_TABLE_H
 #define WORKER_TCP_TABLE_H
@@ -39,8 +39,8 @@ uint32_t tcp_table_hash(const struct tcp_table *t, const struct flow_key *key);
 /* NULL if there is none. `hash` is the key's. */
 struct tcp_flow *tcp_table_find(const struct tcp_table *t, const struct flow_key *key,
 				uint32_t hash);
-/* f->key is set and not in the table. 0 or -ENOBUFS (full). */
-int tcp_table_add(struct tcp_table *t, struct tcp_flow *f);
+/* f->key is set and not in the table. */
+void tcp_table_add(struct tcp_table *t, struct tcp_flow *f);
 void tcp_table_remove(struct tcp_table *t, struct tcp_flow *f);
 /* Any flow, NULL if the table is empty: for emptying it. */
 struct tcp_flow *tcp_table_any(struct tcp_table *t);

@@ -6,7 +6,7 @@
  * to the destination: so only the true peer can answer, ICMP errors about it come back to
  * exactly this socket, and its answers need no look-up. It ends when no datagram passed in
  * either direction for config.udp_idle_ms (looked at every config.udp_sweep_ms), when it is
- * the least recently used one and room is needed, or with the worker.
+ * its source's least recently used one and room is needed (room.h), or with the worker.
  *
  * A refusal does not end a session: the peer may come to life; it only is what the session
  * will have ended by if nothing else happens.
@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "netdev/socket.h"
 #include "worker/failure.h"
+#include "worker/room.h"
 #include "worker/udp.h"
 
 #ifndef UDP_GRO
@@ -36,14 +37,17 @@
  */
 #define SOCKET_BUFFER_BYTES (1 << 20)
 
+static void session_idle(struct session *s)
+{
+	udp_session_close(udp_session_of(s), udp_session_of(s)->end);
+}
+
 static void sweep(struct timer *t)
 {
 	struct udp_engine *e = container_of(t, struct udp_engine, sweep);
 	const struct role_config *c = &e->worker->config;
-	struct session *s;
 
-	while ((s = sessions_idle(&e->sessions, c->udp_idle_ms)))
-		udp_session_close(udp_session_of(s), udp_session_of(s)->end);
+	sessions_sweep(&e->sessions, c->udp_idle_ms, session_idle);
 	loop_arm(e->worker->loop, &e->sweep, c->udp_sweep_ms);
 }
 
@@ -55,7 +59,9 @@ int udp_engine_new(struct worker *w, struct udp_engine **ret_engine)
 	if (!e)
 		return -ENOMEM;
 	e->worker = w;
-	err = sessions_init(&e->sessions, UDP_SESSIONS_MAX, sizeof(struct udp_session));
+	err = sessions_init(&e->sessions, &w->sources, SOURCE_UDP,
+			    (unsigned int)datapath_budget(&w->datapath, BUDGET_UDP)->limit,
+			    sizeof(struct udp_session));
 	if (err)
 		goto err_engine;
 	err = udp_receiver_new(&e->receiver);
@@ -80,7 +86,7 @@ void udp_engine_free(struct udp_engine *e)
 	if (!e)
 		return;
 	udp_engine_flush(e);
-	while ((s = sessions_oldest(&e->sessions)))
+	while ((s = sessions_any(&e->sessions)))
 		udp_session_close(udp_session_of(s), END_SHUTDOWN);
 	loop_disarm(&e->sweep);
 	udp_receiver_free(e->receiver);
@@ -152,7 +158,18 @@ void udp_session_close(struct udp_session *s, enum flow_end end)
 		datapath_count(&w->datapath, RSTAT_UDP_OPEN, -1);
 	}
 	worker_flow_end(w, &s->session.key, s->session.created_ns, end);
+	datapath_budget(&w->datapath, BUDGET_UDP)->used--;
+	room_give(w, s->session.source, 1);
 	sessions_remove(&e->sessions, &s->session);
+}
+
+bool udp_engine_evict(struct udp_engine *e, const struct source *from, uint64_t idle_ms)
+{
+	struct session *s = sessions_idle(&e->sessions, from, idle_ms);
+
+	if (s)
+		udp_session_close(udp_session_of(s), END_LIMIT);
+	return s;
 }
 
 /* N-32: each new session is logged with how many there are. */
@@ -167,16 +184,30 @@ static void log_session(const struct udp_session *s, const struct endpoint *to)
 		  endpoint_format(to, upstream), s->engine->sessions.count);
 }
 
-/* A place in the table; the least recently used session gives way. */
-static struct udp_session *session_take(struct udp_engine *e, const struct flow_key *key)
+/* A place in the table, booked. NULL: *ret_why. */
+static struct udp_session *session_take(struct udp_engine *e, const struct flow_key *key,
+					enum drop_reason *ret_why)
 {
-	struct session *s = sessions_add(&e->sessions, key);
+	struct worker *w = e->worker;
+	struct session *s;
 
-	if (!s) {
-		udp_session_close(udp_session_of(sessions_oldest(&e->sessions)), END_LIMIT);
-		s = sessions_add(&e->sessions, key);
-	}
+	if (!room_for_flow(w, &key->saddr, IPPROTO_UDP, ret_why))
+		return NULL;
+	*ret_why = DROP_NO_MEMORY;
+	s = sessions_add(&e->sessions, key);
+	if (!s)
+		return NULL;
+	room_take(w, s->source, 1);
+	datapath_budget(&w->datapath, BUDGET_UDP)->used++;
 	return udp_session_of(s);
+}
+
+/* The datagram begins no session: its sender is told. */
+static void session_refuse(struct udp_engine *e, const struct worker_packet *p,
+			   const struct failure *f)
+{
+	worker_drop(e->worker, f->why);
+	worker_icmp_error(e->worker, f->icmp, 0, NULL, p->raw.data, p->raw.len);
 }
 
 struct udp_session *udp_session_open(struct udp_engine *e, const struct worker_packet *p,
@@ -184,10 +215,16 @@ struct udp_session *udp_session_open(struct udp_engine *e, const struct worker_p
 {
 	struct worker *w = e->worker;
 	struct endpoint to = worker_upstream_of(w, &p->key);
-	struct udp_session *s = session_take(e, &p->key);
+	struct failure full = { .icmp = ICMP_ERR_PROHIBITED, .end = END_LIMIT };
+	struct udp_session *s = session_take(e, &p->key, &full.why);
 	struct flow_info info;
 	int err;
 
+	if (!s) {
+		session_refuse(e, p, &full);
+		worker_flow_end(w, &p->key, clock_ns(), END_LIMIT);
+		return NULL;
+	}
 	s->engine = e;
 	s->end = END_IDLE;
 	s->watch = (struct watch){ .ready = session_ready, .fd = -1 };
@@ -195,8 +232,7 @@ struct udp_session *udp_session_open(struct udp_engine *e, const struct worker_p
 	if (err) {
 		struct failure f = failure_of_open(-err);
 
-		worker_drop(w, f.why);
-		worker_icmp_error(w, f.icmp, 0, NULL, p->raw.data, p->raw.len);
+		session_refuse(e, p, &f);
 		udp_session_close(s, f.end);
 		return NULL;
 	}

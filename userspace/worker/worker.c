@@ -21,6 +21,7 @@
 #include "netdev/socket.h"
 #include "worker/inbox.h"
 #include "worker/input.h"
+#include "worker/room.h"
 #include "worker/worker.h"
 
 struct role {
@@ -52,7 +53,8 @@ static int take_config(struct role_link *link, const struct role_config *config)
 	set_default(&c->udp_idle_ms, UDP_IDLE_MS);
 	set_default(&c->udp_sweep_ms, UDP_SWEEP_MS);
 	set_default(&c->connect_timeout_ms, TCP_CONNECT_TIMEOUT_MS);
-	set_default(&c->connects_max, TCP_CONNECTS_MAX);
+	set_default(&c->connect_replace_ms, TCP_CONNECT_REPLACE_MS);
+	set_default(&c->tcp_idle_ms, TCP_IDLE_MS);
 	w->queue = (struct queue){
 		.fd = -1,
 		.vnet_hdr_bytes = c->vnet_hdr_bytes,
@@ -116,6 +118,8 @@ static void forget_gauges(struct worker *w)
 
 	for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
 		datapath_count(&w->datapath, gauges[i], -(int64_t)stats[gauges[i]]);
+	for (int i = 0; i < BUDGET_NUM; i++)
+		datapath_budget(&w->datapath, (enum budget)i)->used = 0;
 }
 
 static void take_over(struct worker *w)
@@ -131,8 +135,10 @@ static void take_over(struct worker *w)
 
 static int make_engines(struct worker *w)
 {
-	int err = tcp_engine_new(w, &w->tcp);
+	int err = room_init(w);
 
+	if (!err)
+		err = tcp_engine_new(w, &w->tcp);
 	if (!err)
 		err = udp_engine_new(w, &w->udp);
 	if (!err)
@@ -184,6 +190,7 @@ static void role_done(struct role *r)
 		tcp_engine_free(w->tcp);
 	udp_engine_free(w->udp);
 	icmp_engine_free(w->icmp);
+	room_done(w);
 	role_link_close(&r->link);
 	if (r->link.configured) {
 		queue_close(&w->queue);

@@ -12,6 +12,7 @@
 
 #include "base/loop.h"
 #include "base/role.h"
+#include "base/sources.h"
 #include "bpf/parse.h"
 #include "datapath/role.h"
 #include "netdev/packet.h"
@@ -27,6 +28,7 @@ struct worker {
 	struct queue queue;
 	struct datapath datapath;
 	struct role_config config;
+	struct sources sources; /* who holds what: room.h */
 	int relay_fd; /* to the resolver, -1 until handed over */
 	int icmp_fd[2]; /* raw v4, v6; -1 = not available */
 	struct tcp_engine *tcp;
@@ -56,6 +58,9 @@ void tcp_engine_input(struct tcp_engine *e, struct worker_packet *p);
 void tcp_engine_free(struct tcp_engine *e);
 /* After a restart: makes the application's end of a connection of the dead worker fail. */
 void tcp_engine_orphan(struct tcp_engine *e, const struct flow_key *key);
+/* Ends a connection of `from` that is not open yet, or idle for config.tcp_idle_ms; NULL: only
+ * one that is not open yet, of anybody. False: none was found. */
+bool tcp_engine_evict(struct tcp_engine *e, struct source *from);
 
 int udp_engine_new(struct worker *w, struct udp_engine **ret_engine);
 /* p->raw must stay valid until udp_engine_flush() where udp_engine_holds() is then true. */
@@ -66,6 +71,8 @@ void udp_engine_free(struct udp_engine *e);
 void udp_engine_orphan(struct udp_engine *e, const struct flow_key *key);
 /* The application has no socket for the flow's answers any more. False: no such session. */
 bool udp_engine_refused(struct udp_engine *e, const struct flow_key *key);
+/* Ends the session of `from` that has not been used longest, if for idle_ms. */
+bool udp_engine_evict(struct udp_engine *e, const struct source *from, uint64_t idle_ms);
 
 int icmp_engine_new(struct worker *w, struct icmp_engine **ret_engine);
 void icmp_engine_input(struct icmp_engine *e, struct worker_packet *p);
@@ -75,6 +82,7 @@ void icmp_engine_free(struct icmp_engine *e);
  * session? Then *ret_key is its flow.
  */
 bool icmp_refused_flow(const struct worker_packet *p, struct flow_key *ret_key);
+bool icmp_engine_evict(struct icmp_engine *e, const struct source *from, uint64_t idle_ms);
 
 /* For the engines: output.c. */
 void worker_drop(struct worker *w, enum drop_reason why);

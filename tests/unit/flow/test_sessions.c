@@ -14,6 +14,7 @@
 #include "flow/sessions.h"
 
 #define MAX 100
+#define KIND 3
 
 struct item {
 	struct session session;
@@ -21,6 +22,7 @@ struct item {
 };
 
 static struct sessions table;
+static struct sources sources;
 static uint64_t now_ns;
 
 static uint64_t test_clock(void)
@@ -32,12 +34,17 @@ static int setup(void **state)
 {
 	now_ns = 1000 * NSEC_PER_SEC;
 	clock_inject(test_clock);
-	return sessions_init(&table, MAX, sizeof(struct item));
+	return sources_init(&sources) ?
+		       -1 :
+		       sessions_init(&table, &sources, KIND, MAX, sizeof(struct item));
 }
 
 static int teardown(void **state)
 {
+	while (sessions_any(&table))
+		sessions_remove(&table, sessions_any(&table));
 	sessions_done(&table);
+	sources_done(&sources);
 	clock_inject(NULL);
 	return 0;
 }
@@ -55,6 +62,12 @@ static struct session *add(unsigned int n)
 	struct flow_key key = key_of(n);
 
 	return sessions_add(&table, &key);
+}
+
+/* Of the source of `s`. */
+static struct session *oldest(const struct session *s)
+{
+	return sessions_idle(&table, s->source, 0);
 }
 
 static struct session *find(unsigned int n)
@@ -120,14 +133,53 @@ static void the_oldest_is_the_least_recently_used(void **state)
 {
 	struct session *a = add(1), *b = add(2), *c = add(3);
 
-	assert_ptr_equal(sessions_oldest(&table), a);
+	assert_ptr_equal(oldest(a), a);
 	sessions_touch(&table, a);
-	assert_ptr_equal(sessions_oldest(&table), b);
+	assert_ptr_equal(oldest(a), b);
 	sessions_remove(&table, b);
-	assert_ptr_equal(sessions_oldest(&table), c);
+	assert_ptr_equal(oldest(a), c);
+	assert_ptr_equal(sessions_any(&table), c);
 	sessions_remove(&table, c);
 	sessions_remove(&table, a);
-	assert_null(sessions_oldest(&table));
+	assert_null(sessions_any(&table));
+	assert_int_equal(sources.count, 0);
+}
+
+/* Those of another source are another order. */
+static void each_source_has_an_oldest_of_its_own(void **state)
+{
+	struct session *a = add(1), *other = add(1 << 16), *b = add(2);
+
+	assert_ptr_equal(a->source, b->source);
+	assert_ptr_not_equal(a->source, other->source);
+	sessions_touch(&table, a);
+	assert_ptr_equal(oldest(a), b);
+	assert_ptr_equal(oldest(other), other);
+}
+
+static unsigned int swept;
+
+static void sweep_one(struct session *s)
+{
+	swept++;
+	sessions_remove(&table, s);
+}
+
+static void a_sweep_takes_the_idle_of_every_source(void **state)
+{
+	for (unsigned int i = 0; i < 30; i++)
+		add(i % 3 << 16 | i);
+	now_ns += 1000 * NSEC_PER_MSEC;
+	for (unsigned int i = 0; i < 30; i += 5)
+		sessions_touch(&table, find(i % 3 << 16 | i));
+	now_ns += 1000 * NSEC_PER_MSEC;
+	swept = 0;
+	sessions_sweep(&table, 2000, sweep_one);
+	assert_int_equal(swept, 24);
+	sessions_sweep(&table, 1000, sweep_one);
+	assert_int_equal(swept, 30);
+	assert_int_equal(table.count, 0);
+	assert_int_equal(sources.count, 0);
 }
 
 static void is_idle_from_the_given_time_on(void **state)
@@ -135,11 +187,11 @@ static void is_idle_from_the_given_time_on(void **state)
 	struct session *a = add(1);
 
 	now_ns += 59999 * NSEC_PER_MSEC;
-	assert_null(sessions_idle(&table, 60000));
+	assert_null(sessions_idle(&table, a->source, 60000));
 	now_ns += NSEC_PER_MSEC;
-	assert_ptr_equal(sessions_idle(&table, 60000), a);
+	assert_ptr_equal(sessions_idle(&table, a->source, 60000), a);
 	sessions_touch(&table, a);
-	assert_null(sessions_idle(&table, 60000));
+	assert_null(sessions_idle(&table, a->source, 60000));
 	assert_int_equal(a->created_ns, 1000 * NSEC_PER_SEC);
 }
 
@@ -178,6 +230,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_removed_session_is_not_found_and_comes_back_zeroed, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_oldest_is_the_least_recently_used, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(each_source_has_an_oldest_of_its_own, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_sweep_takes_the_idle_of_every_source, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(is_idle_from_the_given_time_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(agrees_with_a_plain_array, setup, teardown),

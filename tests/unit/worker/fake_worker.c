@@ -25,6 +25,7 @@
 #include "netdev/fragment.h"
 #include "netdev/socket.h"
 #include "worker/inbox.h"
+#include "worker/room.h"
 
 #define TEST_MARK 0x68720000
 #define READ_TRIES 40 /* of READ_WAIT_MS each */
@@ -84,7 +85,9 @@ static void configure(struct fake_worker *f, int family, unsigned int vnet_hdr_b
 	c->udp_idle_ms = UDP_IDLE_MS;
 	c->udp_sweep_ms = UDP_SWEEP_MS;
 	c->connect_timeout_ms = TCP_CONNECT_TIMEOUT_MS;
-	c->connects_max = TCP_CONNECTS_MAX;
+	c->connect_replace_ms = TCP_CONNECT_REPLACE_MS;
+	c->tcp_idle_ms = TCP_IDLE_MS;
+	c->limits = f->limits;
 	c->icmp_id_base = 0x4800;
 	c->icmp_id_bits = 10;
 	f->worker.queue.vnet_hdr_bytes = vnet_hdr_bytes;
@@ -92,6 +95,12 @@ static void configure(struct fake_worker *f, int family, unsigned int vnet_hdr_b
 }
 
 void fake_start(struct fake_worker *f, int family, unsigned int vnet_hdr_bytes, bool uso)
+{
+	limits_init(&f->limits);
+	fake_start_limited(f, family, vnet_hdr_bytes, uso);
+}
+
+void fake_start_limited(struct fake_worker *f, int family, unsigned int vnet_hdr_bytes, bool uso)
 {
 	struct worker *w = &f->worker;
 	int pair[2];
@@ -108,6 +117,7 @@ void fake_start(struct fake_worker *f, int family, unsigned int vnet_hdr_bytes, 
 	datapath_init(&w->datapath, 1);
 	socket_protect_setup(PROTECT_SO_MARK, TEST_MARK);
 	assert_int_equal(loop_new(&w->loop), 0);
+	assert_int_equal(room_init(w), 0);
 	assert_int_equal(tcp_engine_new(w, &w->tcp), 0);
 	assert_int_equal(udp_engine_new(w, &w->udp), 0);
 	assert_int_equal(icmp_engine_new(w, &w->icmp), 0);
@@ -126,6 +136,12 @@ void fake_stop(struct fake_worker *f)
 	assert_int_equal(w->datapath.counters->stats.udp_open, 0);
 	assert_int_equal(w->datapath.counters->stats.icmp_open, 0);
 	assert_int_equal(w->datapath.counters->stats.fragments_held, 0);
+	assert_int_equal(w->datapath.counters->budgets.flows.used, 0);
+	assert_int_equal(w->datapath.counters->budgets.descriptors.used, 0);
+	assert_int_equal(w->datapath.counters->budgets.udp_sessions.used, 0);
+	assert_int_equal(w->datapath.counters->budgets.icmp_sessions.used, 0);
+	assert_int_equal(w->sources.count, 0);
+	room_done(w);
 	loop_free(w->loop);
 	datapath_done(&w->datapath);
 	for (int i = 0; i < 2; i++)

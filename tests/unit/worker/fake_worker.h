@@ -22,6 +22,7 @@ struct fake_worker {
 	struct addr app6;
 	struct addr server4; /* stands for the host's loopback */
 	struct addr server6;
+	struct limits limits; /* what fake_start_limited() starts with */
 };
 
 /* New network namespace with lo up. 77 (skip) if that is not allowed. For main(). */
@@ -31,6 +32,8 @@ void fake_set_mtu(int mtu);
 
 /* family: which of server4, server6 config.host_loopback maps. Asserts that it works. */
 void fake_start(struct fake_worker *f, int family, unsigned int vnet_hdr_bytes, bool uso);
+/* The same with f->limits as they are, instead of the defaults. */
+void fake_start_limited(struct fake_worker *f, int family, unsigned int vnet_hdr_bytes, bool uso);
 void fake_stop(struct fake_worker *f);
 
 struct packet_path fake_path(const struct fake_worker *f, int family, uint16_t sport,

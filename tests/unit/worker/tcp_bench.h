@@ -31,6 +31,7 @@
 #include "worker/tcp_opening.c"
 #include "worker/tcp_relay.c"
 #include "worker/tcp_table.c"
+#include "worker/tcp_yield.c"
 
 #include <time.h>
 
@@ -176,7 +177,9 @@ static void bench_up_with(unsigned int vnet_hdr_bytes)
 	clock_inject(bench_clock);
 	bench.w.datapath.counters = &bench.counters;
 	bench.w.config.connect_timeout_ms = TCP_CONNECT_TIMEOUT_MS;
-	bench.w.config.connects_max = TCP_CONNECTS_MAX;
+	bench.w.config.connect_replace_ms = TCP_CONNECT_REPLACE_MS;
+	bench.w.config.tcp_idle_ms = TCP_IDLE_MS;
+	limits_init(&bench.w.config.limits);
 	bench.w.config.settings.mtu = 1500;
 	bench.w.config.isn_key.k[0] = 1;
 	assert_int_equal(addr_parse("10.0.0.1", &bench.w.config.settings.stack4), 0);
@@ -185,6 +188,7 @@ static void bench_up_with(unsigned int vnet_hdr_bytes)
 	bench_link();
 	bench_listen();
 	assert_int_equal(loop_new(&bench.w.loop), 0);
+	assert_int_equal(room_init(&bench.w), 0);
 	assert_int_equal(tcp_engine_new(&bench.w, &bench.w.tcp), 0);
 }
 
@@ -205,6 +209,11 @@ static int bench_down(void **state)
 	tcp_engine_free(bench.w.tcp);
 	assert_int_equal(bench.counters.stats.tcp_open, 0);
 	assert_int_equal(bench.counters.stats.tcp_connecting, 0);
+	assert_int_equal(bench.counters.budgets.flows.used, 0);
+	assert_int_equal(bench.counters.budgets.descriptors.used, 0);
+	assert_int_equal(bench.counters.budgets.tcp_connects.used, 0);
+	assert_int_equal(bench.w.sources.count, 0);
+	room_done(&bench.w);
 	loop_free(bench.w.loop);
 	close(bench.w.queue.fd);
 	close(bench.tun);

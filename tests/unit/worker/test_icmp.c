@@ -437,6 +437,7 @@ static void sessions_are_bounded_and_identifiers_return(void **state)
 	struct packet_path path;
 
 	begin(AF_INET);
+	datapath_budget(&f.worker.datapath, BUDGET_ICMP)->source_limit = ICMP_SESSIONS_MAX;
 	path = fake_path(&f, AF_INET, 0, 0);
 	for (int i = 0; i < ICMP_SESSIONS_MAX + 100; i++) {
 		write_echo(&path, i, i, 1);

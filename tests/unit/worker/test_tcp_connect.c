@@ -155,7 +155,7 @@ static void connects_beyond_the_limit_are_dropped_and_counted(void **state)
 {
 	int fds[8], n = bench_fill_backlog(fds, 8);
 
-	bench.w.config.connects_max = 16;
+	datapath_budget(&bench.w.datapath, BUDGET_CONNECTS)->limit = 16;
 	for (uint16_t i = 0; i < 100; i++) {
 		struct app a = app_at("198.51.100.7", (uint16_t)(4000 + i));
 

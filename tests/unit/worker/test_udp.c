@@ -430,7 +430,7 @@ static void the_oldest_session_gives_way_at_the_cap(void **state)
 	struct packet_path path;
 
 	begin(AF_INET);
-	f.worker.udp->sessions.max = 3;
+	datapath_budget(&f.worker.datapath, BUDGET_UDP)->limit = 3;
 	for (int i = 0; i < 4; i++) {
 		path = fake_path(&f, AF_INET, SPORT + i, port);
 		fake_write_udp(&f, &path, payload, 10);
