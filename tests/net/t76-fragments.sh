@@ -14,13 +14,12 @@ echo_start
 session_start --dns $DNS4
 
 device=$(inside ip -o link | awk -F '[ :@]+' '$2 != "lo" { print $2 }')
-source4=$(json status .status.device4)
-source6=$(json status .status.device6)
+declare -A source=([4]=$(json status .status.device4) [6]=$(json status .status.device6))
+declare -A echo=([4]=$ECHO4 [6]=$ECHO6)
 number=$([ -n "$FULL" ] && echo 50000 || echo 5000)
 
 fragments() { # FAMILY CASE [NUMBER]
-	local source=source$1 echo=ECHO$1
-	inside "$HELPERS/fragments" "$device" "${!source}" "${!echo}" 7 "${@:2}"
+	inside "$HELPERS/fragments" "$device" "${source[$1]}" "${echo[$1]}" 7 "${@:2}"
 }
 served() { same answered "$(fragments "$@")"; }
 # refused FAMILY CASE REASON: nothing comes back, and it is counted.
@@ -54,12 +53,12 @@ check tunnel_in_fragments_is_refused_v4 refused 4 nested protocol
 worker=$(role_pids worker | head -n 1)
 before=$(rss_of "$worker")
 never() { # FAMILY
-	local echo=ECHO$1 capped largest=0 n=0
+	local capped largest=0 n=0 now
 	capped=$(dropped fragment_cap)
-	start "never$1" nsenter --target "$session_command" --net -- bash -c \
-		"$HELPERS/fragments $device $(eval echo "\$source$1") ${!echo} 7 never $number"
+	start "never$1" nsenter --target "$session_command" --net -- \
+		"$HELPERS/fragments" "$device" "${source[$1]}" "${echo[$1]}" 7 never "$number"
 	while ! gone "$started_pid"; do
-		inside "$HELPERS/udp" ping "${!echo}" 7 1472 1500 9000 65507 || return 1
+		inside "$HELPERS/udp" ping "${echo[$1]}" 7 1472 1500 9000 65507 || return 1
 		n=$((n + 1)) now=$(held)
 		largest=$((now > largest ? now : largest))
 	done

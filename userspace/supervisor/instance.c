@@ -206,12 +206,17 @@ static void undo_steps(struct instance *in)
 
 /* --- events ------------------------------------------------------------------------------- */
 
-/* What no role took would fill the table in time, and in no time under a flood. */
+/*
+ * What no role took would fill the table in time, and in no time under a flood. While the
+ * table is full a TCP flow is given no longer than the others: most of those are SYNs that the
+ * device's full queue has lost, and a connect that takes longer loses its entry, no more.
+ */
 static void sweep_expired(struct timer *t)
 {
 	struct instance *in = container_of(t, struct instance, sweep);
+	uint64_t tcp_ms = in->flows_full ? FLOW_STRAY_MS : FLOW_STRAY_TCP_MS;
 	bool more = kernel_flow_end_strays(in->kernel, FLOW_STRAY_MS * NSEC_PER_MSEC,
-					   FLOW_STRAY_TCP_MS * NSEC_PER_MSEC);
+					   tcp_ms * NSEC_PER_MSEC);
 
 	loop_arm(in->loop, &in->sweep, more ? FLOW_SWEEP_PART_MS : FLOW_SWEEP_MS);
 }
@@ -222,7 +227,8 @@ static void sweep_if_full(struct instance *in)
 	struct drop_counters drops;
 
 	kernel_read_drops(in->kernel, &drops);
-	if (drops.flow_cap != in->flow_cap_seen) {
+	in->flows_full = drops.flow_cap != in->flow_cap_seen;
+	if (in->flows_full) {
 		kernel_flow_strays_wanted(in->kernel);
 		loop_arm(in->loop, &in->sweep, 0);
 	}

@@ -65,6 +65,7 @@ struct instance {
 	struct timer events_delay; /* armed from the first unread event to the read */
 	struct timer heartbeat;
 	struct timer sweep; /* of flows that no role took */
+	bool flows_full; /* some were refused between the last two heartbeats */
 	uint64_t flow_cap_seen; /* drops by the full flow table, at the last heartbeat */
 	/* A report that waits until closing connections have ended; NULL = none. */
 	struct control_client *report_to;
