@@ -87,7 +87,7 @@ enum verdict { VERDICTS(CONTRACT_ENUM) VERDICT_NUM };
 	X(DROP_TCP_SYN, tcp_syn, "TCP SYN in a connection that is open (RFC 5961)")                \
 	X(DROP_TCP_WINDOW, tcp_window, "TCP segment that lies outside the window")                 \
 	X(DROP_TCP_ACK, tcp_ack, "TCP ACK of what was not sent or long ago (RFC 5961)")            \
-	X(DROP_CONNECTS, connects, "more connects in flight than allowed")                         \
+	X(DROP_CONNECTS, connects, "more connects waiting or in flight than allowed")              \
 	X(DROP_HALF_OPEN, half_open,                                                               \
 	  "handshake that its application left unfinished, room needed")                           \
 	X(DROP_SOURCE_CONNECTS, source_connects, "one source has its share of connects in flight") \

@@ -45,6 +45,7 @@ static int fake_getsockopt(int fd, int level, int name, void *value, socklen_t *
 #include "worker/tcp.c"
 #include "worker/tcp_connect.c"
 #include "worker/tcp_opening.c"
+#include "worker/tcp_queue.c"
 #include "worker/tcp_relay.c"
 #include "worker/tcp_table.c"
 #include "worker/tcp_yield.c"

@@ -54,9 +54,10 @@ static void tcp_close_upstream(struct tcp_flow *f, bool reset)
 
 	if (fd < 0)
 		return;
+	loop_remove(f->engine->worker->loop, &f->watch);
 	if (reset)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
-	loop_close(f->engine->worker->loop, &f->watch);
+	close(fd);
 }
 
 void tcp_flow_info(const struct tcp_flow *f, struct flow_info *ret_info)
@@ -253,7 +254,7 @@ static void tcp_open_input(struct tcp_flow *f, struct worker_packet *p)
 static void tcp_unknown_input(struct tcp_engine *e, struct worker_packet *p)
 {
 	if (tcp_opens(p)) {
-		tcp_dial(e, p);
+		tcp_queue_syn(e, p);
 		return;
 	}
 	worker_drop(e->worker, DROP_STRAY);
@@ -345,6 +346,7 @@ static void tcp_turn(struct loop_turn *t)
 	datapath_count(&e->worker->datapath, RSTAT_BUFFER_BYTES,
 		       (int64_t)now - (int64_t)e->buffer_bytes);
 	e->buffer_bytes = now;
+	tcp_queue_turn(e);
 	tcp_watch_waves(e);
 }
 
@@ -378,6 +380,7 @@ int tcp_engine_new(struct worker *w, struct tcp_engine **ret_engine)
 	if (!e)
 		return -ENOMEM;
 	e->worker = w;
+	tcp_queue_init(e);
 	list_init(&e->connecting);
 	list_init(&e->opening);
 	list_init(&e->young);
@@ -415,6 +418,7 @@ void tcp_engine_free(struct tcp_engine *e)
 
 	if (!e)
 		return;
+	tcp_queue_done(e);
 	while ((f = tcp_table_any(&e->table))) {
 		if (f->state == TCP_FLOW_TIME_WAIT) {
 			tcp_flow_forget(f);

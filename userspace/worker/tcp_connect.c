@@ -332,3 +332,10 @@ void tcp_connect_input(struct tcp_flow *f, struct worker_packet *p)
 	tcp_flow_reset(f, END_REPLACED); /* the application began anew from the same port */
 	tcp_dial(e, p);
 }
+
+void tcp_dial_drop(struct tcp_engine *e, const struct flow_key *key)
+{
+	struct worker_packet p = { .key = *key };
+
+	dial_drop(e, &p, DROP_CONNECTS);
+}

@@ -75,10 +75,34 @@ struct tcp_flow {
 	bool challenged : 1; /* TIME_WAIT: a SYN that may be old was answered by an ACK */
 };
 
+#define TCP_QUEUE_BUCKETS 64 /* bits of a word */
+#define TCP_KNOWN_WORDS 64 /* of 64 bits */
+
+/* SYNs of one class, by source. */
+struct syn_class {
+	struct list bucket[TCP_QUEUE_BUCKETS]; /* struct queued_syn, oldest first */
+	uint16_t length[TCP_QUEUE_BUCKETS];
+	uint64_t filled; /* bit n: bucket[n] is not empty */
+	uint32_t count;
+	unsigned int last; /* bucket that was served last */
+};
+
+/* SYNs that wait for their turn: see tcp_queue.c. */
+struct tcp_queue {
+	struct syn_class class[2]; /* sources that are known, and others */
+	unsigned int turn; /* of class[] */
+	unsigned int dials; /* begun in this turn of the loop */
+	struct siphash_key key;
+	struct timer timer; /* armed while any wait */
+	uint64_t known[2][TCP_KNOWN_WORDS]; /* by hash; [0] is of now, [1] of before */
+	uint64_t known_since_ns; /* begin of known[0] */
+};
+
 struct tcp_engine {
 	struct worker *worker;
 	struct stack *stack;
 	struct tcp_table table;
+	struct tcp_queue queue;
 	struct list connecting; /* oldest first */
 	struct list opening; /* upstream is there, the application's ACK is not; oldest first */
 	struct list young; /* open for less than TCP_YOUNG_MS, oldest first */
@@ -112,11 +136,23 @@ void tcp_flow_forget(struct tcp_flow *f);
 
 /* tcp_connect.c */
 void tcp_dial(struct tcp_engine *e, struct worker_packet *p);
+/* A SYN that waited to be dialled and will not be. */
+void tcp_dial_drop(struct tcp_engine *e, const struct flow_key *key);
 void tcp_connect_ready(struct tcp_flow *f, uint32_t events);
 void tcp_connect_input(struct tcp_flow *f, struct worker_packet *p);
 void tcp_connect_expire(struct timer *t);
 /* The flow is no longer in flight. */
 void tcp_connect_done(struct tcp_flow *f);
+
+/* tcp_queue.c */
+void tcp_queue_init(struct tcp_engine *e);
+void tcp_queue_done(struct tcp_engine *e);
+/* A SYN of no known connection is dialled, now or when it is its source's turn. */
+void tcp_queue_syn(struct tcp_engine *e, struct worker_packet *p);
+/* The handshake of one of its connections was finished: it is where it says it is. */
+void tcp_queue_known(struct tcp_engine *e, const struct tcp_flow *f);
+/* A new turn of the loop begins. */
+void tcp_queue_turn(struct tcp_engine *e);
 
 /* tcp_opening.c */
 /* The SYN-ACK goes out: one more that waits for its ACK, at most TCP_OPENING_MAX. */

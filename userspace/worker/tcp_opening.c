@@ -43,5 +43,7 @@ void tcp_opening_update(struct tcp_flow *f)
 	if (!f->opening || f->conn.state == CONN_OPENING)
 		return;
 	tcp_opening_forget(f);
+	if (f->conn.state == CONN_OPEN)
+		tcp_queue_known(f->engine, f);
 	tcp_relay_begin(f);
 }

@@ -29,6 +29,7 @@
 #include "worker/tcp.c"
 #include "worker/tcp_connect.c"
 #include "worker/tcp_opening.c"
+#include "worker/tcp_queue.c"
 #include "worker/tcp_relay.c"
 #include "worker/tcp_table.c"
 #include "worker/tcp_yield.c"

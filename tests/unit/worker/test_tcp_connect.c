@@ -160,6 +160,7 @@ static void connects_beyond_the_limit_are_dropped_and_counted(void **state)
 		struct app a = app_at("198.51.100.7", (uint16_t)(4000 + i));
 
 		app_send(&a, SEG_SYN, NULL, 0);
+		bench_turn(0);
 	}
 	assert_int_equal(bench.counters.drops.connects, 84);
 	assert_int_equal(bench.counters.stats.tcp_connecting, 16);
