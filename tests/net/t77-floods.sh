@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Floods of what opens something: SYNs to a port that is open, closed or silent, datagrams,
+# echo requests, queries; from one source and from as many as there are. Meanwhile another
+# source's download goes on, and right after it a fresh connection of that source is served.
+# shellcheck disable=SC2154 # set by lib.sh
+set -u
+. "$(dirname "$0")/lib.sh"
+
+SILENT4=203.0.113.200 SILENT6=2001:db8:7::200 # routed, and dropped on the way
+OTHER4=10.0.0.3 # who is served meanwhile
+ONE4=10.0.0.77 # who floods: no such host, so nothing that it is sent is answered
+ANY6=fd68:6561:6472:6163::/64
+
+number=$([ -n "$FULL" ] && echo 50000 || echo 10000)
+rate=20000 # per second
+[[ $B != */sanitize ]] || rate=5000
+
+world_up
+web_start
+dns_start
+echo_start
+session_start --dns $DNS4
+
+device=$(inside ip -o link | awk -F '[ :@]+' '$2 != "lo" { print $2 }')
+sum=$(web_file bulk.bin 30000000)
+inside ip addr add $OTHER4/24 dev "$device"
+in_far ip route add blackhole $SILENT4/32
+in_far ip -6 route add blackhole $SILENT6/128
+
+gauge() { json status "[.status.roles[].$1 // 0] | add"; }
+
+# fresh_ms: milliseconds to a fresh connection of the other source and its first byte.
+fresh_ms() {
+	inside curl -sS --interface $OTHER4 -o /dev/null -m 20 -w '%{time_starttransfer}' \
+		"http://$WEB4/index.html" | awk '{ printf "%.1f", $1 * 1000 }'
+}
+
+# flood NAME ARGUMENT...: of tests/net/flood.c behind DEVICE. While it lasts the other source
+# downloads; the fresh connection is said, and is bounded where the machine is ours alone.
+flood() {
+	local name=$1 bulk ms
+	shift
+	start "$name" nsenter --target "$session_command" --net --mount -- bash -c \
+		"curl -sS --interface $OTHER4 -m 100 --limit-rate 10M http://$WEB4/bulk.bin | sha256sum"
+	bulk=$started_pid
+	inside "$HELPERS/flood" "$device" "$@" || return 1
+	ms=$(fresh_ms) || return 1
+	echo "$name: fresh connection in $ms ms" >>"$T/figures"
+	within 0.001 "$([ -n "$FULL" ] && [[ $B != */sanitize ]] && echo 1000 || echo 20000)" "$ms" ||
+		return 1
+	wait_for -t 100 gone "$bulk"
+	same "$sum" "$(cat "$T/$name.log")" && same 0 "$(restarts)"
+}
+
+check syns_of_one_to_an_open_port flood one-open syn "$number" $rate $ONE4 $WEB4 80
+check syns_of_one_to_a_closed_port flood one-closed syn "$number" $rate $ONE4 $WEB4 81
+check syns_of_one_to_a_silent_host flood one-silent syn "$number" $rate $ONE4 $SILENT4 80
+check syns_of_many_to_an_open_port flood many-open syn "$number" $rate $ANY6 $WEB6 80
+check syns_of_many_to_a_closed_port flood many-closed syn "$number" $rate $ANY6 $WEB6 81
+check syns_of_many_to_a_silent_host flood many-silent syn "$number" $rate $ANY6 $SILENT6 80
+check syns_of_one_to_everywhere flood one-everywhere syn "$number" $rate $ONE4 203.0.113.0/24 0
+
+check datagrams_to_everywhere flood udp udp "$number" $rate $ONE4 203.0.113.0/24 0
+limit=$(json status .status.limits.udp_sessions)
+check udp_sessions_are_bounded within 1 "$limit" "$(gauge udp_open)"
+check datagrams_of_many flood udp-many udp "$number" $rate $ANY6 $ECHO6 7
+check udp_sessions_are_bounded_still within 1 "$limit" "$(gauge udp_open)"
+check other_sessions_live inside "$HELPERS/udp" ping $ECHO4 7 1 100 1400
+
+check echo_requests flood echo echo "$number" $rate $ONE4 $ECHO4 0
+check echo_sessions_are_bounded within 1 "$(json status .status.limits.icmp_sessions)" \
+	"$(gauge icmp_open)"
+check ping_is_answered inside ping -c 1 -W 5 $ECHO4
+
+# --- queries for names that nobody has asked for before, while a client asks on
+asks_on() {
+	local n=0
+	while ! gone "$1"; do
+		inside dig +short +time=5 +tries=2 "v4.$ZONE" "@$ONE_DNS" | grep -qx $WEB4 || return 1
+		n=$((n + 1))
+	done
+	echo "dns: $n queries of the other client answered meanwhile" >>"$T/figures"
+	within 1 1000000 $n
+}
+queries() {
+	local pid
+	start queries nsenter --target "$session_command" --net -- \
+		"$HELPERS/flood" "$device" dns "$number" $((rate / 4)) "$1" "$2" 53
+	pid=$started_pid
+	ONE_DNS=$3 asks_on "$pid" && same 0 "$(restarts)"
+}
+check queries_of_one queries $ONE4 "$(json status .status.stack4)" "$(json status .status.stack4)"
+check queries_of_many queries $ANY6 "$(json status .status.stack6)" "$(json status .status.stack4)"
+
+# --- what the log says of it does not grow with it
+check log_is_short within 0 200 "$(wc -l <"$T/session.log")"
+check still_serves still_serves
+sed 's/^/# /' "$T/figures"
+finish
