@@ -100,16 +100,28 @@ int loop_modify(struct loop *l, struct watch *w, uint32_t events)
 	return watch_control(l, EPOLL_CTL_MOD, w, events);
 }
 
-void loop_remove(struct loop *l, struct watch *w)
+/* Its events that wait in the batch are cancelled. */
+static void watch_strike(struct loop *l, struct watch *w)
 {
-	if (w->fd < 0)
-		return;
-	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 	w->fd = -1;
 	for (int i = 0; i < l->batch_len; i++) {
 		if (l->batch[i].data.ptr == w)
 			l->batch[i].data.ptr = NULL;
 	}
+}
+
+void loop_remove(struct loop *l, struct watch *w)
+{
+	if (w->fd < 0)
+		return;
+	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+	watch_strike(l, w);
+}
+
+void loop_close(struct loop *l, struct watch *w)
+{
+	fd_close(w->fd);
+	watch_strike(l, w);
 }
 
 void timer_init(struct timer *t, void (*expire)(struct timer *t))

@@ -46,6 +46,9 @@ int loop_add(struct loop *l, struct watch *w, uint32_t events);
 int loop_modify(struct loop *l, struct watch *w, uint32_t events);
 /* Harmless if w->fd is -1; sets it to -1 and does not close it. */
 void loop_remove(struct loop *l, struct watch *w);
+/* The same for a descriptor of which there is no duplicate, and closes it: the kernel's watch
+ * ends with it, without a system call of its own. */
+void loop_close(struct loop *l, struct watch *w);
 
 void timer_init(struct timer *t, void (*expire)(struct timer *t));
 /* Arms or re-arms `t` to expire once, `delay_ms` from now. Linear in the armed timers: for

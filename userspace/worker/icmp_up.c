@@ -69,11 +69,8 @@ int icmp_upstream_open(struct icmp_session *s)
 void icmp_upstream_close(struct icmp_session *s)
 {
 	struct icmp_engine *e = s->engine;
-	int fd = s->watch.fd;
 
-	loop_remove(e->worker->loop, &s->watch);
-	if (fd >= 0)
-		close(fd);
+	loop_close(e->worker->loop, &s->watch);
 	if (!s->has_index)
 		return;
 	e->by_index[s->index] = NULL;

@@ -54,10 +54,9 @@ static void tcp_close_upstream(struct tcp_flow *f, bool reset)
 
 	if (fd < 0)
 		return;
-	loop_remove(f->engine->worker->loop, &f->watch);
 	if (reset)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
-	close(fd);
+	loop_close(f->engine->worker->loop, &f->watch);
 }
 
 void tcp_flow_info(const struct tcp_flow *f, struct flow_info *ret_info)

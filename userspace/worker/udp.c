@@ -148,15 +148,12 @@ void udp_session_close(struct udp_session *s, enum flow_end end)
 {
 	struct udp_engine *e = s->engine;
 	struct worker *w = e->worker;
-	int fd = s->watch.fd;
 
 	if (e->run.session == s)
 		udp_engine_flush(e);
-	loop_remove(w->loop, &s->watch);
-	if (fd >= 0) {
-		close(fd);
+	if (s->watch.fd >= 0)
 		datapath_count(&w->datapath, RSTAT_UDP_OPEN, -1);
-	}
+	loop_close(w->loop, &s->watch);
 	worker_flow_end(w, &s->session.key, s->session.created_ns, end);
 	datapath_budget(&w->datapath, BUDGET_UDP)->used--;
 	room_give(w, s->session.source, 1);

@@ -84,13 +84,20 @@ static struct source *source_new(void)
 	return s;
 }
 
+static bool by_close; /* watches end with their descriptors */
+
 static void source_free(struct source *s)
 {
 	int fd = s->watch.fd;
 
-	loop_remove(loop, &s->watch);
+	if (by_close) {
+		loop_close(loop, &s->watch);
+		assert_int_equal(fcntl(fd, F_GETFD), -1);
+	} else {
+		loop_remove(loop, &s->watch);
+		fd_close(fd);
+	}
 	assert_int_equal(s->watch.fd, -1);
-	fd_close(fd);
 	fd_close(s->write_end);
 	free(s);
 }
@@ -148,6 +155,13 @@ static void freeing_the_other_of_a_batch_is_safe(void **state)
 	assert_int_equal(loop_once(loop, 0), 0);
 	assert_string_equal(trace, "ks");
 	source_free(container_of(survivor, struct source, watch));
+}
+
+static void closing_the_other_of_a_batch_is_safe(void **state)
+{
+	by_close = true;
+	freeing_the_other_of_a_batch_is_safe(state);
+	by_close = false;
 }
 
 static void suicide_ready(struct watch *w, uint32_t events)
@@ -371,6 +385,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LOOP_TEST(calls_what_is_ready),
 		LOOP_TEST(freeing_the_other_of_a_batch_is_safe),
+		LOOP_TEST(closing_the_other_of_a_batch_is_safe),
 		LOOP_TEST(a_watch_may_free_itself),
 		LOOP_TEST(removing_what_is_not_watched_is_harmless),
 		LOOP_TEST(timers_expire_in_order_and_once),
