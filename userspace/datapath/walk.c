@@ -12,7 +12,7 @@
 
 #include "datapath/walk.h"
 
-#define BATCH_ENTRIES 256U
+#define BATCH_ENTRIES 128U
 #define BATCH_ENTRIES_MAX 65536U
 
 static void batch_free(struct walk *w)

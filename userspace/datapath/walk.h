@@ -20,7 +20,7 @@ struct walk {
 /* 0 or -ENOMEM. */
 int walk_start(struct walk *w);
 /*
- * Calls fn for the next entries, some 250 of them; fn may end the flow. fn != 0 ends the walk
+ * Calls fn for the next entries, some 100 of them; fn may end the flow. fn != 0 ends the walk
  * and is returned. *ret_more: this was not the last part. 0 or -errno.
  */
 int walk_next(struct walk *w, int flows_fd,

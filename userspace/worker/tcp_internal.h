@@ -53,10 +53,10 @@ struct tcp_flow {
 	struct list link; /* in engine->connecting, ->opening, ->young, ->time_waits or in none */
 	struct list of_source; /* in source->kind[SOURCE_CONNECTS or SOURCE_TCP].items */
 	struct source *source; /* the application's address; TIME_WAIT: not valid */
-	struct tcp_flow *hash_next;
 	struct tcp_engine *engine;
 	struct tcp_syn *syn; /* CONNECTING only */
 	uint64_t created_ns; /* the SYN's arrival; TIME_WAIT: when it began */
+	struct tcp_flow *hash_next; /* side by side: what a look-up reads, in one cache line or two */
 	struct flow_key key;
 	uint32_t hash;
 	uint8_t state; /* enum tcp_flow_state */
