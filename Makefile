@@ -99,7 +99,9 @@ UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
 BPFTEST_SRC := $(wildcard tests/bpf/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 # Helper programs of the network tests and the benchmark's load generators.
-HELPER_SRC := $(wildcard tests/net/*.c tests/bench/*.c tests/kernel/*.c)
+HELPER_SRC := $(wildcard tests/net/*.c tests/kernel/*.c) tests/bench/load.c
+# Measures the tables themselves: linked with them.
+BENCH_SRC := tests/bench/flows.c
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
 # lwIP's own test suites: what they need of lwIP beyond what we build in, and they themselves.
 SUITE_SRC := tests/lwip/suites.c
@@ -119,12 +121,14 @@ UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 BPFTEST_BIN := $(BPFTEST_SRC:%.c=$(B)/%)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
 HELPER_BIN := $(HELPER_SRC:%.c=$(B)/%)
+BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
 SUITE_BIN := $(B)/tests/lwip/suites-ours $(B)/tests/lwip/suites-small
 SKEL := build/gen/headrace.skel.h
 
 all: $(B)/headraced $(B)/headrace ## build headraced and headrace (default)
 	@:
-tests: $(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(HELPER_BIN) $(SUITE_BIN) ## build every test program
+tests: $(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(HELPER_BIN) $(SUITE_BIN) \
+	$(BENCH_BIN) ## build every test program
 	@:
 
 # --- what must be there -------------------------------------------------------------------
@@ -210,14 +214,20 @@ $(B)/headrace: $(CLIENT_OBJ) $(BASE_OBJ)
 # Tests include sources with their main() renamed, and read what a mock has not set.
 TEST_EXTRA := -Itests $(LWIP_CPPFLAGS) $(SBINDIR_FLAG) -Wno-missing-prototypes \
 	$(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
-$(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(TESTLIB_OBJ): private EXTRA = $(TEST_EXTRA)
-$(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN): | $(if $(BPF_SRC),$(SKEL))
+$(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(TESTLIB_OBJ) $(BENCH_BIN): private EXTRA = $(TEST_EXTRA)
+$(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(BENCH_BIN): | $(if $(BPF_SRC),$(SKEL))
 
 $(UNIT_BIN) $(BPFTEST_BIN): $(B)/tests/%: tests/%.c $(B)/libheadrace.a $(TESTLIB_OBJ) $(B)/.flags
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(TESTLIB_OBJ) \
 		$(B)/libheadrace.a $(DAEMON_LIBS) $(TEST_LIBS)
+
+$(BENCH_BIN): $(B)/tests/%: tests/%.c $(B)/libheadrace.a $(TESTLIB_OBJ) $(B)/.flags
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(TESTLIB_OBJ) $(B)/libheadrace.a \
+		$(DAEMON_LIBS)
 
 # Fuzz targets: with libFuzzer in PROFILE=fuzz, else with a main() that replays a corpus.
 FUZZ_MAIN := $(if $(filter fuzz,$(PROFILE)),,tests/fuzz/main.c)
@@ -251,6 +261,8 @@ run: ## demonstration on servers of its own; CMD="..." runs that command on the 
 	@B=$(B) CMD='$(subst ','\'',$(value CMD))' tools/demo
 
 tests/net-helpers: $(HELPER_BIN)
+	@:
+tests/bench-programs: $(HELPER_BIN) $(BENCH_BIN)
 	@:
 
 test: ## everything: lint, units, lwIP's suites, BPF, corpus replay, network; last line is the count
@@ -288,15 +300,15 @@ coverage: ## line coverage of units, BPF tests and corpus replay: build/coverage
 		tests/run unit bpf fuzz
 	@tools/coverage build/coverage
 
-bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start|workers REPS=n
+bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start|workers|flows
 	@tools/bootstrap bench
-	+@$(MAKE) $(JOBS) all tests/net-helpers
+	+@$(MAKE) $(JOBS) all tests/bench-programs
 	@B=$(B) tests/bench/run $(BENCH)
 
 # --- looking after the source -----------------------------------------------------------------
 # What the linters look at: everything of ours, tests included.
 LINT_C := $(OWN_SRC) $(UNIT_SRC) $(BPFTEST_SRC) $(FUZZ_SRC) $(HELPER_SRC) $(TESTLIB_SRC) \
-	$(SUITE_SRC) $(wildcard tests/fuzz/main.c)
+	$(SUITE_SRC) $(BENCH_SRC) $(wildcard tests/fuzz/main.c)
 FORMAT_FILES = $(LINT_C) $(BPF_SRC) $(wildcard bpf/*.h userspace/*.h userspace/*/*.h \
 	userspace/*/*/*.h userspace/*/*/*/*.h dns/*.h tools/*.h tools/*/*.h tests/*/*.h tests/unit/*/*.h)
 TIDY := $(OWN_SRC:%=build/lint/%.tidy)
@@ -385,8 +397,8 @@ help: ## this list
 
 .PHONY: all tests run test test-unit test-lwip test-bpf test-fuzz test-net test-kernel sanitize soak fuzz \
 	fuzz-programs coverage bench lint lint-tidy lint-cppcheck format format-check vmlinux \
-	install uninstall dist clean help force tests/net-helpers
+	install uninstall dist clean help force tests/net-helpers tests/bench-programs
 
 -include $(LIB_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(LWIP_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) \
 	$(B)/userspace/main.d $(BPF_OBJ:.o=.d) $(addsuffix .d,$(UNIT_BIN) $(BPFTEST_BIN) \
-	$(FUZZ_BIN) $(HELPER_BIN))
+	$(FUZZ_BIN) $(HELPER_BIN) $(BENCH_BIN))

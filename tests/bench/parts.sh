@@ -215,3 +215,8 @@ first() {
 	timeout -k 2 10 "$@" >"$work/out" 2>"$work/err" </dev/null &
 	wait $! || warn "status $? from ${1##*/}: $(tail -n 1 "$work/err")"
 }
+
+# The tables and programs themselves, beside 1 k to 1 M flows; its samples are complete.
+part_flows() {
+	"$B/tests/bench/flows" "$rep" >>"$samples" || fail headrace "flows: status $?"
+}

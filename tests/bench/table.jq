@@ -14,7 +14,8 @@ def floors:
 	[{key: "tcp_cpu_down", value: {against: "pasta", most: 0.60}},
 	 {key: "rr_p50_1cpu", value: {against: "pasta", most: 0.78}},
 	 {key: "mem_tcp_idle", value: {against: "", most: 600}},
-	 {key: "mem_udp", value: {against: "", most: 256}}] | from_entries;
+	 {key: "mem_udp", value: {against: "", most: 256}},
+	 {key: "flows_timers_idle", value: {against: "", most: 0}}] | from_entries;
 
 def unit:
 	if test("^tcp_(sys)?cpu_") then "s/GB"
@@ -22,6 +23,8 @@ def unit:
 	elif startswith("rr_") then "us"
 	elif startswith("mem_") then "bytes"
 	elif startswith("start_") then "ms"
+	elif . == "flows_timers_idle" then "timers"
+	elif startswith("flows_") then "ns"
 	else "1/s" end;
 
 def median:
