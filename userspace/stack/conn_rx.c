@@ -135,6 +135,18 @@ static void rx_ack(struct conn *c, size_t len)
 	c->ack_due = true;
 }
 
+/*
+ * A FIN is passed on upstream, and the end that it brings about there is mostly back before a
+ * delayed ACK is due: then one segment says both.
+ */
+static void rx_ack_fin(struct tcp_pcb *pcb)
+{
+	if (pcb->state != CLOSE_WAIT || pcb->ooseq)
+		return;
+	tcp_clear_flags(pcb, TF_ACK_NOW);
+	tcp_set_flags(pcb, TF_ACK_DELAY);
+}
+
 err_t conn_on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 {
 	struct conn *c = arg;
@@ -142,6 +154,7 @@ err_t conn_on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 
 	if (!p) {
 		c->eof = true;
+		rx_ack_fin(pcb);
 		return ERR_OK;
 	}
 	for (const struct pbuf *q = p; q; q = q->next)

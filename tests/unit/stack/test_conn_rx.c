@@ -125,6 +125,33 @@ static void small_data_waits_for_the_timer_not_for_the_turn(void **state)
 	assert_int_equal(sb.count, 1);
 }
 
+static void our_fin_acknowledges_that_of_the_application(void **state)
+{
+	sb_open();
+	sb.count = 0;
+	sb_send(SEG_ACK | SEG_FIN, NULL, 0);
+	assert_true(conn_is_eof(&sb.conn));
+	assert_int_equal(sb.count, 0);
+	conn_finish(&sb.conn);
+	assert_int_equal(sb.count, 1);
+	assert_int_equal(sb_last()->flags & SEG_FIN, SEG_FIN);
+	assert_int_equal(sb_last()->ack, sb.seq);
+}
+
+static void a_fin_alone_is_acknowledged_by_the_timer(void **state)
+{
+	sb_open();
+	sb.count = 0;
+	sb_send(SEG_ACK | SEG_FIN, NULL, 0);
+	assert_int_equal(sb.count, 0);
+	sb_skip(10);
+	assert_int_equal(sb.count, 1);
+	assert_int_equal(sb_last()->ack, sb.seq);
+	sb.seq--;
+	sb_send(SEG_ACK | SEG_FIN, NULL, 0); /* sent again: answered at once */
+	assert_int_equal(sb.count, 2);
+}
+
 static void window_does_not_grow_under_backpressure(void **state)
 {
 	sb_open();
@@ -203,6 +230,8 @@ int main(void)
 		SB_TEST(one_acknowledgement_answers_the_bulk_of_a_turn),
 		SB_TEST(half_a_window_is_acknowledged_within_the_turn),
 		SB_TEST(small_data_waits_for_the_timer_not_for_the_turn),
+		SB_TEST(our_fin_acknowledges_that_of_the_application),
+		SB_TEST(a_fin_alone_is_acknowledged_by_the_timer),
 		SB_TEST(window_does_not_grow_under_backpressure),
 		SB_TEST(small_consumption_still_updates_the_window),
 		SB_TEST(eof_comes_after_the_data_before_it),
