@@ -35,6 +35,8 @@
 #define UDP_IDLE_MS 60000 /* without a datagram in either direction */
 #define UDP_SWEEP_MS 30000
 #define UDP_SESSIONS_MAX 16384
+#define UDP_CROWD 1024 /* a source with so many sessions is one of many that it could open */
+#define UDP_CROWD_OPENS 16 /* such ones begin in a turn of the loop; more are dropped */
 #define UDP_EVICT_MS 1000 /* unused for so long it may make room for another protocol's */
 #define ICMP_IDLE_MS 60000
 #define ICMP_SESSIONS_MAX 1024

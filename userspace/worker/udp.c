@@ -51,6 +51,11 @@ static void sweep(struct timer *t)
 	loop_arm(e->worker->loop, &e->sweep, c->udp_sweep_ms);
 }
 
+static void new_turn(struct loop_turn *t)
+{
+	container_of(t, struct udp_engine, turn)->crowd_opens = 0;
+}
+
 int udp_engine_new(struct worker *w, struct udp_engine **ret_engine)
 {
 	struct udp_engine *e = calloc(1, sizeof(*e));
@@ -67,6 +72,8 @@ int udp_engine_new(struct worker *w, struct udp_engine **ret_engine)
 	err = udp_receiver_new(&e->receiver);
 	if (err)
 		goto err_sessions;
+	e->turn.turn = new_turn;
+	loop_add_turn(w->loop, &e->turn);
 	timer_init(&e->sweep, sweep);
 	loop_arm(w->loop, &e->sweep, w->config.udp_sweep_ms);
 	*ret_engine = e;
@@ -89,6 +96,7 @@ void udp_engine_free(struct udp_engine *e)
 	while ((s = sessions_any(&e->sessions)))
 		udp_session_close(udp_session_of(s), END_SHUTDOWN);
 	loop_disarm(&e->sweep);
+	loop_remove_turn(&e->turn);
 	udp_receiver_free(e->receiver);
 	sessions_done(&e->sessions);
 	free(e);
@@ -199,6 +207,19 @@ static struct udp_session *session_take(struct udp_engine *e, const struct flow_
 	return udp_session_of(s);
 }
 
+/*
+ * A session costs as much as fifty datagrams. Whoever has UDP_CROWD of them floods, or can wait:
+ * without this bound 10,000 of its datagrams stood in the queue for a second before others'.
+ */
+static bool crowd_may_open(struct udp_engine *e, const struct addr *from)
+{
+	const struct source *s = sources_find(&e->worker->sources, from);
+
+	if (!s || s->kind[SOURCE_UDP].count < UDP_CROWD)
+		return true;
+	return e->crowd_opens++ < UDP_CROWD_OPENS;
+}
+
 /* The datagram begins no session: its sender is told. */
 static void session_refuse(struct udp_engine *e, const struct worker_packet *p,
 			   const struct failure *f)
@@ -213,10 +234,16 @@ struct udp_session *udp_session_open(struct udp_engine *e, const struct worker_p
 	struct worker *w = e->worker;
 	struct endpoint to = worker_upstream_of(w, &p->key);
 	struct failure full = { .icmp = ICMP_ERR_PROHIBITED, .end = END_LIMIT };
-	struct udp_session *s = session_take(e, &p->key, &full.why);
+	struct udp_session *s;
 	struct flow_info info;
 	int err;
 
+	if (!crowd_may_open(e, &p->key.saddr)) { /* as lost in a full queue: no word of it */
+		worker_drop(w, DROP_SESSIONS);
+		worker_flow_end(w, &p->key, clock_ns(), END_LIMIT);
+		return NULL;
+	}
+	s = session_take(e, &p->key, &full.why);
 	if (!s) {
 		session_refuse(e, p, &full);
 		worker_flow_end(w, &p->key, clock_ns(), END_LIMIT);

@@ -56,6 +56,8 @@ struct udp_engine {
 	struct timer sweep;
 	struct udp_run run;
 	struct udp_receiver *receiver;
+	struct loop_turn turn;
+	unsigned int crowd_opens; /* sessions begun in this turn by sources that have many */
 };
 
 static inline struct udp_session *udp_session_of(struct session *s)

@@ -2,6 +2,8 @@
 /* The UDP engine, through the worker's queue, against real sockets on loopback. */
 #include "unit/worker/fake_udp.c"
 
+#include <sys/resource.h>
+
 static void check_echo(int family, size_t len)
 {
 	struct packet_path path = fake_path(&f, family, SPORT, port);
@@ -445,6 +447,48 @@ static void the_oldest_session_gives_way_at_the_cap(void **state)
 	end();
 }
 
+/* Sends from `number` ports that were not used before. */
+static void open_sessions(const struct addr *source, uint16_t first, unsigned int number)
+{
+	for (unsigned int i = 0; i < number; i++) {
+		struct packet_path path = fake_path(&f, AF_INET, (uint16_t)(first + i), port);
+
+		path.src = *source;
+		fake_write_udp(&f, &path, payload, 10);
+		if (i % 64 == 63)
+			fake_settle(&f);
+	}
+	fake_settle(&f);
+}
+
+static void a_source_with_many_sessions_opens_few_more_in_a_turn(void **state)
+{
+	struct rlimit old, many;
+	struct addr other;
+	uint64_t before, opened;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	many = (struct rlimit){ .rlim_cur = 2 * UDP_CROWD, .rlim_max = old.rlim_max };
+	if (many.rlim_cur > many.rlim_max)
+		skip();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &many), 0);
+	begin(AF_INET);
+	open_sessions(&f.app4, 10000, UDP_CROWD);
+	assert_int_equal(stats()->udp_open, UDP_CROWD);
+	assert_int_equal(f.worker.datapath.counters->drops.sessions, 0);
+	before = stats()->udp_total;
+	open_sessions(&f.app4, 20000, 63); /* a turn's worth, the first few one by one */
+	opened = stats()->udp_total - before;
+	assert_in_range(opened, UDP_CROWD_OPENS, 2 * UDP_CROWD_OPENS);
+	assert_int_equal(f.worker.datapath.counters->drops.sessions, 63 - opened);
+	other = f.app4;
+	other.b[15]++;
+	open_sessions(&other, 20000, 63); /* who has few may open as many as he likes */
+	assert_int_equal(stats()->udp_total - before - opened, 63);
+	end();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+}
+
 /* N-09 */
 static void a_session_takes_no_more_than_its_budget(void **state)
 {
@@ -473,6 +517,7 @@ int main(void)
 		cmocka_unit_test(the_type_of_service_of_answers_comes_back),
 		cmocka_unit_test(an_idle_session_ends_after_a_minute_and_a_sweep),
 		cmocka_unit_test(the_oldest_session_gives_way_at_the_cap),
+		cmocka_unit_test(a_source_with_many_sessions_opens_few_more_in_a_turn),
 		cmocka_unit_test(a_session_takes_no_more_than_its_budget),
 	};
 	int status = fake_namespace();
