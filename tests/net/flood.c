@@ -222,7 +222,8 @@ static size_t packet_write(const struct flood *f, uint8_t p[PACKET_BYTES])
 	if (proto != IPPROTO_ICMP) /* the pseudo header; a mapped address sums up as its last 4 */
 		sum = sum_of(proto + (uint32_t)len, p + (f->family == AF_INET ? 12 : 8),
 			     f->family == AF_INET ? 8 : 32);
-	put16(p + head + csum_at, folded(sum_of(sum, p + head, len)));
+	sum = folded(sum_of(sum, p + head, len));
+	put16(p + head + csum_at, sum ? sum : 0xffff); /* 0 means none in UDP */
 	return head + len;
 }
 
