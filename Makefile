@@ -88,6 +88,7 @@ SUITE_LIBS = $(call once,SUITE_LIBS,$(SUITE_PKGS))
 
 # --- sources ------------------------------------------------------------------------------
 BPF_SRC := $(wildcard bpf/*.bpf.c)
+TESTBPF_SRC := $(wildcard tests/net/*.bpf.c)
 BASE_SRC := $(wildcard userspace/base/*.c)
 LIB_SRC := $(wildcard userspace/*/*.c dns/*.c)
 CLIENT_SRC := $(wildcard tools/*.c)
@@ -99,7 +100,8 @@ UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
 BPFTEST_SRC := $(wildcard tests/bpf/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 # Helper programs of the network tests and the benchmark's load generators.
-HELPER_SRC := $(wildcard tests/net/*.c tests/kernel/*.c) tests/bench/load.c
+HELPER_SRC := $(filter-out $(TESTBPF_SRC),$(wildcard tests/net/*.c tests/kernel/*.c)) \
+	tests/bench/load.c
 # Measures the tables themselves: linked with them.
 BENCH_SRC := tests/bench/flows.c
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
@@ -112,6 +114,7 @@ SUITE_LWIP_SRC := $(LWIP_SRC) $(LWIP_DIR)/src/netif/ethernet.c \
 
 OWN_SRC := $(wildcard userspace/main.c) $(LIB_SRC) $(CLIENT_SRC)
 BPF_OBJ := $(BPF_SRC:%.c=build/%.o)
+TESTBPF_OBJ := $(TESTBPF_SRC:%.c=build/%.o)
 BASE_OBJ := $(BASE_SRC:%.c=$(B)/%.o)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 CLIENT_OBJ := $(CLIENT_SRC:%.c=$(B)/%.o)
@@ -127,8 +130,7 @@ SKEL := build/gen/headrace.skel.h
 
 all: $(B)/headraced $(B)/headrace ## build headraced and headrace (default)
 	@:
-tests: $(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(HELPER_BIN) $(SUITE_BIN) \
-	$(BENCH_BIN) ## build every test program
+tests: $(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(SUITE_BIN) $(BENCH_BIN) tests/net-helpers ## build every test program
 	@:
 
 # --- what must be there -------------------------------------------------------------------
@@ -163,7 +165,7 @@ force:
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
 BPF_FLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Werror -I. -Ivmlinux
 
-$(BPF_OBJ): build/%.o: %.c Makefile | $(FOUND)
+$(BPF_OBJ) $(TESTBPF_OBJ): build/%.o: %.c Makefile | $(FOUND)
 	$(call say,BPF,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_FLAGS) -MMD -MP -c $< -o $@
@@ -241,7 +243,7 @@ $(HELPER_BIN): $(B)/tests/%: tests/%.c $(B)/.flags | $(FOUND)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(HELPER_LIBS)
-$(B)/tests/kernel/%: private HELPER_LIBS = $(call once,BPF_LIBS,libbpf)
+$(B)/tests/kernel/% $(B)/tests/net/lossy: private HELPER_LIBS = $(call once,BPF_LIBS,libbpf)
 
 # lwIP's own suites with our options: once with our sizes, once with theirs.
 $(B)/tests/lwip/suites-small: private EXTRA = -DSUITES_SMALL
@@ -260,9 +262,9 @@ run: ## demonstration on servers of its own; CMD="..." runs that command on the 
 	+@$(MAKE) $(JOBS) all tests/net-helpers
 	@B=$(B) CMD='$(subst ','\'',$(value CMD))' tools/demo
 
-tests/net-helpers: $(HELPER_BIN)
+tests/net-helpers: $(HELPER_BIN) $(TESTBPF_OBJ)
 	@:
-tests/bench-programs: $(HELPER_BIN) $(BENCH_BIN)
+tests/bench-programs: $(HELPER_BIN) $(TESTBPF_OBJ) $(BENCH_BIN)
 	@:
 
 test: ## everything: lint, units, lwIP's suites, BPF, corpus replay, network; last line is the count
@@ -309,7 +311,7 @@ bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start|workers|flows
 # What the linters look at: everything of ours, tests included.
 LINT_C := $(OWN_SRC) $(UNIT_SRC) $(BPFTEST_SRC) $(FUZZ_SRC) $(HELPER_SRC) $(TESTLIB_SRC) \
 	$(SUITE_SRC) $(BENCH_SRC) $(wildcard tests/fuzz/main.c)
-FORMAT_FILES = $(LINT_C) $(BPF_SRC) $(wildcard bpf/*.h userspace/*.h userspace/*/*.h \
+FORMAT_FILES = $(LINT_C) $(BPF_SRC) $(TESTBPF_SRC) $(wildcard bpf/*.h userspace/*.h userspace/*/*.h \
 	userspace/*/*/*.h userspace/*/*/*/*.h dns/*.h tools/*.h tools/*/*.h tests/*/*.h tests/unit/*/*.h)
 TIDY := $(OWN_SRC:%=build/lint/%.tidy)
 

@@ -43,6 +43,7 @@ static struct stack *stack;
 static struct loop *loop;
 static uint64_t now_ns;
 static bool output_fails;
+static bool sacks; /* segments carry SACK blocks */
 static size_t take;
 static size_t ip_bytes; /* of a header: 20 or 40 */
 
@@ -177,17 +178,46 @@ static void put_ip(uint8_t *packet, size_t l4_len)
 	memcpy(packet + 12, "\x0a\0\0\2\xc0\0\2\1", 8);
 }
 
+static size_t put_random_options(uint8_t *option, struct input *in, uint8_t flags)
+{
+	size_t len = flags & 0x02 || next8(in) > 250 ? next8(in) % 11 * 4 : 0;
+
+	for (size_t i = 0; i < len; i++)
+		option[i] = (uint8_t)next8(in);
+	return len;
+}
+
+/* Blocks at distances from what is acknowledged that may and may not be in flight. */
+static size_t put_sack(uint8_t *option, struct input *in, uint32_t ack)
+{
+	size_t blocks = next8(in) % 4 + 1;
+
+	option[0] = 1;
+	option[1] = 1;
+	option[2] = 5;
+	option[3] = (uint8_t)(2 + blocks * 8);
+	for (size_t i = 0; i < blocks; i++) {
+		uint32_t start = ack + next16(in) * 16;
+
+		put32(option + 4 + i * 8, start);
+		put32(option + 8 + i * 8, start + next16(in) * 16);
+	}
+	return 4 + blocks * 8;
+}
+
 /* The segment of `s` at seq; options are whatever the input says. */
 static void send_segment(struct side *s, struct input *in, uint8_t flags, uint32_t seq,
 			 uint32_t ack, uint16_t window, size_t len)
 {
 	static uint8_t packet[65536];
-	size_t options = flags & 0x02 || next8(in) > 250 ? next8(in) % 11 * 4 : 0;
-	size_t header = 20 + options, total = ip_bytes + header + len;
 	uint8_t *tcp = packet + ip_bytes;
+	size_t header, total;
 	struct packet head;
 
 	memset(packet, 0, HEADERS);
+	header = 20 +
+		 (sacks ? put_sack(tcp + 20, in, ack) : put_random_options(tcp + 20, in, flags));
+	total = ip_bytes + header + len;
 	put_ip(packet, header + len);
 	tcp[0] = (uint8_t)(s->port >> 8);
 	tcp[1] = (uint8_t)s->port;
@@ -198,8 +228,6 @@ static void send_segment(struct side *s, struct input *in, uint8_t flags, uint32
 	tcp[13] = flags;
 	tcp[14] = (uint8_t)(window >> 8);
 	tcp[15] = (uint8_t)window;
-	for (size_t i = 0; i < options; i++)
-		tcp[20 + i] = (uint8_t)next8(in);
 	for (size_t i = 0; i < len; i++)
 		tcp[header + i] = byte_at(seq + (uint32_t)i);
 	require(packet_parse(&head, packet, packet + total, 0) == 0);
@@ -270,10 +298,27 @@ static void act_time(struct input *in)
 	}
 }
 
+/* Says what arrived, in front of which something may be missing. */
+static void act_sack(struct side *s, struct input *in)
+{
+	uint32_t ack = s->got - next16(in) * 16;
+
+	sacks = true;
+	send_segment(s, in, 0x10, s->next, ack, (uint16_t)next16(in), 0);
+	sacks = false;
+}
+
 static void act(struct side *s, struct input *in)
 {
+	uint32_t what;
+
 	take = next16(in);
-	switch (next8(in) % 9) {
+	what = next8(in);
+	if (what >= 0xe0) {
+		act_sack(s, in);
+		return;
+	}
+	switch (what % 9) {
 	case 0:
 	case 1:
 		act_wild(s, in);

@@ -31,12 +31,25 @@ static uint32_t get32(const uint8_t *p)
 	return (uint32_t)get16(p) << 16 | get16(p + 2);
 }
 
+static size_t put_sacks(uint8_t *opt, const struct segment *s)
+{
+	if (s->sack_blocks == 0)
+		return 0;
+	memcpy(opt, "\x01\x01\x05", 3);
+	opt[3] = (uint8_t)(2 + s->sack_blocks * 8);
+	for (unsigned int i = 0; i < s->sack_blocks; i++) {
+		put32(opt + 4 + i * 8, s->sack[i].start);
+		put32(opt + 8 + i * 8, s->sack[i].end);
+	}
+	return 4 + s->sack_blocks * 8;
+}
+
 static size_t put_options(uint8_t *opt, const struct segment *s)
 {
 	uint8_t *p = opt;
 
 	if (!(s->flags & SEG_SYN))
-		return 0;
+		return put_sacks(opt, s);
 	if (s->mss) {
 		p[0] = 2;
 		p[1] = 4;

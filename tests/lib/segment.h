@@ -17,6 +17,7 @@
 #define SEG_URG 0x20
 
 #define SEGMENT_PACKET_MAX 65575
+#define SEGMENT_SACKS_MAX 4
 
 struct segment {
 	uint8_t flags;
@@ -30,7 +31,11 @@ struct segment {
 	uint16_t mss;
 	int scale;
 	bool sack_permitted;
-	unsigned int sack_blocks; /* found in any segment */
+	/* In any segment but a SYN. */
+	unsigned int sack_blocks;
+	struct {
+		uint32_t start, end;
+	} sack[SEGMENT_SACKS_MAX];
 };
 
 /* Writes the whole packet (checksums right). Returns its length. */

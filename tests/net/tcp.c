@@ -77,6 +77,21 @@ static struct addrinfo *resolve(const char *address, const char *port)
 	return ai;
 }
 
+/* A connect that was interrupted goes on. */
+static int await_connect(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	socklen_t len = sizeof(int);
+	int error = ETIMEDOUT;
+
+	while (poll(&p, 1, LIMIT_S * 1000) < 0 && errno == EINTR)
+		;
+	if (p.revents && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		error = errno;
+	errno = error;
+	return error ? -1 : 0;
+}
+
 /* -1 with errno if the connect fails. */
 static int try_connect(const struct addrinfo *ai)
 {
@@ -88,7 +103,8 @@ static int try_connect(const struct addrinfo *ai)
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
 		die("setsockopt");
-	if (connect(fd, ai->ai_addr, ai->ai_addrlen) < 0) {
+	if (connect(fd, ai->ai_addr, ai->ai_addrlen) < 0 &&
+	    (errno != EINTR || await_connect(fd) < 0)) {
 		int error = errno;
 
 		close(fd);
@@ -118,9 +134,9 @@ static int send_stream(int fd, uint64_t at, uint64_t end)
 		size_t len = end - at < BLOCK ? (size_t)(end - at) : BLOCK;
 		ssize_t n = send(fd, pattern + at % PERIOD, len, MSG_NOSIGNAL);
 
-		if (n < 0)
+		if (n < 0 && errno != EINTR)
 			return -1;
-		at += (uint64_t)n;
+		at += n > 0 ? (uint64_t)n : 0;
 	}
 	return 0;
 }
@@ -129,8 +145,11 @@ static int send_stream(int fd, uint64_t at, uint64_t end)
 static ssize_t take_piece(int fd, uint64_t *at, int flags)
 {
 	static unsigned char data[BLOCK];
-	ssize_t n = recv(fd, data, sizeof(data), flags);
+	ssize_t n;
 
+	do
+		n = recv(fd, data, sizeof(data), flags);
+	while (n < 0 && errno == EINTR); /* with a time limit a stopped process is not resumed */
 	if (n > 0 && memcmp(data, pattern + *at % PERIOD, (size_t)n) != 0)
 		return -2;
 	if (n > 0)

@@ -50,17 +50,19 @@ void conn_dead(struct conn *c)
 	c->abort_wanted = false;
 	list_remove(&c->hot);
 	list_remove(&c->ack);
+	flight_end(c);
 	conn_tx_release(c);
 }
 
 static void conn_time_wait(struct conn *c)
 {
 	struct tcp_pcb *pcb = tcp_tw_pcbs;
+	uint32_t seq = pcb->snd_nxt, ack_seq = pcb->rcv_nxt;
 
-	c->seq = pcb->snd_nxt;
-	c->ack_seq = pcb->rcv_nxt;
 	tcp_abort(pcb); /* sends nothing in this state */
 	conn_dead(c);
+	c->seq = seq;
+	c->ack_seq = ack_seq;
 	c->state = CONN_TIME_WAIT;
 	c->end = CONN_END_ORDERLY;
 }
@@ -95,6 +97,7 @@ static void conn_schedule(struct conn *c)
 		if (!timer_is_armed(&s->tick))
 			loop_arm(s->opt.loop, &s->tick, STACK_TICK_MS);
 	}
+	flight_schedule(c);
 }
 
 /*
@@ -276,6 +279,12 @@ static void conn_blank_options(const struct packet *head, uint8_t *packet)
 		packet[head->l4_offset + TCP_HLEN] = TCP_OPTION_END;
 }
 
+void conn_open_window(struct tcp_pcb *pcb)
+{
+	pcb->cwnd = TCP_SND_BUF;
+	pcb->ssthresh = TCP_SND_BUF;
+}
+
 /* After lwIP has seen a segment: what it must not decide, and what it cannot know. */
 static void conn_after_input(struct conn *c)
 {
@@ -283,21 +292,21 @@ static void conn_after_input(struct conn *c)
 
 	if (c->state == CONN_OPENING && pcb->state >= ESTABLISHED)
 		c->state = CONN_OPEN;
-	if (!pcb->unacked) { /* the link is local: the receiver's window is the only limit */
-		pcb->cwnd = TCP_SND_BUF;
-		pcb->ssthresh = TCP_SND_BUF;
-	}
+	if (!pcb->unacked && !flight_is_lossy(c))
+		conn_open_window(pcb);
 }
 
 int conn_input(struct conn *c, const struct packet *head, uint8_t *packet)
 {
 	struct stack *s = c->stack;
+	struct flight_input flight;
 	struct pbuf_custom lent;
 	struct pbuf *p;
 	int r = conn_check(c, head, packet);
 
 	if (r != 0)
 		return r > 0 ? r : 0;
+	flight_read_input(c, head, packet + head->l4_offset, &flight);
 	conn_blank_options(head, packet);
 	p = conn_segment(c, &lent, head, packet);
 	if (!p)
@@ -306,9 +315,13 @@ int conn_input(struct conn *c, const struct packet *head, uint8_t *packet)
 	ip_addr_copy(ip_data.current_iphdr_dest, c->pcb->local_ip);
 	conn_set_ip_data(s);
 	conn_enter(c);
+	flight_before_input(c);
 	tcp_input(p, &s->netif);
-	if (tcp_active_pcbs)
+	if (tcp_active_pcbs) {
 		conn_after_input(c);
+		if (!c->abort_wanted)
+			flight_after_input(c, &flight);
+	}
 	conn_leave(c);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/tcp.h>
 
+#include "stack/flight.h"
 #include "stack/stack.h"
 
 #define STACK_TICK_MS TCP_TMR_INTERVAL
@@ -34,9 +35,14 @@ struct stack {
 	struct stack_options opt;
 	struct timer tick;
 	struct timer ack_timer;
+	struct timer flight_timer;
+	uint32_t flight_due_ms; /* when it expires, if it is armed */
+	uint32_t now_ms; /* of this turn, once somebody asked (now_known) */
+	bool now_known;
 	struct list hot;
 	struct list acks; /* delayed until the timer */
 	struct list due; /* delayed until the end of the turn */
+	struct list flights[FLIGHT_DELAYS];
 	struct loop_turn turn;
 	struct conn *inside; /* lwIP's lists hold this connection's pcb */
 	struct buffer *pool;
@@ -66,6 +72,8 @@ void conn_enter(struct conn *c);
 void conn_leave(struct conn *c);
 void conn_dead(struct conn *c);
 bool conn_needs_timer(const struct tcp_pcb *pcb);
+/* Nothing was lost lately: the receiver's window is the only limit. */
+void conn_open_window(struct tcp_pcb *pcb);
 
 /* conn_check.c: 0 = for lwIP; > 0: dropped, the enum drop_reason; < 0: done with. */
 int conn_check(struct conn *c, const struct packet *head, const uint8_t *packet);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The stack's life and its timers. Both timers run only while a connection needs them: an
- * idle connection costs nothing but its memory.
+ * The stack's life and its timers. They run only while a connection needs them: an idle
+ * connection costs nothing but its memory.
  *
- * tick, 250 ms: lwIP's timers (retransmission, window probes, a handshake that is never
- * completed) for the hot connections, which are chained as lwIP's list for the time of the
+ * tick, 250 ms: lwIP's timers (window probes, a handshake that is never completed, without
+ * SACK retransmission) for the hot connections, which are chained as lwIP's list for the time of the
  * call. Those that need nothing any more leave the hot list here.
  * ack_timer, 5 ms: delayed ACKs that no data has carried; those of bulk data go out at the
  * end of the loop's turn already.
+ * flight_timer: data that is overdue at the application, see flight.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -115,6 +116,7 @@ static void tick_unchain(struct stack *s)
 		list_touch(&s->hot, &c->hot);
 		tcp_active_pcbs = pcb->next;
 		pcb->next = NULL;
+		flight_schedule(c);
 	}
 }
 
@@ -167,7 +169,10 @@ static void stack_expire_acks(struct timer *t)
 
 static void stack_turn(struct loop_turn *t)
 {
-	send_acks(&container_of(t, struct stack, turn)->due);
+	struct stack *s = container_of(t, struct stack, turn);
+
+	send_acks(&s->due);
+	s->now_known = false;
 }
 
 int stack_new(const struct stack_options *opt, struct stack **ret_stack)
@@ -187,6 +192,7 @@ int stack_new(const struct stack_options *opt, struct stack **ret_stack)
 	list_init(&s->due);
 	timer_init(&s->tick, stack_tick);
 	timer_init(&s->ack_timer, stack_expire_acks);
+	flights_init(s);
 	s->turn.turn = stack_turn;
 	if (!initialized)
 		lwip_init();
@@ -224,6 +230,7 @@ void stack_free(struct stack *s)
 		return;
 	loop_disarm(&s->tick);
 	loop_disarm(&s->ack_timer);
+	loop_disarm(&s->flight_timer);
 	loop_remove_turn(&s->turn);
 	tcp_close((struct tcp_pcb *)s->listener);
 	netif_remove(&s->netif);

@@ -35,6 +35,7 @@
 
 struct buffer;
 struct conn;
+struct flight;
 struct stack;
 struct tcp_pcb;
 
@@ -91,11 +92,17 @@ struct conn {
 	struct buffer *tx_head, *tx_tail; /* to the application, referenced by segments */
 	uint32_t tx_held; /* bytes that the application has not acknowledged */
 	uint32_t window; /* receive window granted in all, grows while upstream keeps up */
-	uint32_t seq, ack_seq; /* CONN_TIME_WAIT: next byte of ours, next byte expected */
+	union {
+		struct flight *flight; /* NULL = nothing was in flight lately */
+		struct {
+			uint32_t seq, ack_seq; /* CONN_TIME_WAIT: next of ours, next expected */
+		};
+	};
 	uint16_t gso_size; /* payload of one segment on the wire */
 	uint16_t segment_max; /* payload of one lwIP segment: a multiple of it */
 	uint8_t state; /* enum conn_state */
 	uint8_t end; /* enum conn_end */
+	uint8_t rtt_ms; /* of the last flight, 0 = not known, UINT8_MAX = that or more */
 	bool eof : 1; /* the application's FIN is in */
 	bool finished : 1; /* conn_finish() was called */
 	bool abort_wanted : 1; /* conn_abort() from inside received() */

@@ -51,6 +51,8 @@ static struct {
 	uint32_t seq;
 	uint32_t ack;
 	uint16_t window;
+	bool no_sack;
+	struct segment with; /* SACK blocks of its segments */
 } sb;
 
 static uint64_t sb_clock(void)
@@ -186,10 +188,13 @@ static uint8_t *sb_segment(uint8_t flags, const void *data, size_t len, struct p
 		.len = len,
 		.mss = 1460,
 		.scale = 7,
-		.sack_permitted = true,
+		.sack_permitted = !sb.no_sack,
+		.sack_blocks = sb.with.sack_blocks,
 	};
-	size_t n = segment_build(packet, &sb.path, &s);
+	size_t n;
 
+	memcpy(s.sack, sb.with.sack, sizeof(s.sack));
+	n = segment_build(packet, &sb.path, &s);
 	assert_int_equal(packet_parse(ret_head, packet, packet + n, 0), 0);
 	if (!(flags & SEG_RST))
 		sb.seq += (uint32_t)len + !!(flags & SEG_SYN) + !!(flags & SEG_FIN);

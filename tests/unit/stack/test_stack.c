@@ -84,6 +84,7 @@ static void the_tick_sees_only_hot_connections(void **state)
 		sb.ack = 0;
 		conn_init(&sb.conn, sb.stack);
 		sb_open();
+		flight_end(&sb.conn);
 		conns[i] = sb.conn; /* moved: relink */
 		list_init(&conns[i].hot);
 		list_init(&conns[i].ack);
