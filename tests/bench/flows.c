@@ -48,6 +48,7 @@
 #define TURN 64 /* packets between two turns of the loop */
 #define TICKS 40 /* of 250 ms */
 #define SWEEPS 1000
+#define IDLE_MS 3600000
 #define PASSES 5
 #define PACKET 192
 #define L2 14 /* bpf_prog_test_run wants an Ethernet header */
@@ -428,7 +429,7 @@ static void udp_sweeps(struct sessions *t)
 	double start = cpu_ns();
 
 	for (int i = 0; i < SWEEPS; i++)
-		sessions_sweep(t, 24ULL * 3600 * 1000, close_session);
+		sessions_sweep(t, flows, close_session);
 	sample("udp_sweep", (cpu_ns() - start) / SWEEPS);
 }
 
@@ -439,7 +440,7 @@ static void bench_udp(void)
 	struct session *s;
 
 	if (sources_init(&sources) ||
-	    sessions_init(&t, &sources, SOURCE_UDP, flows + 1, sizeof(struct udp_session)))
+	    sessions_init(&t, &sources, SOURCE_UDP, flows + 1, sizeof(struct udp_session), IDLE_MS))
 		die("flows: sessions");
 	for (unsigned int i = 0; i < flows; i++) {
 		struct flow_key key = key_of(i, IPPROTO_UDP);

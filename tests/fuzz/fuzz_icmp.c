@@ -54,8 +54,8 @@ static void start(void)
 	datapath_init(&w.datapath, 1);
 	e.worker = &w;
 	require(!sources_init(&w.sources));
-	require(!sessions_init(&e.sessions, &w.sources, SOURCE_ICMP, 2,
-			       sizeof(struct icmp_session)));
+	require(!sessions_init(&e.sessions, &w.sources, SOURCE_ICMP, 2, sizeof(struct icmp_session),
+			       ICMP_IDLE_MS));
 	add_session(&e, "10.0.0.2", "198.51.100.1", IPPROTO_ICMP, 0);
 	add_session(&e, "fd68::2", "2001:db8::1", IPPROTO_ICMPV6, 1);
 	w.icmp = &e;

@@ -34,6 +34,8 @@
 /* UDP and ICMP */
 #define UDP_IDLE_MS 60000 /* without a datagram in either direction */
 #define UDP_SWEEP_MS 30000
+#define UDP_SWEEP_MAX 256 /* sessions that end at once; each takes some 10 us */
+#define UDP_SWEEP_PART_MS 1 /* until the next of them */
 #define UDP_SESSIONS_MAX 16384
 #define UDP_CROWD 1024 /* a source with so many sessions is one of many that it could open */
 #define UDP_CROWD_OPENS 16 /* such ones begin in a turn of the loop; more are dropped */

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Sessions: chained hash over one pool; each source's are kept in order of use by moving what
- * is used to the end. A sweep looks at the first of each source and no further than it is idle.
+ * is used to the end.
+ *
+ * Idle ones are found by a wheel of time that a packet does not touch: a session lies where it
+ * will be idle if it is not used again; when that time comes it is closed, or laid where it
+ * will be idle now. So a session is looked at about once in idle_ms while it is used, and
+ * twice if it is not, whatever the number of others and of their sources.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +17,7 @@
 #include "flow/sessions.h"
 
 int sessions_init(struct sessions *t, struct sources *sources, unsigned int kind, unsigned int max,
-		  size_t item_bytes)
+		  size_t item_bytes, uint64_t idle_ms)
 {
 	unsigned int buckets = 16;
 
@@ -22,6 +27,11 @@ int sessions_init(struct sessions *t, struct sources *sources, unsigned int kind
 	t->sources = sources;
 	t->kind = kind;
 	list_init(&t->spare);
+	for (int i = 0; i < SESSIONS_WHEEL; i++)
+		list_init(&t->wheel[i]);
+	t->idle_ms = idle_ms;
+	t->slot_ms = idle_ms / (SESSIONS_WHEEL / 2) + 1;
+	t->swept = clock_ms() / t->slot_ms;
 	t->buckets = calloc(buckets, sizeof(*t->buckets));
 	t->pool = calloc(max, item_bytes);
 	if (!t->buckets || !t->pool) {
@@ -65,6 +75,16 @@ struct session *sessions_find(struct sessions *t, const struct flow_key *key)
 	return NULL;
 }
 
+static uint64_t due_ms(const struct sessions *t, const struct session *s)
+{
+	return s->used_ms + t->idle_ms;
+}
+
+static struct list *slot_of(struct sessions *t, uint64_t at_ms)
+{
+	return &t->wheel[at_ms / t->slot_ms % SESSIONS_WHEEL];
+}
+
 static struct session *take_item(struct sessions *t)
 {
 	struct session *s;
@@ -87,14 +107,16 @@ struct session *sessions_add(struct sessions *t, const struct flow_key *key)
 	if (!s)
 		return NULL;
 	list_init(&s->age);
+	list_init(&s->due);
 	s->source = sources_enter(t->sources, &key->saddr, t->kind, &s->age);
 	if (!s->source) {
-		list_append(&t->spare, &s->age);
+		list_append(t->spare.next, &s->age);
 		return NULL;
 	}
 	s->key = *key;
 	s->created_ns = clock_ns();
 	s->used_ms = clock_ms();
+	list_append(slot_of(t, due_ms(t, s)), &s->due);
 	s->chain = *bucket;
 	*bucket = s;
 	t->count++;
@@ -111,7 +133,8 @@ void sessions_remove(struct sessions *t, struct session *s)
 	if (t->last == s)
 		t->last = NULL;
 	source_release(t->sources, s->source, t->kind, &s->age);
-	list_append(&t->spare, &s->age);
+	list_remove(&s->due);
+	list_append(t->spare.next, &s->age);
 	t->count--;
 }
 
@@ -142,26 +165,39 @@ struct session *sessions_idle(const struct sessions *t, const struct source *s, 
 	return oldest && clock_ms() - oldest->used_ms >= idle_ms ? oldest : NULL;
 }
 
-static void sweep_source(struct sessions *t, const struct source *s, uint64_t idle_ms,
-			 void (*fn)(struct session *s))
+/* False: `max` were idle, and more may be. */
+static bool sweep_slot(struct sessions *t, struct list *slot, unsigned int *max,
+		       void (*fn)(struct session *s))
 {
-	/* With its last session the source itself is gone. */
-	for (uint32_t left = s->kind[t->kind].count; left; left--) {
-		struct session *idle = sessions_idle(t, s, idle_ms);
+	struct list later = LIST_INIT(later);
+	uint64_t now = clock_ms();
 
-		if (!idle)
-			return;
-		fn(idle);
+	while (!list_is_empty(slot) && *max) {
+		struct session *s = list_first(slot, struct session, due);
+		struct list *to = slot_of(t, due_ms(t, s));
+
+		if (due_ms(t, s) > now) {
+			list_touch(to == slot ? &later : to, &s->due);
+			continue;
+		}
+		--*max;
+		fn(s);
 	}
+	while (!list_is_empty(&later))
+		list_touch(slot, later.next);
+	return *max;
 }
 
-void sessions_sweep(struct sessions *t, uint64_t idle_ms, void (*fn)(struct session *s))
+bool sessions_sweep(struct sessions *t, unsigned int max, void (*fn)(struct session *s))
 {
-	/* Upwards: what has fewer sessions now moves to a rank that has been looked at. */
-	for (unsigned int rank = 0; rank < SOURCE_RANKS; rank++) {
-		struct list *sources = &t->sources->ranks[t->kind][rank];
+	uint64_t now = clock_ms() / t->slot_ms;
 
-		list_for_each_safe(pos, next, sources)
-			sweep_source(t, source_ranked(pos, t->kind), idle_ms, fn);
+	if (now >= t->swept + SESSIONS_WHEEL)
+		t->swept = now - SESSIONS_WHEEL + 1;
+	for (;; t->swept++) {
+		if (!sweep_slot(t, &t->wheel[t->swept % SESSIONS_WHEEL], &max, fn))
+			return true;
+		if (t->swept >= now)
+			return false;
 	}
 }

@@ -9,6 +9,7 @@
 #ifndef FLOW_SESSIONS_H
 #define FLOW_SESSIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,8 @@
 #include "base/sources.h"
 #include "bpf/contract.h"
 
+#define SESSIONS_WHEEL 16
+
 struct session {
 	struct list age; /* in source->kind[].items, or in sessions.spare */
 	struct session *chain; /* next of the same bucket */
@@ -24,6 +27,7 @@ struct session {
 	struct flow_key key;
 	uint64_t created_ns; /* clock_ns() at sessions_add() */
 	uint64_t used_ms; /* clock_ms() at the last sessions_touch() */
+	struct list due; /* in sessions.wheel[] */
 };
 
 struct sessions {
@@ -36,17 +40,25 @@ struct sessions {
 	char *pool;
 	struct sources *sources; /* not owned */
 	unsigned int kind; /* what sessions of this table are there */
-	struct list spare; /* used before */
+	struct list spare; /* used before, the latest first: it is still in the cache */
+	/*
+	 * When to look whether a session is idle: a slot for each `slot_ms` of time, in which
+	 * those lie that will have been idle for idle_ms then, by their use at the last look.
+	 */
+	struct list wheel[SESSIONS_WHEEL];
+	uint64_t idle_ms;
+	uint64_t slot_ms;
+	uint64_t swept; /* slots of time before this one are empty */
 	struct siphash_key hash_key;
 	struct session *last; /* found last: runs of one flow need no hash */
 };
 
 /*
  * `item_bytes`: of the struct that embeds the session; `kind`: what one of them is to its
- * source in `sources`, which outlive the table. 0 or -errno.
+ * source in `sources`, which outlive the table; `idle_ms`: for sessions_sweep(). 0 or -errno.
  */
 int sessions_init(struct sessions *t, struct sources *sources, unsigned int kind, unsigned int max,
-		  size_t item_bytes);
+		  size_t item_bytes, uint64_t idle_ms);
 /* Harmless on a zeroed table. Sessions must have been closed by their owner. */
 void sessions_done(struct sessions *t);
 
@@ -61,7 +73,10 @@ void sessions_touch(struct sessions *t, struct session *s);
 struct session *sessions_any(const struct sessions *t);
 /* The least recently used one of `s`, if that was `idle_ms` ago or longer, else NULL. */
 struct session *sessions_idle(const struct sessions *t, const struct source *s, uint64_t idle_ms);
-/* Calls fn, which removes it, for each that was not used for `idle_ms`. */
-void sessions_sweep(struct sessions *t, uint64_t idle_ms, void (*fn)(struct session *s));
+/*
+ * Calls fn, which removes it, for each that was not used for t->idle_ms, at most `max` of
+ * them: true = there are more. Looks only at those that were not in use all along.
+ */
+bool sessions_sweep(struct sessions *t, unsigned int max, void (*fn)(struct session *s));
 
 #endif

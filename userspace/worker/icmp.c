@@ -60,7 +60,7 @@ static void sweep(struct timer *t)
 {
 	struct icmp_engine *e = container_of(t, struct icmp_engine, sweep);
 
-	sessions_sweep(&e->sessions, ICMP_IDLE_MS, session_idle);
+	sessions_sweep(&e->sessions, ICMP_SESSIONS_MAX, session_idle);
 	loop_arm(e->worker->loop, &e->sweep, ICMP_IDLE_MS / 2);
 }
 
@@ -87,7 +87,7 @@ int icmp_engine_new(struct worker *w, struct icmp_engine **ret_engine)
 		return -ENOMEM;
 	err = sessions_init(&e->sessions, &w->sources, SOURCE_ICMP,
 			    (unsigned int)datapath_budget(&w->datapath, BUDGET_ICMP)->limit,
-			    sizeof(struct icmp_session));
+			    sizeof(struct icmp_session), ICMP_IDLE_MS);
 	if (err) {
 		free(e);
 		return err;

@@ -46,9 +46,9 @@ static void sweep(struct timer *t)
 {
 	struct udp_engine *e = container_of(t, struct udp_engine, sweep);
 	const struct role_config *c = &e->worker->config;
+	bool more = sessions_sweep(&e->sessions, UDP_SWEEP_MAX, session_idle);
 
-	sessions_sweep(&e->sessions, c->udp_idle_ms, session_idle);
-	loop_arm(e->worker->loop, &e->sweep, c->udp_sweep_ms);
+	loop_arm(e->worker->loop, &e->sweep, more ? UDP_SWEEP_PART_MS : c->udp_sweep_ms);
 }
 
 static void new_turn(struct loop_turn *t)
@@ -66,7 +66,7 @@ int udp_engine_new(struct worker *w, struct udp_engine **ret_engine)
 	e->worker = w;
 	err = sessions_init(&e->sessions, &w->sources, SOURCE_UDP,
 			    (unsigned int)datapath_budget(&w->datapath, BUDGET_UDP)->limit,
-			    sizeof(struct udp_session));
+			    sizeof(struct udp_session), w->config.udp_idle_ms);
 	if (err)
 		goto err_engine;
 	err = udp_receiver_new(&e->receiver);

@@ -15,6 +15,7 @@
 
 #define MAX 100
 #define KIND 3
+#define IDLE_MS 2000
 
 struct item {
 	struct session session;
@@ -36,7 +37,7 @@ static int setup(void **state)
 	clock_inject(test_clock);
 	return sources_init(&sources) ?
 		       -1 :
-		       sessions_init(&table, &sources, KIND, MAX, sizeof(struct item));
+		       sessions_init(&table, &sources, KIND, MAX, sizeof(struct item), IDLE_MS);
 }
 
 static int teardown(void **state)
@@ -165,6 +166,14 @@ static void sweep_one(struct session *s)
 	sessions_remove(&table, s);
 }
 
+/* Returns how many were idle. */
+static unsigned int sweep(unsigned int max)
+{
+	swept = 0;
+	sessions_sweep(&table, max, sweep_one);
+	return swept;
+}
+
 static void a_sweep_takes_the_idle_of_every_source(void **state)
 {
 	for (unsigned int i = 0; i < 30; i++)
@@ -173,13 +182,57 @@ static void a_sweep_takes_the_idle_of_every_source(void **state)
 	for (unsigned int i = 0; i < 30; i += 5)
 		sessions_touch(&table, find(i % 3 << 16 | i));
 	now_ns += 1000 * NSEC_PER_MSEC;
-	swept = 0;
-	sessions_sweep(&table, 2000, sweep_one);
-	assert_int_equal(swept, 24);
-	sessions_sweep(&table, 1000, sweep_one);
-	assert_int_equal(swept, 30);
+	assert_int_equal(sweep(MAX), 24);
+	now_ns += 999 * NSEC_PER_MSEC;
+	assert_int_equal(sweep(MAX), 0);
+	now_ns += 1 * NSEC_PER_MSEC;
+	assert_int_equal(sweep(MAX), 6);
 	assert_int_equal(table.count, 0);
 	assert_int_equal(sources.count, 0);
+}
+
+static void a_sweep_takes_no_more_than_it_is_told_to(void **state)
+{
+	for (unsigned int i = 0; i < MAX; i++)
+		add(i);
+	now_ns += IDLE_MS * NSEC_PER_MSEC;
+	swept = 0;
+	assert_true(sessions_sweep(&table, 30, sweep_one));
+	assert_int_equal(swept, 30);
+	assert_true(sessions_sweep(&table, 30, sweep_one));
+	assert_false(sessions_sweep(&table, MAX, sweep_one));
+	assert_int_equal(swept, MAX);
+}
+
+/* Sweeps at any times, also long after all are idle, see each at its own time. */
+static void no_use_is_forgotten_by_the_wheel(void **state)
+{
+	for (unsigned int i = 0; i < MAX; i++)
+		add(i);
+	for (unsigned int ms = 0; ms < 20 * IDLE_MS; ms += 37) {
+		now_ns += 37 * NSEC_PER_MSEC;
+		for (unsigned int i = 0; i < MAX / 2; i++)
+			if ((ms + i) % 19 == 0)
+				sessions_touch(&table, find(i));
+		if (ms % 5 == 0)
+			sweep(MAX);
+	}
+	assert_int_equal(table.count, MAX / 2);
+	now_ns += 100 * IDLE_MS * NSEC_PER_MSEC;
+	assert_int_equal(sweep(MAX), MAX / 2);
+}
+
+static void sessions_that_are_idle_are_not_looked_at_before_their_time(void **state)
+{
+	struct session *s = add(1);
+
+	/* What a sweep would look at. */
+	s->due.next->prev = NULL;
+	s->due.prev->next = NULL;
+	now_ns += IDLE_MS / 2 * NSEC_PER_MSEC;
+	assert_int_equal(sweep(MAX), 0);
+	s->due.next->prev = &s->due;
+	s->due.prev->next = &s->due;
 }
 
 static void is_idle_from_the_given_time_on(void **state)
@@ -233,6 +286,12 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(each_source_has_an_oldest_of_its_own, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_sweep_takes_no_more_than_it_is_told_to, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(no_use_is_forgotten_by_the_wheel, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			sessions_that_are_idle_are_not_looked_at_before_their_time, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(a_sweep_takes_the_idle_of_every_source, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(is_idle_from_the_given_time_on, setup, teardown),
