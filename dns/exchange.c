@@ -184,6 +184,7 @@ static void attempt_ended(struct exchange_attempt *a)
 	struct upstream *u = upstream_find(xs->upstreams, &a->plain.to);
 
 	xs->sockets--;
+	datapath_budget(xs->datapath, BUDGET_DESCRIPTORS)->used--;
 	if (!u)
 		return;
 	u->spoofs += a->plain.spoofs;
@@ -283,6 +284,7 @@ static int ask(struct exchange *x, struct exchange_attempt *a, int place)
 	if (r < 0)
 		return r;
 	xs->sockets++;
+	datapath_budget(xs->datapath, BUDGET_DESCRIPTORS)->used++;
 	u->asked++;
 	datapath_count(xs->datapath, RSTAT_DNS_UPSTREAM, 1);
 	return 0;

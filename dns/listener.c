@@ -49,7 +49,8 @@ int listener_new(struct loop *loop, struct datapath *dp, const struct listener_o
 		 struct listener **ret_listener)
 {
 	struct stream_options streams = {
-		.max = DNS_STREAMS_MAX,
+		.max = options->streams_max ? options->streams_max : DNS_STREAMS_MAX,
+		.client_max = options->client_streams_max,
 		.query = options->query,
 		.arg = options->arg,
 	};

@@ -20,6 +20,8 @@ struct listener;
 
 struct listener_options {
 	struct queue queue; /* answers are written to it */
+	uint32_t streams_max;
+	uint32_t client_streams_max; /* of one address, 0 = its default share */
 	bool read_queue; /* false: a worker reads it and relays (single queue) */
 	/* Takes a query (0, or -errno = it gets no answer), and a packet that held none. */
 	int (*query)(void *arg, const struct client *client, const uint8_t *msg, size_t len);

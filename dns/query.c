@@ -22,6 +22,7 @@ struct query_table {
 	struct list in_flight;
 	struct list unused;
 	struct siphash_key hash_key;
+	struct sources clients; /* kind 0: queries */
 };
 
 int query_table_new(uint32_t max, struct query_table **ret_table)
@@ -35,7 +36,7 @@ int query_table_new(uint32_t max, struct query_table **ret_table)
 		buckets *= 2;
 	t->entries = calloc(max, sizeof(*t->entries));
 	t->buckets = calloc(buckets, sizeof(struct query *));
-	if (!t->entries || !t->buckets) {
+	if (!t->entries || !t->buckets || sources_init(&t->clients) < 0) {
 		query_table_free(t);
 		return -ENOMEM;
 	}
@@ -52,6 +53,7 @@ void query_table_free(struct query_table *t)
 {
 	if (!t)
 		return;
+	sources_done(&t->clients);
 	free(t->entries);
 	free(t->buckets);
 	free(t);
@@ -126,12 +128,18 @@ struct query *query_add(struct query_table *t, const struct client *client, uint
 
 	if (!q)
 		return NULL;
+	list_init(&q->age);
+	list_init(&q->of_source);
+	q->source = sources_enter(&t->clients, &client->flow.saddr, 0, &q->of_source);
+	if (!q->source) {
+		list_append(&t->unused, &q->age);
+		return NULL;
+	}
 	q->client = *client;
 	q->question = *question;
 	q->id = id;
 	q->started_ns = clock_ns();
 	list_init(&q->waiting);
-	list_init(&q->age);
 	list_append(&t->in_flight, &q->age);
 	bucket = bucket_of(t, client, id, question);
 	q->chain = *bucket;
@@ -148,6 +156,7 @@ void query_remove(struct query_table *t, struct query *q)
 		link = &(*link)->chain;
 	*link = q->chain;
 	t->count--;
+	source_release(&t->clients, q->source, 0, &q->of_source);
 	list_remove(&q->age);
 	/* At the front of the list: the youngest entry is the one still in the CPU's cache. */
 	list_append(t->unused.next, &q->age);
@@ -156,6 +165,20 @@ void query_remove(struct query_table *t, struct query *q)
 uint32_t query_count(const struct query_table *t)
 {
 	return t->count;
+}
+
+uint32_t query_count_of(const struct query_table *t, const struct addr *from)
+{
+	const struct source *s = sources_find(&t->clients, from);
+
+	return s ? s->kind[0].count : 0;
+}
+
+struct query *query_oldest_of_most(const struct query_table *t)
+{
+	const struct source *most = sources_largest(&t->clients, 0);
+
+	return most ? list_first(&most->kind[0].items, struct query, of_source) : NULL;
 }
 
 struct query *query_oldest(struct query_table *t)

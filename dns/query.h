@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/sources.h"
 #include "bpf/contract.h"
 #include "dns/edns.h"
 #include "dns/msg.h"
@@ -29,6 +30,8 @@ struct query {
 	struct list waiting; /* exchange.queries */
 	struct query *chain; /* of its bucket */
 	struct client client;
+	struct list of_source; /* source->kind[0].items, oldest first */
+	struct source *source; /* its client address's account */
 	struct msg_question question; /* with the client's case */
 	struct edns edns; /* what the client said; its offsets are of no use any more */
 	uint16_t id;
@@ -54,6 +57,10 @@ struct query *query_add(struct query_table *t, const struct client *client, uint
 void query_remove(struct query_table *t, struct query *q);
 
 uint32_t query_count(const struct query_table *t);
+/* The oldest of the client address that has most in flight. NULL = none has any. */
+struct query *query_oldest_of_most(const struct query_table *t);
+/* Those of one client address. */
+uint32_t query_count_of(const struct query_table *t, const struct addr *from);
 /* The one that is in flight longest, NULL = none. */
 struct query *query_oldest(struct query_table *t);
 

@@ -3,8 +3,8 @@
  * The resolver role: takes its configuration and descriptors from main, joins the listener
  * (queries in, answers out) to the service (what the answers are), and lives in the loop.
  *
- * Sockets towards upstreams are budgeted from RLIMIT_NOFILE: what the limit leaves beside
- * streams and the role's own descriptors. Questions beyond it wait for a free one.
+ * Streams and sockets towards upstreams are budgeted from RLIMIT_NOFILE: what the limit leaves
+ * beside the role's own descriptors. Questions beyond it wait for a free one.
  *
  * The system calls that it may use are in supervisor/sandbox.c.
  */
@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
+#include "base/budget.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/role.h"
@@ -24,15 +24,14 @@
 #include "dns/show.h"
 #include "netdev/socket.h"
 
-#define FDS_RESERVED 64 /* maps, queue, relays, loop, files being read */
-#define FDS_FALLBACK 1024 /* where the limit cannot be read */
-#define SOCKETS_MIN 64
+#define FDS_SPARE 32 /* new relays, files being read, streams on their way to us */
 
 struct resolver {
 	struct loop *loop;
 	struct role_link link; /* to main */
 	struct role_config config;
 	struct datapath datapath;
+	uint32_t streams_max, sockets_max; /* of what there is of descriptors */
 	int queue_fd;
 	int relay_fd[ROLES_MAX]; /* that came before START, -1 = none */
 	struct service *service; /* NULL until START */
@@ -96,17 +95,23 @@ static int take_descriptor(struct role_link *link, const struct role_descriptor 
 
 /* --- start ------------------------------------------------------------------------------- */
 
-static uint32_t socket_budget(void)
+/*
+ * What RLIMIT_NOFILE leaves beside the role's own, or less if that was asked for: streams get
+ * half of it at most, sockets towards upstreams the rest.
+ */
+static void share_descriptors(struct resolver *r)
 {
-	struct rlimit limit;
-	rlim_t own = FDS_RESERVED + DNS_STREAMS_MAX;
+	const struct limits *l = &r->config.limits;
+	uint64_t room = budget_descriptors(FDS_SPARE);
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		limit.rlim_cur = FDS_FALLBACK;
-	if (limit.rlim_cur < own + SOCKETS_MIN)
-		return SOCKETS_MIN;
-	limit.rlim_cur -= own;
-	return limit.rlim_cur < DNS_QUERIES_MAX ? (uint32_t)limit.rlim_cur : DNS_QUERIES_MAX;
+	if (l->n[LIMIT_DESCRIPTORS] && l->n[LIMIT_DESCRIPTORS] < room)
+		room = l->n[LIMIT_DESCRIPTORS];
+	datapath_budget(&r->datapath, BUDGET_DESCRIPTORS)->limit = room;
+	r->streams_max =
+		(uint32_t)(l->n[LIMIT_DNS_STREAMS] < room / 2 ? l->n[LIMIT_DNS_STREAMS] : room / 2);
+	room -= r->streams_max;
+	r->sockets_max =
+		(uint32_t)(room < l->n[LIMIT_DNS_QUERIES] ? room : l->n[LIMIT_DNS_QUERIES]);
 }
 
 static void reply(void *arg, const struct client *client, const uint8_t *msg, size_t len)
@@ -133,7 +138,9 @@ static void flow_seen(void *arg, const struct flow_key *key)
 static int make_service(struct resolver *r)
 {
 	struct service_options options = {
-		.sockets_max = socket_budget(),
+		.queries_max = (uint32_t)r->config.limits.n[LIMIT_DNS_QUERIES],
+		.client_queries_max = (uint32_t)r->config.limits.n[LIMIT_SOURCE_DNS_QUERIES],
+		.sockets_max = r->sockets_max,
 		.flows_max = limits_dns_flows(&r->config.limits),
 		.timeout_ms = r->config.dns_timeout_ms,
 		.mtu = r->config.settings.mtu,
@@ -157,6 +164,8 @@ static int make_listener(struct resolver *r)
 			.tso = r->config.tun_tso,
 			.uso = r->config.tun_uso,
 		},
+		.streams_max = r->streams_max,
+		.client_streams_max = (uint32_t)r->config.limits.n[LIMIT_SOURCE_DNS_STREAMS],
 		.read_queue = !r->config.single_queue,
 		.query = query,
 		.flow_seen = flow_seen,
@@ -177,6 +186,7 @@ static int start(struct role_link *link)
 
 	if (r->queue_fd < 0)
 		return -EPROTO;
+	share_descriptors(r);
 	err = make_service(r);
 	if (err)
 		return err;

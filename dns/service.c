@@ -17,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "dns/domains.h"
@@ -78,6 +79,10 @@ int service_new(struct loop *loop, struct datapath *dp, const struct service_opt
 	timer_init(&s->sweep, sweep);
 	limits.exchanges_max = s->options.queries_max;
 	limits.sockets_max = s->options.sockets_max;
+	if (!s->options.client_queries_max)
+		s->options.client_queries_max = s->options.queries_max;
+	budget_setup(datapath_budget(dp, BUDGET_DNS_QUERIES), s->options.queries_max,
+		     s->options.client_queries_max, 1);
 	r = query_table_new(s->options.queries_max, &s->queries);
 	if (r == 0)
 		r = cache_new(DNS_CACHE_ENTRIES, DNS_CACHE_BYTES, &s->cache);
@@ -111,13 +116,13 @@ static int64_t unix_ms(void)
 }
 
 /* Who gave an answer. */
-struct source {
+struct answer_source {
 	enum history_source kind;
 	struct endpoint upstream;
 };
 
 static void remember(struct service *s, const struct query *q, const uint8_t *answer,
-		     const struct source *source)
+		     const struct answer_source *source)
 {
 	struct history_entry *h = history_add(&s->history);
 
@@ -160,7 +165,7 @@ static size_t cut(struct service *s, const struct query *q, const uint8_t *answe
  * cut if need be. It is written to, but stays good for the next query of the same question.
  */
 static void send_answer(struct service *s, const struct query *q, uint8_t *answer, size_t len,
-			const struct source *source, bool answered)
+			const struct answer_source *source, bool answered)
 {
 	uint16_t flags = msg_get16(answer + 2) & (uint16_t) ~(MSG_RD | MSG_CD);
 
@@ -180,7 +185,7 @@ static void send_answer(struct service *s, const struct query *q, uint8_t *answe
 /* An answer without records, made here. */
 static void send_rcode(struct service *s, const struct query *q, enum msg_rcode rcode)
 {
-	static const struct source source = { .kind = SOURCE_RESOLVER };
+	static const struct answer_source source = { .kind = SOURCE_RESOLVER };
 	uint8_t *out = s->answer;
 	size_t len = q->question.end;
 
@@ -221,7 +226,7 @@ static struct query passing_query(const struct client *client, const struct inta
 static bool answer_from_cache(struct service *s, const struct client *client,
 			      const struct intake *in)
 {
-	static const struct source source = { .kind = SOURCE_CACHE };
+	static const struct answer_source source = { .kind = SOURCE_CACHE };
 	struct cache_key key = intake_cache_key(&in->question, in->header.flags, &in->edns);
 	struct query q;
 	size_t len;
@@ -271,6 +276,7 @@ static int join_exchange(struct service *s, const struct intake *in, struct quer
 static void count_pending(struct service *s, int by)
 {
 	datapath_count(s->datapath, RSTAT_DNS_PENDING, by);
+	datapath_budget(s->datapath, BUDGET_DNS_QUERIES)->used += (uint64_t)by;
 }
 
 static void drop_query(struct service *s, struct query *q)
@@ -280,19 +286,62 @@ static void drop_query(struct service *s, struct query *q)
 	count_pending(s, -1);
 }
 
-static void refuse_for_room(struct service *s, const struct client *client, const struct intake *in)
+static void refuse_for_room(struct service *s, const struct client *client, const struct intake *in,
+			    enum drop_reason why)
 {
 	struct query q = passing_query(client, in);
 
-	send_servfail(s, &q, DROP_DNS_LIMIT);
+	send_servfail(s, &q, why);
+}
+
+/* It gets SERVFAIL; what was asked for it alone is stopped. */
+static void give_up(struct service *s, struct query *q, enum drop_reason why)
+{
+	struct exchange *x = q->exchange;
+
+	send_servfail(s, q, why);
+	drop_query(s, q);
+	if (x && list_is_empty(&x->queries))
+		exchange_abandon(x);
+}
+
+/*
+ * Room for one more query of this client. With all places taken, the oldest of who has most
+ * makes way if that is more than twice as many. False: *ret_why.
+ */
+static bool make_room(struct service *s, const struct client *client, enum drop_reason *ret_why)
+{
+	struct budget_use *b = datapath_budget(s->datapath, BUDGET_DNS_QUERIES);
+	uint32_t own = query_count_of(s->queries, &client->flow.saddr);
+	struct query *oldest;
+
+	if (own < b->source_limit && b->used < b->limit)
+		return true;
+	b->hits++;
+	*ret_why = DROP_DNS_SOURCE;
+	if (own >= b->source_limit && b->source_limit < b->limit)
+		return false;
+	*ret_why = DROP_DNS_LIMIT;
+	oldest = query_oldest_of_most(s->queries);
+	if (!oldest || oldest->source->kind[0].count / 2 <= own)
+		return false;
+	give_up(s, oldest, DROP_DNS_SOURCE);
+	b->evicted++;
+	return true;
 }
 
 static void ask_upstream(struct service *s, const struct client *client, const struct intake *in)
 {
-	struct query *q = query_add(s->queries, client, in->header.id, &in->question);
+	enum drop_reason why;
+	struct query *q;
 
+	if (!make_room(s, client, &why)) {
+		refuse_for_room(s, client, in, why);
+		return;
+	}
+	q = query_add(s->queries, client, in->header.id, &in->question);
 	if (!q) {
-		refuse_for_room(s, client, in);
+		refuse_for_room(s, client, in, DROP_NO_MEMORY);
 		return;
 	}
 	q->flags = in->header.flags;
@@ -418,7 +467,7 @@ static void keep_answer(struct service *s, const struct query *q,
 static void exchange_done(void *arg, struct exchange *x, struct exchange_result *result)
 {
 	struct service *s = arg;
-	struct source source = { .kind = SOURCE_UPSTREAM, .upstream = result->from };
+	struct answer_source source = { .kind = SOURCE_UPSTREAM, .upstream = result->from };
 	struct query *first = list_first(&x->queries, struct query, waiting);
 
 	if (result->msg) {
@@ -439,16 +488,6 @@ static void exchange_done(void *arg, struct exchange *x, struct exchange_result 
 	}
 }
 
-static void expire_query(struct service *s, struct query *q)
-{
-	struct exchange *x = q->exchange;
-
-	send_servfail(s, q, DROP_DNS_TIMEOUT);
-	drop_query(s, q);
-	if (x && list_is_empty(&x->queries))
-		exchange_abandon(x);
-}
-
 static void expire(struct timer *t)
 {
 	struct service *s = container_of(t, struct service, expiry);
@@ -462,7 +501,7 @@ static void expire(struct timer *t)
 			loop_arm(s->loop, &s->expiry, (limit - waited) / NSEC_PER_MSEC + 1);
 			return;
 		}
-		expire_query(s, q);
+		give_up(s, q, DROP_DNS_TIMEOUT);
 	}
 }
 
@@ -482,7 +521,7 @@ void service_free(struct service *s)
 	if (!s)
 		return;
 	while (s->queries && (q = query_oldest(s->queries)))
-		expire_query(s, q);
+		give_up(s, q, DROP_DNS_TIMEOUT);
 	loop_disarm(&s->expiry);
 	loop_disarm(&s->sweep);
 	exchanges_free(s->exchanges);

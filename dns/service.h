@@ -21,6 +21,7 @@
 
 struct service_options {
 	uint32_t queries_max; /* 0 = DNS_QUERIES_MAX */
+	uint32_t client_queries_max; /* of one address, 0 = all */
 	uint32_t sockets_max; /* open at a time; further questions wait */
 	uint32_t flows_max; /* 0 = DNS_FLOWS_MAX */
 	uint32_t timeout_ms; /* 0 = DNS_QUERY_TIMEOUT_MS */

@@ -8,6 +8,10 @@
  * answers in flight that overrun the second end it. A query longer than any we forward is
  * read as far as that (it gets FORMERR) and the rest skipped.
  *
+ * Streams are bounded too, and so are those of one client address. With none left the longest
+ * idle one of who has most is closed for a new one; one with queries or answers on their way
+ * never is.
+ *
  * Queries in flight name their stream by place and generation: a reply to a stream that is
  * gone finds another generation.
  */
@@ -18,18 +22,23 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/list.h"
+#include "base/sources.h"
 #include "dns/stream.h"
 #include "dns/upstream_plain.h"
 
+#define EVICT_LOOKS 16 /* streams looked at for one that may be closed */
 #define PREFIX_BYTES 2
 #define TAKEN_MAX (PLAIN_QUESTION_MAX + 1) /* of a query; one more shows that it is too long */
 
 struct stream {
 	struct list link; /* streams.active, longest untouched first; else .unused */
+	struct list of_client; /* client->kind[0].items, in the same order */
+	struct source *client;
 	struct streams *owner;
 	struct watch watch;
 	uint32_t generation; /* changes when the stream is closed */
@@ -56,6 +65,7 @@ struct streams {
 	struct datapath *datapath;
 	struct stream_options options;
 	struct timer idle;
+	struct sources clients; /* kind 0: streams */
 };
 
 static void stream_ready(struct watch *w, uint32_t events);
@@ -69,10 +79,12 @@ int streams_new(struct loop *loop, struct datapath *dp, const struct stream_opti
 	if (!ss)
 		return -ENOMEM;
 	ss->items = calloc(options->max, sizeof(*ss->items));
-	if (!ss->items) {
+	if (!ss->items || sources_init(&ss->clients) < 0) {
+		free(ss->items);
 		free(ss);
 		return -ENOMEM;
 	}
+	budget_setup(datapath_budget(dp, BUDGET_DNS_STREAMS), options->max, options->client_max, 1);
 	ss->loop = loop;
 	ss->datapath = dp;
 	ss->options = *options;
@@ -81,6 +93,7 @@ int streams_new(struct loop *loop, struct datapath *dp, const struct stream_opti
 	for (uint32_t i = 0; i < options->max; i++) {
 		ss->items[i].owner = ss;
 		ss->items[i].watch.fd = -1;
+		list_init(&ss->items[i].of_client);
 		list_append(&ss->unused, &ss->items[i].link);
 	}
 	timer_init(&ss->idle, idle_due);
@@ -99,6 +112,9 @@ static void close_stream(struct stream *s)
 	s->out = NULL;
 	s->generation++;
 	ss->count--;
+	source_release(&ss->clients, s->client, 0, &s->of_client);
+	datapath_budget(ss->datapath, BUDGET_DNS_STREAMS)->used--;
+	datapath_budget(ss->datapath, BUDGET_DESCRIPTORS)->used--;
 	list_touch(&ss->unused, &s->link);
 }
 
@@ -109,6 +125,7 @@ void streams_free(struct streams *ss)
 	list_for_each_safe(pos, next, &ss->active)
 		close_stream(container_of(pos, struct stream, link));
 	loop_disarm(&ss->idle);
+	sources_done(&ss->clients);
 	free(ss->items);
 	free(ss);
 }
@@ -128,15 +145,60 @@ static void touch(struct stream *s)
 {
 	s->touched_ms = clock_ms();
 	list_touch(&s->owner->active, &s->link);
+	list_touch(&s->client->kind[0].items, &s->of_client);
+}
+
+/* Closes the longest idle stream of `client`; those that follow were used later. */
+static bool evict(const struct source *client)
+{
+	int looks = EVICT_LOOKS;
+
+	list_for_each_safe(pos, next, &client->kind[0].items) {
+		struct stream *s = container_of(pos, struct stream, of_client);
+
+		if (!s->in_flight && !s->out && !s->busy) {
+			close_stream(s);
+			return true;
+		}
+		if (!--looks)
+			return false;
+	}
+	return false;
+}
+
+/* Room for one more of this client. False: *ret_why. */
+static bool make_room(struct streams *ss, const struct addr *from, enum drop_reason *ret_why)
+{
+	struct budget_use *b = datapath_budget(ss->datapath, BUDGET_DNS_STREAMS);
+	const struct source *client = sources_find(&ss->clients, from);
+	bool made;
+
+	*ret_why = DROP_DNS_SOURCE;
+	if (!client || client->kind[0].count < b->source_limit) {
+		if (b->used < b->limit)
+			return true;
+		*ret_why = DROP_DNS_LIMIT;
+		client = sources_largest(&ss->clients, 0);
+	}
+	b->hits++;
+	made = evict(client);
+	b->evicted += made;
+	return made;
+}
+
+static void refuse(struct streams *ss, int fd, enum drop_reason why)
+{
+	datapath_drop(ss->datapath, why);
+	fd_close(fd);
 }
 
 void stream_open(struct streams *ss, int fd, const struct flow_key *key)
 {
+	enum drop_reason why;
 	struct stream *s;
 
-	if (list_is_empty(&ss->unused)) {
-		datapath_drop(ss->datapath, DROP_DNS_LIMIT);
-		fd_close(fd);
+	if (!make_room(ss, &key->saddr, &why)) {
+		refuse(ss, fd, why);
 		return;
 	}
 	s = list_first(&ss->unused, struct stream, link);
@@ -154,11 +216,18 @@ void stream_open(struct streams *ss, int fd, const struct flow_key *key)
 	fd_set_nonblock(fd, true);
 	if (loop_add(ss->loop, &s->watch, EPOLLIN) < 0) {
 		s->watch.fd = -1;
-		datapath_drop(ss->datapath, DROP_NO_MEMORY);
-		fd_close(fd);
+		refuse(ss, fd, DROP_NO_MEMORY);
+		return;
+	}
+	s->client = sources_enter(&ss->clients, &key->saddr, 0, &s->of_client);
+	if (!s->client) {
+		loop_remove(ss->loop, &s->watch);
+		refuse(ss, fd, DROP_NO_MEMORY);
 		return;
 	}
 	ss->count++;
+	datapath_budget(ss->datapath, BUDGET_DNS_STREAMS)->used++;
+	datapath_budget(ss->datapath, BUDGET_DESCRIPTORS)->used++;
 	touch(s);
 	arm_idle(ss);
 }

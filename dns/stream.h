@@ -22,6 +22,7 @@ struct streams;
  */
 struct stream_options {
 	uint32_t max;
+	uint32_t client_max; /* of one client address, 0 = its default share */
 	int (*query)(void *arg, const struct client *client, const uint8_t *msg, size_t len);
 	void *arg;
 };
@@ -32,7 +33,10 @@ int streams_new(struct loop *loop, struct datapath *dp, const struct stream_opti
 /* Accepts NULL. Closes all. */
 void streams_free(struct streams *ss);
 
-/* Takes `fd` (SOCK_STREAM, closed here whatever happens), the stream of flow `key`. */
+/*
+ * Takes `fd` (SOCK_STREAM, closed here whatever happens), the stream of flow `key`. With all
+ * streams in use, or all of this client's, an idle one is closed for it; else it is refused.
+ */
 void stream_open(struct streams *ss, int fd, const struct flow_key *key);
 /* Sends an answer, or forgets it if the client's stream is gone. */
 void stream_reply(struct streams *ss, const struct client *client, const uint8_t *msg, size_t len);

@@ -62,8 +62,8 @@ static int option_set_number(const struct option_error *e, const struct option_s
 static int option_set_list(const struct option_error *e, const struct option_spec *o,
 			   const char *text, struct option_list *list)
 {
-	if (list->count == OPTION_LIST_MAX)
-		return option_fail(e, "--%s given more than %d times", o->name, OPTION_LIST_MAX);
+	if (list->count == (size_t)o->max)
+		return option_fail(e, "--%s given more than %ld times", o->name, o->max);
 	list->items[list->count++] = text;
 	return 0;
 }

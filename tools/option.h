@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define OPTION_LIST_MAX 8
+#define OPTION_LIST_MAX 32
 
 struct command;
 
@@ -18,7 +18,7 @@ enum option_kind {
 	OPTION_FLAG, /* bool: true if given */
 	OPTION_TEXT, /* const char * into argv */
 	OPTION_NUMBER, /* long, min..max */
-	OPTION_LIST, /* struct option_list: may be given OPTION_LIST_MAX times */
+	OPTION_LIST, /* struct option_list: may be given `max` times, <= OPTION_LIST_MAX */
 };
 
 struct option_list {

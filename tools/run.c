@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "base/addr.h"
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/control.h"
 #include "base/limits.h"
@@ -47,6 +48,7 @@
 
 struct run_options {
 	struct option_list dns;
+	struct option_list limits;
 	const char *host_loopback;
 	const char *instance;
 	const char *log;
@@ -142,6 +144,15 @@ static const char *log_wrong(const char *text)
 	return log_level_parse(text, &level) ? "not one of error, warn, info, debug" : NULL;
 }
 
+static const char *limit_wrong(const char *text)
+{
+	static char err[BUDGET_ERROR_MAX];
+	struct limits l;
+
+	limits_init(&l);
+	return limits_set_text(&l, text, err) ? err : NULL;
+}
+
 #define RUN_FIELD(field) .offset = offsetof(struct run_options, field)
 
 static const struct option_spec run_options[] = {
@@ -149,6 +160,7 @@ static const struct option_spec run_options[] = {
 	  .value = "ADDRESS",
 	  .kind = OPTION_LIST,
 	  RUN_FIELD(dns),
+	  .max = DNS_UPSTREAMS_MAX,
 	  .wrong = dns_wrong,
 	  .help = "upstream DNS server, with :PORT if it is not 53; may be given up to 8 times "
 		  "(default: what the host uses)" },
@@ -174,6 +186,14 @@ static const struct option_spec run_options[] = {
 	  .kind = OPTION_TEXT,
 	  RUN_FIELD(user),
 	  .help = "run COMMAND as this user (default: who called sudo)" },
+	{ .name = "limit",
+	  .value = "NAME=N",
+	  .kind = OPTION_LIST,
+	  RUN_FIELD(limits),
+	  .max = OPTION_LIST_MAX,
+	  .wrong = limit_wrong,
+	  .help = "how much may be held, of flows or by one source for instance; the names are in "
+		  "headrace(1) and `headrace status` (default: three quarters for one source)" },
 	{ .name = "host-loopback",
 	  .value = "ADDRESS",
 	  .kind = OPTION_TEXT,
@@ -253,6 +273,24 @@ static json_t *run_dns_servers(const struct option_list *dns)
 	return array;
 }
 
+/* Those that are not the defaults. */
+static json_t *run_limits(const struct option_list *given)
+{
+	char err[BUDGET_ERROR_MAX];
+	struct limits l, standard;
+	json_t *o = json_object();
+
+	limits_init(&l);
+	limits_init(&standard);
+	for (size_t i = 0; i < given->count; i++)
+		limits_set_text(&l, given->items[i], err); /* was checked */
+	for (int i = 0; o && i < LIMIT_NUM; i++)
+		if (l.n[i] != standard.n[i])
+			json_object_set_new(o, limit_name((enum limit)i),
+					    json_integer((json_int_t)l.n[i]));
+	return o;
+}
+
 /* Freed by the caller; NULL = no memory. */
 static json_t *run_request(struct run *r)
 {
@@ -267,6 +305,8 @@ static json_t *run_request(struct run *r)
 		json_object_set_new(q, RUN_WORKERS, json_integer(run_workers(o)));
 	if (q && o->log)
 		json_object_set_new(q, RUN_LOG, json_string(o->log));
+	if (q && o->limits.count)
+		json_object_set_new(q, RUN_LIMITS, run_limits(&o->limits));
 	if (q && o->tun_fd >= 0)
 		json_object_set_new(q, RUN_TUN_FD, json_true());
 	if (q && (o->report || o->json))

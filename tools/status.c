@@ -115,12 +115,75 @@ static void print_load(json_t *roles, FILE *out)
 	table_free(table);
 }
 
+/* What each role may hold, how much it does, and how often that was not enough. */
+static const struct load_column budgets[] = {
+	{ "budget", { .head = "BUDGET" } },
+	{ "where", { .head = "WHERE" } },
+	{ "used", { .head = "USED", .right = true } },
+	{ "limit", { .head = "LIMIT", .right = true } },
+	{ "limit_per_source", { .head = "PER SOURCE", .right = true } },
+	{ "hits", { .head = "HIT", .right = true } },
+	{ "evicted", { .head = "EVICTED", .right = true } },
+};
+
+#define BUDGET_COLUMNS (sizeof(budgets) / sizeof(budgets[0]))
+
+static int add_budget(struct table *table, const json_t *budget)
+{
+	const char *name = text_of(budget, "budget");
+	char text[BUDGET_COLUMNS][OBJECT_VALUE_MAX];
+	const char *cells[BUDGET_COLUMNS];
+
+	for (size_t i = 0; i < BUDGET_COLUMNS; i++) {
+		const json_t *value = json_object_get(budget, budgets[i].key);
+		/* bytes are shown as such where the budget's name says so */
+		bool bytes = json_is_integer(value) && strstr(name, "_bytes") && i < 5;
+
+		cells[i] = value ? object_value(bytes ? name : budgets[i].key, value, text[i]) :
+				   NULL;
+	}
+	return table_add(table, cells, number_of(budget, "hits") ? TABLE_BAD : TABLE_PLAIN);
+}
+
+/* A limit that the table shows is not shown again. */
+static void forget_limit(json_t *limits, const char *name)
+{
+	char per_source[64];
+
+	json_object_del(limits, name);
+	snprintf(per_source, sizeof(per_source), "%s_per_source", name);
+	json_object_del(limits, per_source);
+}
+
+static void print_budgets(json_t *status, FILE *out)
+{
+	json_t *list = json_object_get(status, "budgets"), *budget;
+	struct table_column columns[BUDGET_COLUMNS];
+	struct table *table;
+	size_t i;
+
+	for (i = 0; i < BUDGET_COLUMNS; i++)
+		columns[i] = budgets[i].column;
+	if (table_new(columns, BUDGET_COLUMNS, &table))
+		return;
+	json_array_foreach(list, i, budget) {
+		if (add_budget(table, budget))
+			break;
+		forget_limit(json_object_get(status, "limits"), text_of(budget, "budget"));
+	}
+	table_print(table, out);
+	fputc('\n', out);
+	table_free(table);
+	json_object_del(status, "budgets");
+}
+
 static void status_object(void *arg, const char *kind, json_t *object)
 {
 	if (strcmp(kind, "status") != 0)
 		return;
 	print_identity(object);
 	print_load(json_object_get(object, "roles"), stdout);
+	print_budgets(object, stdout);
 	object_print(object, stdout);
 }
 

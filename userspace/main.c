@@ -128,6 +128,12 @@ static int take_no_ipv6(struct arguments *a, const char *value, char *err)
 	return 0;
 }
 
+static int take_limit(struct arguments *a, const char *value, char *err)
+{
+	a->only_tun = "--limit";
+	return limits_set_text(&a->options.limits, value, err);
+}
+
 static int take_log(struct arguments *a, const char *value, char *err)
 {
 	a->only_tun = "--log";
@@ -149,6 +155,7 @@ static const struct option_spec {
 	  "forward this address to the host's 127.0.0.1 or ::1" },
 	{ "--mtu", "N", take_mtu, "do not send larger packets to the TUN (default: its own MTU)" },
 	{ "--no-ipv6", NULL, take_no_ipv6, "IPv4 only" },
+	{ "--limit", "NAME=N", take_limit, "how much may be held: see headrace(1)" },
 	{ "--log", "LEVEL", take_log, "error, warn, info or debug (default: info)" },
 	{ "--run-fd", "N", take_run_fd, NULL }, /* as `headrace run` starts it */
 	{ "--help", NULL, take_help, "show this" },

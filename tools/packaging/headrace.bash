@@ -18,7 +18,7 @@ _headrace_command_at() {
 			echo $((i + 1))
 			return
 			;;
-		--dns | --mtu | --workers | --user | --host-loopback | --instance | --tun-fd | --log)
+		--dns | --limit | --mtu | --workers | --user | --host-loopback | --instance | --tun-fd | --log)
 			((i++))
 			;;
 		-* | =) ;;
@@ -33,8 +33,8 @@ _headrace_command_at() {
 _headrace() {
 	local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} at
 	local -A options=(
-		[run]='--dns --no-ipv6 --mtu --workers --user --host-loopback --instance --report --quiet
-			--json --tun-fd --log --help --'
+		[run]='--dns --no-ipv6 --mtu --workers --user --limit --host-loopback --instance --report
+			--quiet --json --tun-fd --log --help --'
 		[status]='--instance --json --help'
 		[flows]='--follow --instance --json --help'
 		[drops]='--instance --json --help'
@@ -65,6 +65,14 @@ _headrace() {
 	--user) mapfile -t COMPREPLY < <(compgen -u -- "$current") ;;
 	--workers) mapfile -t COMPREPLY < <(compgen -W "auto $(nproc)" -- "$current") ;;
 	--log) mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$current") ;;
+	--limit)
+		compopt -o nospace
+		mapfile -t COMPREPLY < <(compgen -S = -W 'buffer-bytes buffer-bytes-per-source
+			descriptors descriptors-per-source dns-queries dns-queries-per-source
+			dns-streams dns-streams-per-source flows flows-per-source icmp-sessions
+			icmp-sessions-per-source tcp-connects tcp-connects-per-destination
+			tcp-connects-per-source udp-sessions udp-sessions-per-source' -- "$current")
+		;;
 	--dns | --mtu | --host-loopback | --tun-fd) ;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W "${options[${COMP_WORDS[1]}]:-}" -- "$current")

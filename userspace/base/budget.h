@@ -20,8 +20,8 @@
 /*
  * X(enumerator, name, default, min, max, description). All are of the whole instance, shared
  * evenly by its workers, but `descriptors`, which each process has for itself. Those of one
- * source follow theirs; default 0: three quarters of it (connects: all, for one source's make
- * way for another's at once). `descriptors` 0: what RLIMIT_NOFILE leaves.
+ * source follow theirs; default 0: three quarters of it (connects and queries: all, for one
+ * source's make way for another's at once). `descriptors` 0: what RLIMIT_NOFILE leaves.
  */
 #define LIMITS(X)                                                                                  \
 	X(LIMIT_FLOWS, flows, FLOWS_MAX, 16, 1 << 20, "TCP connections, UDP and echo sessions")    \
@@ -51,7 +51,7 @@
 	X(LIMIT_SOURCE_DNS_STREAMS, dns_streams_per_source, 0, 1, 1 << 16,                         \
 	  "of them, those of one client")                                                          \
 	X(LIMIT_DNS_QUERIES, dns_queries, DNS_QUERIES_MAX, 1, 1 << 20, "DNS queries in flight")    \
-	X(LIMIT_SOURCE_DNS_QUERIES, dns_queries_per_source, 0, 1, 1 << 20,                         \
+	X(LIMIT_SOURCE_DNS_QUERIES, dns_queries_per_source, DNS_QUERIES_MAX, 1, 1 << 20,           \
 	  "of them, those of one client")
 
 #define LIMITS_ENUM(enumerator, name, standard, min, max, text) enumerator,

@@ -38,7 +38,9 @@
  *   summary  flows, bytes_up, bytes_down, drops, dns_queries, and not_kept (flows that are in
  *            the sums only); "report" without `full` sends the REPORT_SHORT largest flows
  *   status   instance, version, pid, uptime_ms, the keys of "ready"; features {attach, protect,
- *            ...}; kernel {KERNEL_STATS}; roles [{name, slot, pid, state, cpu_ms (of the present
+ *            ...}; limits {NAME: NUMBER, as configured or by default, for all workers together};
+ *            budgets [{where, budget, used, limit, limit_per_source, hits, evicted}] of each
+ *            role (BUDGETS) and the kernel's flow table; kernel {KERNEL_STATS}; roles [{name, slot, pid, state, cpu_ms (of the present
  *            process), drops (all reasons together), ROLE_STATS...}];
  *            advice [TEXT]: what the user may want to change on the host
  *   dns      flat, told apart by type: "upstream" {address, ...}, "cache" {...},
@@ -65,6 +67,7 @@
 #define RUN_TUN_FD "tun_fd" /* true: the TUN is handed in with the request's descriptor */
 #define RUN_LOG "log" /* "error".."debug" */
 #define RUN_WORKERS "workers" /* integer: worker roles, 1 if absent */
+#define RUN_LIMITS "limits" /* object: name of base/budget.h -> integer */
 #define RUN_REPORT_FULL "report_full" /* bool: keep every flow; else the REPORT_SHORT largest */
 
 /* Is `name` fit to name an instance? */

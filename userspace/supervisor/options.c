@@ -176,14 +176,32 @@ static int set_workers(struct instance_options *opt, const json_t *v, char *err)
 	return 0;
 }
 
+static int set_limits(struct instance_options *opt, const json_t *v, char *err)
+{
+	const char *name;
+	json_t *n;
+
+	json_object_foreach((json_t *)v, name, n) {
+		if (!json_is_integer(n)) {
+			snprintf(err, OPTIONS_ERROR_MAX, "limit '%.40s': expected an integer",
+				 name);
+			return -EINVAL;
+		}
+		if (limits_set(&opt->limits, name, strlen(name), json_integer_value(n), err))
+			return -EINVAL;
+	}
+	return 0;
+}
+
 /* What a key's value may be. */
-enum value_kind { VALUE_STRING, VALUE_INTEGER, VALUE_BOOL, VALUE_ARRAY };
+enum value_kind { VALUE_STRING, VALUE_INTEGER, VALUE_BOOL, VALUE_ARRAY, VALUE_OBJECT };
 
 static const char *const value_names[] = {
 	[VALUE_STRING] = "a string",
 	[VALUE_INTEGER] = "an integer",
 	[VALUE_BOOL] = "true or false",
 	[VALUE_ARRAY] = "an array of strings",
+	[VALUE_OBJECT] = "an object of integers",
 };
 
 static const struct run_key {
@@ -200,6 +218,7 @@ static const struct run_key {
 	{ RUN_TUN_FD, VALUE_BOOL, set_tun_handed },
 	{ RUN_LOG, VALUE_STRING, set_log },
 	{ RUN_WORKERS, VALUE_INTEGER, set_workers },
+	{ RUN_LIMITS, VALUE_OBJECT, set_limits },
 	{ RUN_REPORT_FULL, VALUE_BOOL, set_report_full },
 };
 
@@ -214,6 +233,8 @@ static bool kind_matches(enum value_kind kind, const json_t *v)
 		return json_is_boolean(v);
 	case VALUE_ARRAY:
 		return json_is_array(v);
+	case VALUE_OBJECT:
+		return json_is_object(v);
 	}
 	return false;
 }

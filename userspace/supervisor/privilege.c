@@ -16,23 +16,13 @@
 #include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cap-ng.h>
 
+#include "base/budget.h"
 #include "supervisor/privilege.h"
 #include "supervisor/sandbox.h"
-
-static int raise_descriptors(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim))
-		return -errno;
-	lim.rlim_cur = lim.rlim_max;
-	return setrlimit(RLIMIT_NOFILE, &lim) ? -errno : 0;
-}
 
 static const struct passwd *role_user(void)
 {
@@ -91,7 +81,7 @@ int privilege_drop(enum role_kind kind, enum protect_mode protect, const char **
 	int err;
 
 	*ret_what = "RLIMIT_NOFILE";
-	err = raise_descriptors();
+	err = budget_raise_descriptors();
 	if (err)
 		return err;
 	*ret_what = "user " PRIVILEGE_USER " or " PRIVILEGE_FALLBACK_USER;

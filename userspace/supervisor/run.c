@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "datapath/kernel.h"
@@ -144,6 +145,8 @@ static struct run *run_new(void)
 	r->signals.fd = -1;
 	instance_init(&r->instance, r->loop, &instance_ops, &control_ops);
 	command_init(&r->instance);
+	if (budget_raise_descriptors()) /* roles inherit it; what there is must do */
+		log_warn("main", "the limit of descriptors stays as it is");
 	err = let_go();
 	if (!err)
 		err = watch_signals(r);

@@ -19,6 +19,11 @@ static void set(json_t *o, const char *key, json_t *value)
 	json_object_set_new(o, key, value);
 }
 
+static json_t *number(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
 static void set_subnet(json_t *o, const struct subnet *s, const char *stack, const char *device,
 		       const char *bits)
 {
@@ -74,11 +79,59 @@ static json_t *limits(const struct instance *in)
 {
 	const struct role_config *cfg = &in->crew.config;
 	struct rlimit lim = { 0 };
+	json_t *o;
 
 	getrlimit(RLIMIT_NOFILE, &lim);
-	return json_pack("{s:i, s:i, s:I}", "tcp_connect_timeout_ms", (int)cfg->connect_timeout_ms,
-			 "udp_idle_ms", (int)cfg->udp_idle_ms, "descriptors_per_process",
-			 (json_int_t)lim.rlim_max);
+	o = json_pack("{s:i, s:i, s:I}", "tcp_connect_timeout_ms", (int)cfg->connect_timeout_ms,
+		      "udp_idle_ms", (int)cfg->udp_idle_ms, "descriptors_per_process",
+		      (json_int_t)lim.rlim_max);
+	/* those without a number follow another one, or the process */
+	for (int i = 0; o && i < LIMIT_NUM; i++)
+		if (cfg->limits.n[i])
+			set(o, limit_name((enum limit)i), number(cfg->limits.n[i]));
+	return o;
+}
+
+#define BUDGET_NAME(enumerator, field, text) [enumerator] = #field,
+static const char *const budget_names[] = { BUDGETS(BUDGET_NAME) };
+
+static void add_budget(json_t *list, const char *where, const char *name,
+		       const struct budget_use *b)
+{
+	json_t *o;
+
+	if (!b->limit) /* not one of this role's */
+		return;
+	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "where", where, "budget", name, "used",
+		      (json_int_t)b->used, "limit", (json_int_t)b->limit, "hits",
+		      (json_int_t)b->hits, "evicted", (json_int_t)b->evicted);
+	if (o && b->source_limit)
+		set(o, "limit_per_source", number(b->source_limit));
+	json_array_append_new(list, o);
+}
+
+static json_t *budgets(struct instance *in, const struct kernel_stats *stats)
+{
+	const struct limits *l = &in->options.limits;
+	struct budget_use flows = {
+		.used = stats->flows_new - stats->flows_closed,
+		.limit = l->n[LIMIT_FLOWS] + limits_dns_flows(l),
+		.hits = in->flow_cap_seen,
+	};
+	json_t *list = json_array();
+
+	if (!list)
+		return NULL;
+	for (unsigned int slot = 0; slot < in->crew.roles; slot++) {
+		const struct budget_use *b =
+			(void *)&kernel_role_counters(in->kernel, slot)->budgets;
+
+		for (int i = 0; i < BUDGET_NUM; i++)
+			add_budget(list, in->crew.role[slot].name, budget_names[i], &b[i]);
+	}
+	if (kernel_features(in->kernel)->bpf)
+		add_budget(list, "kernel", budget_names[BUDGET_FLOWS], &flows);
+	return list;
 }
 
 static json_int_t sum_of(const struct drop_counters *d)
@@ -130,6 +183,7 @@ json_t *status_show(struct instance *in)
 	set(o, "uptime_ms", json_integer((json_int_t)(clock_ms() - in->started_ms)));
 	set(o, "features", features(in));
 	set(o, "limits", limits(in));
+	set(o, "budgets", budgets(in, &stats));
 	set(o, "kernel", show_kernel_stats(&stats));
 	set(o, "roles", roles(in));
 	set(o, "advice", advice_show(&facts));

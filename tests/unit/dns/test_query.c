@@ -16,6 +16,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	while (query_oldest(table))
+		query_remove(table, query_oldest(table));
 	query_table_free(table);
 	clock_inject(NULL);
 	return 0;

@@ -120,6 +120,17 @@ static void ask_wire(uint16_t port, const struct wire *w)
 	service_query(service, &client, w->b, w->len);
 }
 
+/* The same by another client address. */
+static void ask_of(uint8_t address, uint16_t port, uint16_t id, const char *name)
+{
+	struct client client = client_of(port);
+	struct wire w;
+
+	wire_query(&w, id, name, TYPE_A);
+	client.flow.saddr.b[15] = address;
+	service_query(service, &client, w.b, w.len);
+}
+
 static unsigned int rcode(void)
 {
 	return msg_get16(got.last.b + 2) & MSG_RCODE;
@@ -223,7 +234,9 @@ static void ten_thousand_queries_with_equal_ids_get_their_own_answers(void **sta
 
 static void one_more_than_allowed_gets_servfail(void **state)
 {
-	struct service_options options = { .mtu = 1500, .queries_max = 4, .sockets_max = 8 };
+	struct service_options options = {
+		.mtu = 1500, .queries_max = 4, .client_queries_max = 4, .sockets_max = 8
+	};
 
 	start(say_nothing, &options);
 	for (uint16_t i = 0; i < 5; i++)
@@ -232,6 +245,42 @@ static void one_more_than_allowed_gets_servfail(void **state)
 	assert_int_equal(got.port[0], 1004);
 	assert_int_equal(rcode(), RCODE_SERVFAIL);
 	assert_int_equal(test_counters.drops.dns_limit, 1);
+}
+
+static void one_client_has_its_share_of_queries_in_flight(void **state)
+{
+	struct service_options options = {
+		.mtu = 1500, .queries_max = 4, .client_queries_max = 3, .sockets_max = 8
+	};
+
+	start(say_nothing, &options);
+	for (uint16_t i = 0; i < 4; i++)
+		ask(1000 + i, i, "www.test", TYPE_A);
+	assert_int_equal(got.num, 1);
+	assert_int_equal(got.port[0], 1003);
+	assert_int_equal(rcode(), RCODE_SERVFAIL);
+	assert_int_equal(test_counters.drops.dns_source, 1);
+	assert_int_equal(test_counters.drops.dns_limit, 0);
+	assert_int_equal(datapath_budget(&datapath, BUDGET_DNS_QUERIES)->used, 3);
+	assert_int_equal(datapath_budget(&datapath, BUDGET_DNS_QUERIES)->hits, 1);
+}
+
+static void the_oldest_query_of_who_has_most_makes_way_for_another_client(void **state)
+{
+	struct service_options options = {
+		.mtu = 1500, .queries_max = 4, .client_queries_max = 4, .sockets_max = 8
+	};
+
+	start(say_nothing, &options);
+	for (uint16_t i = 0; i < 4; i++)
+		ask(1000 + i, i, "www.test", TYPE_A);
+	ask_of(77, 2000, 9, "www.test");
+	assert_int_equal(got.num, 1);
+	assert_int_equal(got.port[0], 1000); /* the oldest, and not the new one */
+	assert_int_equal(rcode(), RCODE_SERVFAIL);
+	assert_int_equal(test_counters.drops.dns_source, 1);
+	assert_int_equal(datapath_budget(&datapath, BUDGET_DNS_QUERIES)->evicted, 1);
+	assert_int_equal(datapath_budget(&datapath, BUDGET_DNS_QUERIES)->used, 4);
 }
 
 static void equal_questions_share_one_upstream_query(void **state)
@@ -585,6 +634,8 @@ int main(void)
 		T(cached_answers_have_an_opt_for_those_who_sent_one),
 		T(ten_thousand_queries_with_equal_ids_get_their_own_answers),
 		T(one_more_than_allowed_gets_servfail),
+		T(one_client_has_its_share_of_queries_in_flight),
+		T(the_oldest_query_of_who_has_most_makes_way_for_another_client),
 		T(equal_questions_share_one_upstream_query),
 		T(queries_with_different_options_do_not_share),
 		T(a_clients_repetition_is_absorbed),

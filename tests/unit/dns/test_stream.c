@@ -56,14 +56,21 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int open_stream(void)
+static int open_stream_of(uint8_t client)
 {
 	struct flow_key key = { .proto = IPPROTO_TCP, .dport = htons(DNS_PORT) };
 	int pair[2];
 
+	key.saddr.b[15] = client;
+
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	stream_open(streams, pair[1], &key);
 	return pair[0];
+}
+
+static int open_stream(void)
+{
+	return open_stream_of(0);
 }
 
 static void put(const void *data, size_t len)
@@ -281,16 +288,94 @@ static void answers_beyond_the_bound_end_the_stream(void **state)
 	assert_int_equal(test_counters.drops.dns_limit, 1);
 }
 
+static bool closed(int stream)
+{
+	char c;
+
+	return recv(stream, &c, 1, MSG_DONTWAIT) == 0;
+}
+
+static void ask_by(int stream)
+{
+	assert_int_equal(send(stream, "\0\4name", 6, MSG_NOSIGNAL), 6);
+	loop_once(loop, 0);
+}
+
+static const struct budget_use *budget(void)
+{
+	return datapath_budget(&datapath, BUDGET_DNS_STREAMS);
+}
+
+/* Four streams, three of them for one client. */
+static void a_client_at_its_share_closes_its_longest_idle_stream(void **state)
+{
+	int mine[4], other = open_stream_of(2);
+
+	for (int i = 0; i < 3; i++)
+		mine[i] = open_stream_of(1);
+	ask_by(mine[0]); /* waits for its answer */
+	mine[3] = open_stream_of(1);
+	assert_true(closed(mine[1]));
+	assert_false(closed(mine[0]) || closed(mine[2]) || closed(mine[3]) || closed(other));
+	assert_int_equal(budget()->hits, 1);
+	assert_int_equal(budget()->evicted, 1);
+	assert_int_equal(test_counters.drops.dns_source, 0);
+	for (int i = 0; i < 4; i++)
+		close(mine[i]);
+	close(other);
+}
+
+static void a_client_whose_streams_are_all_busy_gets_no_more(void **state)
+{
+	int mine[4], other;
+
+	for (int i = 0; i < 3; i++) {
+		mine[i] = open_stream_of(1);
+		ask_by(mine[i]);
+	}
+	mine[3] = open_stream_of(1);
+	assert_true(closed(mine[3]));
+	assert_int_equal(test_counters.drops.dns_source, 1);
+	other = open_stream_of(2);
+	assert_false(closed(other));
+	assert_int_equal(streams_count(streams), 4);
+	assert_int_equal(budget()->used, 4);
+	for (int i = 0; i < 4; i++)
+		close(mine[i]);
+	close(other);
+}
+
+static void with_all_in_use_who_has_most_closes_one(void **state)
+{
+	int mine[3], other[2];
+
+	for (int i = 0; i < 3; i++)
+		mine[i] = open_stream_of(1);
+	for (int i = 0; i < 2; i++)
+		other[i] = open_stream_of((uint8_t)(2 + i));
+	assert_true(closed(mine[0]));
+	assert_false(closed(mine[1]) || closed(mine[2]) || closed(other[0]) || closed(other[1]));
+	assert_int_equal(streams_count(streams), 4);
+	for (int i = 0; i < 3; i++)
+		close(mine[i]);
+	for (int i = 0; i < 2; i++)
+		close(other[i]);
+}
+
 static void more_streams_than_allowed_are_refused(void **state)
 {
-	int fds[5];
+	int stream[5];
 
-	for (int i = 0; i < 5; i++)
-		fds[i] = open_stream();
+	for (int i = 0; i < 5; i++) {
+		stream[i] = open_stream_of((uint8_t)(i / 2));
+		if (i < 4)
+			ask_by(stream[i]);
+	}
 	assert_int_equal(streams_count(streams), 4);
+	assert_true(closed(stream[4]));
 	assert_int_equal(test_counters.drops.dns_limit, 1);
 	for (int i = 0; i < 5; i++)
-		close(fds[i]);
+		close(stream[i]);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -310,6 +395,9 @@ int main(void)
 		T(is_not_read_beyond_the_queries_allowed_in_flight),
 		T(answers_that_are_not_taken_wait_and_stop_the_reading),
 		T(answers_beyond_the_bound_end_the_stream),
+		T(a_client_at_its_share_closes_its_longest_idle_stream),
+		T(a_client_whose_streams_are_all_busy_gets_no_more),
+		T(with_all_in_use_who_has_most_closes_one),
 		T(more_streams_than_allowed_are_refused),
 	};
 

@@ -51,7 +51,8 @@ static void takes_every_key(void **state)
 	assert_int_equal(from_text("{\"command\":\"run\",\"instance\":\"a.b-c_1\","
 				   "\"dns\":[\"192.0.2.1\",\"[2001:db8::1]:5353\"],\"ipv6\":false,"
 				   "\"mtu\":1400,\"host_loopback\":\"198.51.100.7\",\"uid\":1000,"
-				   "\"tun_fd\":true,\"log\":\"debug\",\"workers\":4}"),
+				   "\"tun_fd\":true,\"log\":\"debug\",\"workers\":4,"
+				   "\"limits\":{\"flows\":1000,\"udp_sessions_per_source\":7}}"),
 			 0);
 	assert_string_equal(opt.instance, "a.b-c_1");
 	assert_int_equal(opt.dns_count, 2);
@@ -64,6 +65,8 @@ static void takes_every_key(void **state)
 	assert_true(opt.tun_handed);
 	assert_int_equal(opt.log_level, LOG_LEVEL_DEBUG);
 	assert_int_equal(opt.workers, 4);
+	assert_int_equal(opt.limits.n[LIMIT_FLOWS], 1000);
+	assert_int_equal(opt.limits.n[LIMIT_SOURCE_UDP], 7);
 }
 
 static void refuses(const char *text, const char *says)
@@ -85,6 +88,9 @@ static void refuses_values_out_of_range(void **state)
 	refuses("{\"instance\":\"a/b\"}", "a/b");
 	refuses("{\"instance\":\"\"}", "instance name");
 	refuses("{\"log\":\"loud\"}", "loud");
+	refuses("{\"limits\":{\"flows\":1}}", "expected 16 to 1048576");
+	refuses("{\"limits\":{\"flows\":-1}}", "expected 16 to 1048576");
+	refuses("{\"limits\":{\"colour\":1}}", "'colour': no such limit");
 }
 
 static void refuses_bad_addresses(void **state)
@@ -112,6 +118,8 @@ static void refuses_wrong_types_and_unknown_keys(void **state)
 	refuses("{\"dns\":\"192.0.2.1\"}", "an array");
 	refuses("{\"dns\":[1]}", "strings");
 	refuses("{\"instance\":5}", "a string");
+	refuses("{\"limits\":[]}", "an object");
+	refuses("{\"limits\":{\"flows\":\"many\"}}", "'flows': expected an integer");
 	refuses("{\"colour\":\"red\"}", "colour");
 }
 

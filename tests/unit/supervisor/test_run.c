@@ -243,7 +243,10 @@ static void answers_on_the_control_socket(void **state)
 	assert_int_equal(json_integer_value(json_object_get(worker, "drops")), 0);
 	assert_non_null(json_object_get(worker, "tun_rx_bytes"));
 	assert_non_null(json_object_get(status, "features"));
-	assert_non_null(json_object_get(status, "limits"));
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(status, "limits"),
+							    "udp_sessions")),
+			 UDP_SESSIONS_MAX);
+	assert_true(json_is_array(json_object_get(status, "budgets")));
 	assert_true(json_is_array(json_object_get(status, "advice")));
 	json_decref(o);
 	expect_done(fd);

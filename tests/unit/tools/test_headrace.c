@@ -173,6 +173,34 @@ static void completion_knows_every_option(void **state)
 	}
 }
 
+/* `name` as it is written on the command line. */
+static const char *dashed(const char *name)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "%s", name);
+	for (char *c = text; *c; c++)
+		*c = *c == '_' ? '-' : *c;
+	return text;
+}
+
+static void completion_and_man_page_know_every_limit(void **state)
+{
+	const char *part = section(".Ss Limits", ".Sh ENVIRONMENT");
+
+	read_file("tools/packaging/headrace.bash", other);
+	for (int i = 0; i < LIMIT_NUM; i++) {
+		const char *name = dashed(limit_name((enum limit)i));
+		char item[96];
+
+		if (!strstr(other, name))
+			fail_msg("completion: %s", name);
+		snprintf(item, sizeof(item), "\n.It Cm %s\n", name);
+		if (!strstr(name, "-per-source") && !strstr(part, item))
+			fail_msg("man page: %s", name);
+	}
+}
+
 /* Text that `command` prints. */
 static void read_command(const char *command, char text[TEXT_MAX])
 {
@@ -258,6 +286,7 @@ int main(void)
 		cmocka_unit_test(every_command_is_in_the_man_page),
 		cmocka_unit_test(synopsis_has_every_option_of_run),
 		cmocka_unit_test(completion_knows_every_option),
+		cmocka_unit_test(completion_and_man_page_know_every_limit),
 		cmocka_unit_test(headraced_and_its_man_page_agree),
 		cmocka_unit_test(wrong_usage_is_status_2),
 		cmocka_unit_test(nothing_to_talk_to_is_status_1),

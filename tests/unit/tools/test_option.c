@@ -44,6 +44,7 @@ static const struct option_spec specs[] = {
 	  .value = "ITEM-OF-A-VERY-LONG-NAME",
 	  .kind = OPTION_LIST,
 	  .offset = offsetof(struct sample, list),
+	  .max = 8,
 	  .help = "l" },
 	{ .name = NULL },
 };
