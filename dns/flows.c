@@ -26,7 +26,6 @@ struct client_flow {
 	struct list link; /* flows.active, longest untouched first; else .unused */
 	struct client_flow *chain;
 	struct flow_key key;
-	uint64_t created_ns;
 	uint64_t touched_ms;
 	uint32_t in_flight;
 	bool asked; /* at least one query was taken */
@@ -108,7 +107,7 @@ static void end(struct flows *f, struct client_flow *c)
 		link = &(*link)->chain;
 	*link = c->chain;
 	c->info.end = (uint8_t)end_reason(c);
-	datapath_flow_end(f->datapath, &c->key, c->created_ns, &c->info);
+	datapath_flow_end(f->datapath, &c->key, clock_ns(), &c->info);
 	f->count--;
 	list_touch(&f->unused, &c->link);
 }
@@ -133,7 +132,6 @@ static struct client_flow *add(struct flows *f, const struct flow_key *key)
 	}
 	memset(c, 0, sizeof(*c));
 	c->key = *key;
-	c->created_ns = clock_ns();
 	snprintf(c->info.outbound, sizeof(c->info.outbound), OUTBOUND);
 	list_init(&c->link);
 	list_append(&f->active, &c->link);

@@ -114,7 +114,6 @@ struct session *sessions_add(struct sessions *t, const struct flow_key *key)
 		return NULL;
 	}
 	s->key = *key;
-	s->created_ns = clock_ns();
 	s->used_ms = clock_ms();
 	list_append(slot_of(t, due_ms(t, s)), &s->due);
 	s->chain = *bucket;

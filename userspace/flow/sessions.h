@@ -25,7 +25,6 @@ struct session {
 	struct session *chain; /* next of the same bucket */
 	struct source *source; /* whose it is: the key's source address */
 	struct flow_key key;
-	uint64_t created_ns; /* clock_ns() at sessions_add() */
 	uint64_t used_ms; /* clock_ms() at the last sessions_touch() */
 	struct list due; /* in sessions.wheel[] */
 };

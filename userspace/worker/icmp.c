@@ -36,7 +36,7 @@ static void session_close(struct icmp_session *s, enum flow_end end)
 
 	icmp_upstream_close(s);
 	datapath_count(&w->datapath, RSTAT_ICMP_OPEN, -1);
-	worker_flow_end(w, &s->session.key, s->session.created_ns, end);
+	worker_flow_end(w, &s->session.key, clock_ns(), end);
 	datapath_budget(&w->datapath, BUDGET_ICMP)->used--;
 	room_give(w, s->session.source, s->descriptors);
 	sessions_remove(&e->sessions, &s->session);

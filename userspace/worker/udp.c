@@ -162,7 +162,7 @@ void udp_session_close(struct udp_session *s, enum flow_end end)
 	if (s->watch.fd >= 0)
 		datapath_count(&w->datapath, RSTAT_UDP_OPEN, -1);
 	loop_close(w->loop, &s->watch);
-	worker_flow_end(w, &s->session.key, s->session.created_ns, end);
+	worker_flow_end(w, &s->session.key, clock_ns(), end);
 	datapath_budget(&w->datapath, BUDGET_UDP)->used--;
 	room_give(w, s->session.source, 1);
 	sessions_remove(&e->sessions, &s->session);

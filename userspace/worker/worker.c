@@ -122,13 +122,16 @@ static void forget_gauges(struct worker *w)
 		datapath_budget(&w->datapath, (enum budget)i)->used = 0;
 }
 
+/*
+ * Flows first: a packet that was queued before its flow's entry went would begin a flow here
+ * that has no entry, and the one that a later packet makes would be newer than it, for ever.
+ */
 static void take_over(struct worker *w)
 {
-	int err;
+	int err = datapath_flow_each(&w->datapath, w->config.slot, end_orphan, w);
 
 	input_drain(w);
 	inbox_drain(w);
-	err = datapath_flow_each(&w->datapath, w->config.slot, end_orphan, w);
 	if (err)
 		log_warn("worker", "flows of the predecessor not ended error=%s", strerror(-err));
 }

@@ -109,7 +109,8 @@ void worker_flow_info(struct worker *w, const struct flow_key *key, const struct
 
 /*
  * Ends the flow with what was noted of it when it began (its name may have expired or now
- * belong to another answer), or with what is known now.
+ * belong to another answer), or with what is known now. `created_ns` as in struct flow_end_args:
+ * now, where whatever entry there is can only be of this flow (all but TCP, whose SYN replaces it).
  */
 void worker_flow_end(struct worker *w, const struct flow_key *key, uint64_t created_ns,
 		     enum flow_end end);
