@@ -32,6 +32,7 @@ static int fake_getsockopt(int fd, int level, int name, void *value, socklen_t *
 #define getsockopt fake_getsockopt
 #define loop_add fake_loop_add
 #define loop_remove fake_loop_remove
+#define loop_close fake_loop_close
 #define socket_connect fake_connect
 #define worker_drop fake_drop
 #define worker_writev fake_writev
@@ -180,6 +181,15 @@ static int fake_close(int fd)
 	require(!u->watch);
 	u->used = false;
 	return 0;
+}
+
+void fake_loop_close(struct loop *l, struct watch *w)
+{
+	int fd = w->fd;
+
+	fake_loop_remove(l, w);
+	if (fd >= 0)
+		fake_close(fd);
 }
 
 static int fake_shutdown(int fd, int how)
