@@ -37,8 +37,8 @@ rss() {
 
 per_gb() { awk -v t="$1" -v b="$2" -v hz="$(getconf CLK_TCK)" 'BEGIN { print t / hz / (b / 1e9) }'; }
 
-# one_transfer CONFIG STREAMS UP|DOWN: a server of its own each time, as one that was left in
-# the middle of a test takes no other. Forwarders' CPU time is taken with one stream.
+# one_transfer CONFIG STREAMS UP|DOWN [METRIC]: a server of its own each time, as one that was
+# left in the middle of a test takes no other. Forwarders' CPU time is taken with one stream.
 one_transfer() {
 	local config=$1 streams=$2 way=$3 reverse=() server own all bytes=0 rate=
 	[ "$way" = up ] || reverse=(-R)
@@ -57,8 +57,8 @@ one_transfer() {
 			"\(.bits_per_second / 1e9) \(.bytes)"' "$work/out" 2>/dev/null) || true
 	fi
 	stop "$server"
-	note "tcp_${way}_$streams" "$config" "$rate"
-	[ "$streams" = 1 ] && [ "$bytes" -gt 0 ] 2>/dev/null || return 0
+	note "${4:-tcp_${way}_$streams}" "$config" "$rate"
+	[ -z "${4:-}" ] && [ "$streams" = 1 ] && [ "$bytes" -gt 0 ] 2>/dev/null || return 0
 	note "tcp_syscpu_$way" "$config" "$(per_gb "$all" "$bytes")"
 	[ -z "${forwarder[$config]:-}" ] || note "tcp_cpu_$way" "$config" "$(per_gb "$own" "$bytes")"
 }
@@ -83,6 +83,38 @@ short() {
 	read -r rate failed <"$work/out" || true
 	[ "${failed:-0}" = 0 ] || fail "$config" "$failed connections of $metric failed"
 	note "$metric" "$config" "$rate"
+}
+
+# One stream while the client's device loses packets of both directions. Forwarders and kernel
+# hand it packets of up to 64 KiB, which are lost as wholes.
+part_loss() {
+	local percent way config
+	paths_up
+	for percent in 0 0.1 1 5; do
+		for way in down up; do
+			for config in "${configs[@]}"; do
+				lossy_transfer "$config" $percent $way
+			done
+		done
+	done
+	paths_down
+}
+
+lossy_transfer() { # CONFIG PERCENT UP|DOWN
+	local device lossy
+	[ -n "${netns[$1]:-}" ] || return 0
+	device=$(nsenter --net="${netns[$1]}" -- ip -4 -o route show default |
+		sed -E 's/.* dev ([^ ]+).*/\1/')
+	start lossy nsenter --net="${netns[$1]}" -- "$B/tests/net/lossy" \
+		"$top/build/tests/net/lossy.bpf.o" "$(awk -v p="$2" 'BEGIN { print p * 100 }')" 0 0 \
+		"$rep" "$device/in" "$device/out"
+	lossy=$started
+	if wait_for grep -q ready "$work/lossy.log"; then
+		one_transfer "$1" 1 "$3" "tcp_$3_loss$2"
+	else
+		fail "$1" "no loss: $(tail -n 1 "$work/lossy.log")"
+	fi
+	stop "$lossy"
 }
 
 part_crr() {
