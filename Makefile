@@ -102,6 +102,7 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 # Helper programs of the network tests and the benchmark's load generators.
 HELPER_SRC := $(filter-out $(TESTBPF_SRC),$(wildcard tests/net/*.c tests/kernel/*.c)) \
 	tests/bench/load.c
+CHECKLIST_SRC := tests/net/checklist/main.c
 # Measures the tables themselves: linked with them.
 BENCH_SRC := tests/bench/flows.c
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
@@ -124,13 +125,15 @@ UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 BPFTEST_BIN := $(BPFTEST_SRC:%.c=$(B)/%)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
 HELPER_BIN := $(HELPER_SRC:%.c=$(B)/%)
+CHECKLIST_BIN := $(CHECKLIST_SRC:%.c=$(B)/%)
 BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
 SUITE_BIN := $(B)/tests/lwip/suites-ours $(B)/tests/lwip/suites-small
 SKEL := build/gen/headrace.skel.h
 
 all: $(B)/headraced $(B)/headrace ## build headraced and headrace (default)
 	@:
-tests: $(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(SUITE_BIN) $(BENCH_BIN) tests/net-helpers ## build every test program
+tests: $(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(SUITE_BIN) $(BENCH_BIN) $(CHECKLIST_BIN) \
+	tests/net-helpers ## build every test program
 	@:
 
 # --- what must be there -------------------------------------------------------------------
@@ -245,6 +248,14 @@ $(HELPER_BIN): $(B)/tests/%: tests/%.c $(B)/.flags | $(FOUND)
 	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(HELPER_LIBS)
 $(B)/tests/kernel/% $(B)/tests/net/lossy: private HELPER_LIBS = $(call once,BPF_LIBS,libbpf)
 
+# The TCP checklist through a TUN: a net test's helper made of what the unit tests are made of.
+$(CHECKLIST_BIN): private EXTRA = $(TEST_EXTRA)
+$(CHECKLIST_BIN): $(B)/tests/%: tests/%.c $(B)/libheadrace.a $(TESTLIB_OBJ) $(B)/.flags
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(TESTLIB_OBJ) $(B)/libheadrace.a \
+		$(TEST_LIBS)
+
 # lwIP's own suites with our options: once with our sizes, once with theirs.
 $(B)/tests/lwip/suites-small: private EXTRA = -DSUITES_SMALL
 $(SUITE_BIN): $(SUITE_SRC) $(SUITE_LWIP_SRC) $(wildcard tests/lwip/*.h userspace/stack/lwip/*.h \
@@ -310,7 +321,7 @@ bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start|workers|flows
 # --- looking after the source -----------------------------------------------------------------
 # What the linters look at: everything of ours, tests included.
 LINT_C := $(OWN_SRC) $(UNIT_SRC) $(BPFTEST_SRC) $(FUZZ_SRC) $(HELPER_SRC) $(TESTLIB_SRC) \
-	$(SUITE_SRC) $(BENCH_SRC) $(wildcard tests/fuzz/main.c)
+	$(SUITE_SRC) $(BENCH_SRC) $(CHECKLIST_SRC) $(wildcard tests/fuzz/main.c)
 FORMAT_FILES = $(LINT_C) $(BPF_SRC) $(TESTBPF_SRC) $(wildcard bpf/*.h userspace/*.h userspace/*/*.h \
 	userspace/*/*/*.h userspace/*/*/*/*.h dns/*.h tools/*.h tools/*/*.h tests/*/*.h tests/unit/*/*.h)
 TIDY := $(OWN_SRC:%=build/lint/%.tidy)
@@ -403,4 +414,4 @@ help: ## this list
 
 -include $(LIB_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(LWIP_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) \
 	$(B)/userspace/main.d $(BPF_OBJ:.o=.d) $(addsuffix .d,$(UNIT_BIN) $(BPFTEST_BIN) \
-	$(FUZZ_BIN) $(HELPER_BIN) $(BENCH_BIN))
+	$(FUZZ_BIN) $(HELPER_BIN) $(BENCH_BIN) $(CHECKLIST_BIN))

@@ -48,6 +48,10 @@ static size_t put_options(uint8_t *opt, const struct segment *s)
 {
 	uint8_t *p = opt;
 
+	if (s->options_len > 0) {
+		memcpy(opt, s->options, s->options_len);
+		return s->options_len;
+	}
 	if (!(s->flags & SEG_SYN))
 		return put_sacks(opt, s);
 	if (s->mss) {

@@ -27,6 +27,9 @@ struct segment {
 	uint16_t urgent;
 	const uint8_t *payload;
 	size_t len;
+	/* Written as they are instead of the usual ones: a multiple of 4, at most 40 bytes. */
+	const uint8_t *options;
+	size_t options_len;
 	/* Options; written and found in a SYN only. 0 / -1 / false = not there. */
 	uint16_t mss;
 	int scale;

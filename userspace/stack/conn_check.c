@@ -30,6 +30,7 @@ struct arrival {
 	uint32_t seq;
 	uint32_t ack;
 	uint32_t len; /* of sequence numbers: SYN and FIN count */
+	uint16_t window; /* as in the header */
 	uint8_t flags;
 };
 
@@ -43,6 +44,7 @@ static struct arrival arrival_of(const struct packet *head, const uint8_t *packe
 		.seq = ntohl(tcp.seq),
 		.ack = ntohl(tcp.ack_seq),
 		.len = payload + tcp.syn + tcp.fin,
+		.window = ntohs(tcp.window),
 		.flags = head->tcp_flags,
 	};
 }
@@ -157,9 +159,21 @@ static int check_handshake(struct conn *c, const struct arrival *a, const struct
 	return DROP_TCP_ACK;
 }
 
+/*
+ * RFC 9293, 3.10.7.4: the window may change without anything else. lwIP takes such a change
+ * only if it is larger; so does Linux, for two such ACKs may have changed places, but that the
+ * window is shut must be believed.
+ */
+static void check_shut(struct tcp_pcb *pcb, const struct arrival *a)
+{
+	if (a->window == 0 && a->seq == pcb->snd_wl1 && a->ack == pcb->snd_wl2)
+		pcb->snd_wnd = 0;
+}
+
 int conn_check(struct conn *c, const struct packet *head, const uint8_t *packet)
 {
 	struct arrival a = arrival_of(head, packet);
+	int r;
 
 	if (check_absurd(&a))
 		return DROP_TCP_FLAGS;
@@ -171,5 +185,8 @@ int conn_check(struct conn *c, const struct packet *head, const uint8_t *packet)
 		return check_outside(c, &a);
 	if (c->pcb->state == SYN_RCVD)
 		return check_handshake(c, &a, head, packet);
-	return check_ack(c, &a);
+	r = check_ack(c, &a);
+	if (r == 0)
+		check_shut(c->pcb, &a);
+	return r;
 }

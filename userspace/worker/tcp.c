@@ -221,6 +221,8 @@ static void tcp_time_wait_input(struct tcp_flow *f, struct worker_packet *p)
 		tcp_time_wait_syn(f, p);
 	else if (p->head.tcp_flags & TCP_RST)
 		tcp_time_wait_reset(f, p);
+	else if (!(p->head.tcp_flags & TCP_ACK) || (p->head.tcp_flags & TCP_SYN))
+		worker_drop(f->engine->worker, DROP_TCP_FLAGS);
 	else if ((p->head.tcp_flags & TCP_FIN) || p->head.total_len > p->head.payload_offset)
 		tcp_answer_again(f);
 }

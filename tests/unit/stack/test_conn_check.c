@@ -145,6 +145,20 @@ static void nothing_of_a_segment_outside_the_window_counts(void **state)
 	assert_int_equal(sb.conn.tx_held, 0);
 }
 
+/* lwIP takes a window with the numbers of the last one only if it is larger. */
+static void window_may_be_shut_without_new_numbers(void **state)
+{
+	sb_open();
+	sb.window = 0;
+	sb_send(SEG_ACK, NULL, 0);
+	assert_int_equal(sb_push("abc", 3), 0);
+	assert_int_equal(sb.count, 0);
+	sb.window = 1;
+	sb_send(SEG_ACK, NULL, 0);
+	assert_int_equal(sb.count, 1);
+	assert_int_equal(sb_last()->len, 3);
+}
+
 static void what_comes_again_is_acknowledged_each_time(void **state)
 {
 	sb_open();
@@ -196,6 +210,7 @@ int main(void)
 		SB_TEST(acknowledgment_may_be_as_old_as_the_largest_window),
 		SB_TEST(handshake_needs_its_own_acknowledgment),
 		SB_TEST(nothing_of_a_segment_outside_the_window_counts),
+		SB_TEST(window_may_be_shut_without_new_numbers),
 		SB_TEST(what_comes_again_is_acknowledged_each_time),
 		SB_TEST(challenges_are_ten_in_five_seconds),
 		SB_TEST(options_outside_the_syn_are_not_read),
