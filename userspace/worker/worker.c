@@ -93,19 +93,45 @@ static int take_descriptor(struct role_link *link, const struct role_descriptor 
 	return 0;
 }
 
-/*
- * What a dead predecessor left: its queue's packets belong to connections that nobody
- * knows any more, and each of its flows gets an end that the application sees.
- */
+/* Flows of a dead predecessor whose applications are still to be told. */
+struct orphans {
+	struct worker *worker;
+	struct flow_key *keys;
+	size_t count;
+	size_t room;
+};
+
+#define ORPHANS_ROOM 1024 /* at first; as many as `flows` has entries at most */
+
+static bool orphans_grow(struct orphans *o)
+{
+	size_t room = o->room ? 2 * o->room : ORPHANS_ROOM;
+	struct flow_key *keys = realloc(o->keys, room * sizeof(*keys));
+
+	if (!keys)
+		return false;
+	o->keys = keys;
+	o->room = room;
+	return true;
+}
+
 static void end_orphan(void *arg, const struct flow_key *key, const struct flow *flow)
 {
-	struct worker *w = arg;
+	struct orphans *o = arg;
 
-	if (key->proto == IPPROTO_TCP)
-		tcp_engine_orphan(w->tcp, key);
-	else if (key->proto == IPPROTO_UDP)
-		udp_engine_orphan(w->udp, key);
-	worker_flow_end(w, key, clock_ns(), END_ROLE_DIED);
+	worker_flow_end(o->worker, key, clock_ns(), END_ROLE_DIED);
+	if (o->count < o->room || orphans_grow(o))
+		o->keys[o->count++] = *key;
+}
+
+static void tell_orphans(const struct orphans *o)
+{
+	for (size_t i = 0; i < o->count; i++) {
+		if (o->keys[i].proto == IPPROTO_TCP)
+			tcp_engine_orphan(o->worker->tcp, &o->keys[i]);
+		else if (o->keys[i].proto == IPPROTO_UDP)
+			udp_engine_orphan(o->worker->udp, &o->keys[i]);
+	}
 }
 
 static void forget_gauges(struct worker *w)
@@ -123,15 +149,22 @@ static void forget_gauges(struct worker *w)
 }
 
 /*
- * Flows first: a packet that was queued before its flow's entry went would begin a flow here
- * that has no entry, and the one that a later packet makes would be newer than it, for ever.
+ * What a dead predecessor left: its queue's packets belong to connections that nobody knows any
+ * more, and each of its flows gets an end that the application sees.
+ *
+ * Flows end before the queue is emptied: a packet that was queued before its flow's entry went
+ * would begin a flow here that has no entry, and the one that a later packet makes would be
+ * newer than it, and stay for ever. Applications are told after that, as they answer.
  */
 static void take_over(struct worker *w)
 {
-	int err = datapath_flow_each(&w->datapath, w->config.slot, end_orphan, w);
+	struct orphans orphans = { .worker = w };
+	int err = datapath_flow_each(&w->datapath, w->config.slot, end_orphan, &orphans);
 
 	input_drain(w);
 	inbox_drain(w);
+	tell_orphans(&orphans);
+	free(orphans.keys);
 	if (err)
 		log_warn("worker", "flows of the predecessor not ended error=%s", strerror(-err));
 }
