@@ -112,6 +112,31 @@ killed_worker() {
 	wait_for is_back "$victim" && wait_for has_none "$victim" || return 1
 	same "$((64 - lost)) answered" "$(hold_say)"
 }
+
+# Workers are killed in turn while fragments go from each to each; what they were about to
+# take from their inboxes is thrown away, and main ends with as many descriptors as before.
+killed_under_fragments() {
+	local i victim pid pids=() fds rounds=2
+	[ -z "$FULL" ] || rounds=20
+	fds=$(fds_of "$(main_pid)")
+	for i in 1 2 3 4; do
+		start "stream$i" nsenter --target "$session_command" --net --mount -- bash -c \
+			"while [ ! -e $T/enough ]; do $HELPERS/udp ping $ECHO4 7 4000 20000 100 1; done"
+		pids+=("$started_pid")
+	done
+	for i in $(seq "$rounds"); do
+		victim=$((1 + i % workers))
+		pid=$(role $victim pid)
+		kill -KILL "$pid"
+		wait_for -t 20 replaced $victim "$pid" || return 1
+	done
+	touch "$T/enough"
+	for pid in "${pids[@]}"; do wait_for -t 20 gone "$pid" || return 1; done
+	rm "$T/enough"
+	wait_for main_has "$fds" && one_session_each $ECHO4 && download
+}
+main_has() { same "$1" "$(fds_of "$(main_pid)")"; }
+replaced() { [ "$(role "$1" state)" = ready ] && [ "$(role "$1" pid)" != "$2" ]; }
 restarts() { json status '[.status.roles[].restarts // 0] | add'; }
 
 check two_many_are_refused same 2 "$(headrace run --workers 17 -- true 2>/dev/null; echo $?)"
@@ -141,6 +166,8 @@ for workers in 2 4; do
 	check ${n}_download_after_that download
 	check ${n}_one_restart same 1 "$(restarts)"
 	check ${n}_load_is_shown each_has cpu_ms
+	[ $workers = 2 ] && [ -z "$FULL" ] ||
+		check ${n}_killed_one_by_one_under_fragments killed_under_fragments
 	exec 7>&-
 	session_stop
 done
