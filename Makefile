@@ -101,7 +101,7 @@ BPFTEST_SRC := $(wildcard tests/bpf/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 # Helper programs of the network tests and the benchmark's load generators.
 HELPER_SRC := $(filter-out $(TESTBPF_SRC),$(wildcard tests/net/*.c tests/kernel/*.c)) \
-	tests/bench/load.c
+	tests/bench/load.c $(wildcard tests/soak/*.c)
 CHECKLIST_SRC := tests/net/checklist/main.c
 # Measures the tables themselves: linked with them.
 BENCH_SRC := tests/bench/flows.c
@@ -246,7 +246,8 @@ $(HELPER_BIN): $(B)/tests/%: tests/%.c $(B)/.flags | $(FOUND)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(HELPER_LIBS)
-$(B)/tests/kernel/% $(B)/tests/net/lossy: private HELPER_LIBS = $(call once,BPF_LIBS,libbpf)
+$(B)/tests/kernel/% $(B)/tests/net/lossy $(B)/tests/soak/entries: private \
+	HELPER_LIBS = $(call once,BPF_LIBS,libbpf)
 
 # The TCP checklist through a TUN: a net test's helper made of what the unit tests are made of.
 $(CHECKLIST_BIN): private EXTRA = $(TEST_EXTRA)
@@ -295,9 +296,14 @@ sanitize: ## units, lwIP's suites, BPF, corpus replay, network tests in full: AS
 	@tools/bootstrap test
 	+@PROFILE=sanitize FULL=1 tests/run unit lwip bpf fuzz net
 
-soak: ## the network tests in full: big transfers, 50,000 connections, real time
+test-net-full: ## the network tests in full: big transfers, 50,000 connections, real time
 	@tools/bootstrap test
 	+@PROFILE=$(PROFILE) FULL=1 tests/run net
+
+soak: ## all kinds of load, loss and killed roles for MINUTES=n (30), then all must be as before
+	@tools/bootstrap test
+	+@$(MAKE) $(JOBS) all tests/net-helpers
+	@B=$(B) MINUTES=$(or $(MINUTES),30) tests/soak/run
 
 fuzz: ## fuzz each target for T seconds (60); FUZZ=name for one of them
 	@tools/bootstrap test
@@ -408,9 +414,10 @@ help: ## this list
 	@sed -nE 's/^([a-z][a-z_. %-]*):[^#=]*## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
 		awk -F '\t' '{ printf "  %-22s %s\n", $$1, $$2 }'
 
-.PHONY: all tests run test test-unit test-lwip test-bpf test-fuzz test-net test-kernel sanitize soak fuzz \
-	fuzz-programs coverage bench lint lint-tidy lint-cppcheck format format-check vmlinux \
-	install uninstall dist clean help force tests/net-helpers tests/bench-programs
+.PHONY: all tests run test test-unit test-lwip test-bpf test-fuzz test-net test-net-full \
+	test-kernel sanitize soak fuzz fuzz-programs coverage bench lint lint-tidy lint-cppcheck \
+	format format-check vmlinux install uninstall dist clean help force tests/net-helpers \
+	tests/bench-programs
 
 -include $(LIB_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(LWIP_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) \
 	$(B)/userspace/main.d $(BPF_OBJ:.o=.d) $(addsuffix .d,$(UNIT_BIN) $(BPFTEST_BIN) \

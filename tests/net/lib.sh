@@ -318,7 +318,7 @@ web_file() {
 	sha256sum <"$T/www/$1"
 }
 
-# dns_start: nsd, authoritative for $ZONE on $DNS4 and $DNS6.
+# dns_start: nsd, authoritative for $ZONE on $DNS4 and $DNS6; further records in $T/zone.extra.
 dns_start() {
 	mkdir -p "$T/nsd"
 	cat >"$T/nsd/$ZONE.zone" <<-END
@@ -347,6 +347,7 @@ dns_start() {
 			printf ' "%s%0249d"' "$i" 0
 		done
 		echo
+		[ ! -e "$T/zone.extra" ] || cat "$T/zone.extra"
 	} >>"$T/nsd/$ZONE.zone"
 	cat >"$T/nsd.conf" <<-END
 		server:
@@ -503,7 +504,7 @@ snapshot_host() {
 		bpftool prog list 2>/dev/null | sed -n 's/^[0-9]\+:/program &/p'
 		bpftool map list 2>/dev/null | sed -n 's/^[0-9]\+:/map &/p'
 		bpftool link list 2>/dev/null | sed -n 's/^[0-9]\+:/link &/p'
-		pgrep -lx 'headraced?' | sed 's/^/process /'
+		pgrep --ns "$HOST_PID" --nslist net -lx 'headraced?' | sed 's/^/process /'
 	} 2>/dev/null | sort -u >"$1.all"
 }
 snapshot_network() {

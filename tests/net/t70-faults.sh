@@ -29,7 +29,7 @@ done
 
 # --- a role that is killed comes back; its flows end with an error within a second
 killed_worker() {
-	inside ping -n -c 1 -W 3 -M do -s 100 $WEB4 || return 1
+	inside ping -n -c 1 -W 3 -M "do" -s 100 $WEB4 || return 1
 	start idle nsenter --target "$session_command" --net --mount -- \
 		bash -c "exec 3<>/dev/tcp/$ECHO4/9; echo echo >&3; cat <&3"
 	local pid=$started_pid
