@@ -34,6 +34,25 @@ void conn_init(struct conn *c, struct stack *s)
 	list_init(&c->ack);
 }
 
+/* Bytes from the application that upstream has not taken. */
+static size_t conn_rx_bytes(const struct conn *c)
+{
+	size_t bytes = 0;
+
+	for (const struct buffer *b = c->rx_head; b; b = b->next)
+		bytes += b->end - b->start;
+	return bytes;
+}
+
+void conn_set_account(struct conn *c, size_t *account)
+{
+	ptrdiff_t held = (ptrdiff_t)(c->tx_held + conn_rx_bytes(c));
+
+	conn_charge(c, -held);
+	c->account = account;
+	conn_charge(c, held);
+}
+
 void conn_enter(struct conn *c)
 {
 	LWIP_ASSERT("one connection inside lwIP at a time", !c->stack->inside);
@@ -353,6 +372,7 @@ void conn_abort(struct conn *c)
 void conn_release(struct conn *c)
 {
 	conn_abort(c);
+	conn_set_account(c, NULL);
 	buffer_put_all(c->stack, &c->rx_head, &c->rx_tail);
 	c->state = CONN_CLOSED;
 }

@@ -5,13 +5,17 @@
  * window, so a connection never holds more than the window that it granted.
  *
  * The window starts at 64 KiB and grows by what is taken at once, up to TCP_WND: an upstream
- * that keeps up is never waited for, one that does not ties up little.
+ * that keeps up is never waited for, one that does not ties up little. With half of the budget
+ * in use (of all, or of the connection's account) it stays as it is, with three quarters it
+ * shrinks to RX_WINDOW_LEAST as data is taken; windows that were promised may overrun the
+ * budget by a quarter, then who needs more is reset.
  */
 #include <string.h>
 
 #include "stack/internal.h"
 
 #define RX_IOV 64
+#define RX_WINDOW_LEAST 16384
 
 bool conn_is_pending(const struct conn *c)
 {
@@ -23,9 +27,22 @@ bool conn_is_eof(const struct conn *c)
 	return c->eof && !c->rx_head;
 }
 
-/* Copies bytes behind what is pending. False without memory. */
+/* Are more than so many quarters of the budget in use, or of this connection's account? */
+static bool rx_beyond(const struct conn *c, unsigned int quarters)
+{
+	const struct stack_options *opt = &c->stack->opt;
+
+	if (stack_buffer_bytes(c->stack) * 4 > opt->buffers_max * quarters)
+		return true;
+	return c->account && *c->account * 4 > opt->account_max * quarters;
+}
+
+/* Copies bytes behind what is pending. False without memory, or beyond all bounds. */
 static bool rx_keep(struct conn *c, const uint8_t *data, size_t len)
 {
+	if (rx_beyond(c, 5))
+		return false;
+	conn_charge(c, (ptrdiff_t)len);
 	while (len > 0) {
 		struct buffer *b = c->rx_tail;
 		size_t n;
@@ -87,24 +104,20 @@ static size_t rx_offer(struct conn *c, const struct pbuf *p)
 	return taken;
 }
 
-/* With half of the budget in use windows stay as they are. */
-static bool rx_may_grow(const struct stack *s)
-{
-	return stack_buffer_bytes(s) < s->opt.buffers_max / 2;
-}
-
 /* Credits `taken` bytes to the window; returns how far its announced edge could move. */
 static uint32_t rx_credit(struct conn *c, size_t taken)
 {
 	struct tcp_pcb *pcb = c->pcb;
 	uint32_t max = TCP_WND_MAX(pcb);
-	uint32_t extra = 0, moved;
+	uint32_t extra = 0, less = 0, moved;
 
-	if (!c->rx_head && c->window < max && rx_may_grow(c->stack)) {
+	if (!c->rx_head && c->window < max && !rx_beyond(c, 2))
 		extra = (uint32_t)taken < max - c->window ? (uint32_t)taken : max - c->window;
-		c->window += extra;
-	}
-	pcb->rcv_wnd += (uint32_t)taken + extra;
+	else if (c->window > RX_WINDOW_LEAST && rx_beyond(c, 3))
+		less = (uint32_t)taken < c->window - RX_WINDOW_LEAST ? (uint32_t)taken :
+								       c->window - RX_WINDOW_LEAST;
+	c->window += extra - less;
+	pcb->rcv_wnd += (uint32_t)taken + extra - less;
 	if (pcb->rcv_wnd > max)
 		pcb->rcv_wnd = max;
 	/* lwIP holds an update back until it is worth a segment: the real one, not 64 KiB. */
@@ -182,6 +195,7 @@ static size_t rx_drain(struct conn *c)
 		size_t n = c->stack->opt.ops->received(c, &iov, 1);
 
 		taken += n;
+		conn_charge(c, -(ptrdiff_t)n);
 		b->start += (uint32_t)n;
 		if (b->start < b->end)
 			break;

@@ -9,7 +9,9 @@
  * left of it (a dynamic threshold, as switches divide their memory: Choudhury and Hahne,
  * 1998). A few have all that they can use; thousands whose applications do not read end up
  * with little each, and with none left one that holds nothing is still served, in small
- * pieces. A connection that must wait is woken by the acknowledgement of what it holds.
+ * pieces. The same holds of what the connections of one account have together, so that those
+ * of another are served as if the first had stopped short of the whole budget, which it does.
+ * A connection that must wait is woken by the acknowledgement of what it holds.
  */
 #include <errno.h>
 
@@ -58,6 +60,7 @@ err_t conn_on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 
 	c->tx_held -= len;
 	c->stack->tx_held -= len;
+	conn_charge(c, -(ptrdiff_t)len);
 	tx_free_acked(c);
 	return ERR_OK;
 }
@@ -65,6 +68,7 @@ err_t conn_on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 void conn_tx_release(struct conn *c)
 {
 	c->stack->tx_held -= c->tx_held;
+	conn_charge(c, -(ptrdiff_t)c->tx_held);
 	c->tx_held = 0;
 	buffer_put_all(c->stack, &c->tx_head, &c->tx_tail);
 }
@@ -80,12 +84,19 @@ static size_t tx_queue_bytes(const struct tcp_pcb *pcb)
 	return used < TCP_SND_QUEUELEN ? (TCP_SND_QUEUELEN - used) / TX_PBUFS * segment : 0;
 }
 
-/* Bytes that this connection may hold. */
-static size_t tx_allowance(const struct stack *s)
+static size_t tx_share(size_t used, size_t max)
 {
-	size_t used = stack_buffer_bytes(s);
+	return used < max ? (max - used) / TX_SHARE : 0;
+}
 
-	return used < s->opt.buffers_max ? (s->opt.buffers_max - used) / TX_SHARE : 0;
+/* Bytes that this connection may hold. */
+static size_t tx_allowance(const struct conn *c)
+{
+	const struct stack_options *opt = &c->stack->opt;
+	size_t all = tx_share(stack_buffer_bytes(c->stack), opt->buffers_max);
+	size_t own = c->account ? tx_share(*c->account, opt->account_max) : all;
+
+	return own < all ? own : all;
 }
 
 bool conn_room(const struct conn *c)
@@ -96,7 +107,10 @@ bool conn_room(const struct conn *c)
 		return false;
 	if (pcb->snd_buf < TX_ROOM_MIN || tx_queue_bytes(pcb) == 0)
 		return false;
-	return c->tx_held == 0 || c->tx_held + TX_ROOM_MIN <= tx_allowance(c->stack);
+	if (c->tx_held == 0 || c->tx_held + TX_ROOM_MIN <= tx_allowance(c))
+		return true;
+	c->stack->held_back++;
+	return false;
 }
 
 /* Bytes of one buffer: without GSO there is no need to stop at a segment, lwIP cuts. */
@@ -105,7 +119,7 @@ static size_t tx_buffer_bytes(const struct conn *c)
 	size_t size = c->stack->opt.tso ? c->segment_max : BUFFER_BYTES - 1;
 	size_t queue = tx_queue_bytes(c->pcb);
 
-	if (tx_allowance(c->stack) == 0 && size > TX_SMALL)
+	if (tx_allowance(c) == 0 && size > TX_SMALL)
 		size = TX_SMALL;
 	return queue < size ? queue : size;
 }
@@ -123,7 +137,7 @@ int conn_reserve(struct conn *c, struct iovec *ret_iov, int max)
 	limit = tx_queue_bytes(c->pcb);
 	if (limit > c->pcb->snd_buf)
 		limit = c->pcb->snd_buf;
-	if (tx_allowance(s) < TX_ROOM_MIN + CONN_RESERVE_MAX * size)
+	if (tx_allowance(c) < TX_ROOM_MIN + CONN_RESERVE_MAX * size)
 		max = 1;
 	if (max > CONN_RESERVE_MAX)
 		max = CONN_RESERVE_MAX;
@@ -157,6 +171,7 @@ static err_t tx_write(struct conn *c, struct buffer **spare, size_t len)
 		return err;
 	c->tx_held += (uint32_t)len;
 	c->stack->tx_held += len;
+	conn_charge(c, (ptrdiff_t)len);
 	if (!copy) {
 		tx_keep(c, *spare);
 		*spare = NULL;

@@ -50,9 +50,17 @@ struct stack {
 	struct buffer *spare[CONN_RESERVE_MAX]; /* handed out by conn_reserve() */
 	size_t spare_size; /* bytes of each that were handed out */
 	size_t buffer_bytes; /* memory of buffers in use */
+	uint64_t held_back; /* stack_held_back() */
 	size_t tx_held; /* bytes that applications have not acknowledged */
 	uint8_t linear[65536]; /* a packet with more pieces than an iovec has */
 };
+
+/* `c` holds so many bytes more, or less. */
+static inline void conn_charge(struct conn *c, ptrdiff_t bytes)
+{
+	if (c->account)
+		*c->account += (size_t)bytes;
+}
 
 /* buffer.c: `size` is BUFFER_SMALL_BYTES or BUFFER_BYTES. NULL without memory. */
 struct buffer *buffer_get(struct stack *s, uint32_t size);

@@ -240,6 +240,11 @@ void stack_free(struct stack *s)
 	free(s);
 }
 
+uint64_t stack_held_back(const struct stack *s)
+{
+	return s->held_back;
+}
+
 size_t stack_buffer_bytes(const struct stack *s)
 {
 	/* Short writes are copied by lwIP and in no buffer; large ones are in both sums. */

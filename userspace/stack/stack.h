@@ -61,6 +61,7 @@ struct stack_options {
 	uint32_t mtu; /* of the TUN: what is announced as MSS follows from it */
 	bool tso; /* the queue takes TCP GSO packets */
 	size_t buffers_max; /* bytes held for all connections, as far as they can be helped */
+	size_t account_max; /* of them, those of one account: see conn_set_account() */
 };
 
 /* 0 or -errno; -EBUSY if the process has one already. */
@@ -69,6 +70,8 @@ int stack_new(const struct stack_options *opt, struct stack **ret_stack);
 void stack_free(struct stack *s);
 /* Bytes of data held for all connections, both ways. */
 size_t stack_buffer_bytes(const struct stack *s);
+/* How often upstream was not read because of buffers_max or account_max. */
+uint64_t stack_held_back(const struct stack *s);
 /* Gives memory that is kept for reuse back to the system. */
 void stack_trim(struct stack *s);
 
@@ -90,6 +93,7 @@ struct conn {
 	struct list ack; /* in stack->acks or stack->due while an ACK is delayed */
 	struct buffer *rx_head, *rx_tail; /* from the application, not taken yet */
 	struct buffer *tx_head, *tx_tail; /* to the application, referenced by segments */
+	size_t *account; /* not owned; bytes of all connections that share it, NULL = none */
 	uint32_t tx_held; /* bytes that the application has not acknowledged */
 	uint32_t window; /* receive window granted in all, grows while upstream keeps up */
 	union {
@@ -112,6 +116,8 @@ struct conn {
 };
 
 void conn_init(struct conn *c, struct stack *s);
+/* From now on what it holds counts in *account, too; NULL = in none. */
+void conn_set_account(struct conn *c, size_t *account);
 
 /*
  * Answers the SYN `packet` (parsed in `head`; IP header first; it may be a saved copy without

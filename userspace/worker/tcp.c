@@ -43,6 +43,7 @@ struct tcp_flow *tcp_flow_new(struct tcp_engine *e, const struct flow_key *key)
 		return NULL;
 	}
 	conn_init(&f->conn, e->stack);
+	conn_set_account(&f->conn, &f->source->bytes);
 	tcp_table_add(&e->table, f);
 	return f;
 }
@@ -83,6 +84,7 @@ static void tcp_flow_tell_end(struct tcp_flow *f, enum flow_end end)
 		datapath_count(&w->datapath, RSTAT_TCP_OPEN, -1);
 		source_release(&w->sources, f->source, SOURCE_TCP, &f->of_source);
 	}
+	conn_set_account(&f->conn, NULL);
 	room_give(w, f->source, 1);
 }
 
@@ -342,8 +344,13 @@ static void tcp_watch_waves(struct tcp_engine *e)
 static void tcp_turn(struct loop_turn *t)
 {
 	struct tcp_engine *e = container_of(t, struct tcp_engine, turn);
+	struct budget_use *b = datapath_budget(&e->worker->datapath, BUDGET_BUFFERS);
+	uint64_t held_back = stack_held_back(e->stack);
 	size_t now = stack_buffer_bytes(e->stack);
 
+	b->used = now;
+	b->hits += held_back - e->held_back;
+	e->held_back = held_back;
 	datapath_count(&e->worker->datapath, RSTAT_BUFFER_BYTES,
 		       (int64_t)now - (int64_t)e->buffer_bytes);
 	e->buffer_bytes = now;
@@ -368,6 +375,7 @@ static int tcp_engine_stack(struct tcp_engine *e)
 		.mtu = w->config.settings.mtu,
 		.tso = w->queue.tso,
 		.buffers_max = datapath_budget(&w->datapath, BUDGET_BUFFERS)->limit,
+		.account_max = datapath_budget(&w->datapath, BUDGET_BUFFERS)->source_limit,
 	};
 
 	return stack_new(&opt, &e->stack);

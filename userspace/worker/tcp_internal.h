@@ -116,6 +116,7 @@ struct tcp_engine {
 	struct timer trim_timer;
 	struct loop_turn turn;
 	size_t buffer_bytes; /* as last counted */
+	uint64_t held_back; /* the same of stack_held_back() */
 	size_t peak_flows, peak_bytes; /* since memory was given back */
 };
 

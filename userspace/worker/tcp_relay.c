@@ -213,6 +213,7 @@ static void relay_closed(struct tcp_flow *f)
 		return;
 	case CONN_END_ABORTED:
 	case CONN_END_NONE:
+		worker_drop(f->engine->worker, DROP_BUFFERS);
 		tcp_flow_reset(f, END_LIMIT); /* no memory for its data */
 		return;
 	}

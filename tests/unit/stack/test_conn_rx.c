@@ -162,6 +162,49 @@ static void window_does_not_grow_under_backpressure(void **state)
 	assert_int_equal(sb.conn.window, 65535);
 }
 
+static void window_shrinks_as_data_is_taken_where_the_account_is_full(void **state)
+{
+	size_t account = (3 << 18) + 1; /* three quarters, and more */
+
+	sb.stack->opt.account_max = 1 << 20;
+	sb_open();
+	conn_set_account(&sb.conn, &account);
+	for (int i = 0; i < 10; i++) {
+		sb.take = 0;
+		sb_send(SEG_ACK, data, 10000);
+		assert_int_equal(account, (3 << 18) + 10001);
+		sb.take = 10000;
+		conn_resume(&sb.conn);
+		assert_int_equal(account, (3 << 18) + 1);
+	}
+	assert_int_equal(sb.conn.window, 16384);
+	assert_int_equal(sb.taken_len, 100000);
+	account = 0; /* there is room again */
+	sb.take = 10000;
+	sb_send(SEG_ACK, data, 10000);
+	assert_true(sb.conn.window > 16384);
+	conn_set_account(&sb.conn, NULL);
+	assert_int_equal(account, 0);
+}
+
+static void what_overruns_the_account_by_a_quarter_is_reset(void **state)
+{
+	size_t account = 5 << 18;
+
+	sb.stack->opt.account_max = 1 << 20;
+	sb_open();
+	conn_set_account(&sb.conn, &account);
+	sb.take = 0;
+	sb_send(SEG_ACK, data, 10000);
+	assert_false(conn_is_eof(&sb.conn));
+	sb_send(SEG_ACK, data, 10000);
+	assert_null(sb.conn.pcb);
+	assert_int_equal(sb.conn.end, CONN_END_ABORTED);
+	assert_true(sb_last()->flags & SEG_RST);
+	conn_release(&sb.conn);
+	assert_int_equal(account, 5 << 18);
+}
+
 static void small_consumption_still_updates_the_window(void **state)
 {
 	sb_open();
@@ -233,6 +276,8 @@ int main(void)
 		SB_TEST(our_fin_acknowledges_that_of_the_application),
 		SB_TEST(a_fin_alone_is_acknowledged_by_the_timer),
 		SB_TEST(window_does_not_grow_under_backpressure),
+		SB_TEST(window_shrinks_as_data_is_taken_where_the_account_is_full),
+		SB_TEST(what_overruns_the_account_by_a_quarter_is_reset),
 		SB_TEST(small_consumption_still_updates_the_window),
 		SB_TEST(eof_comes_after_the_data_before_it),
 		SB_TEST(merged_out_of_order_data_is_offered_whole),

@@ -200,6 +200,33 @@ static void the_budget_is_shared(void **state)
 	}
 }
 
+/* Other connections of the account hold nearly all that it may have. */
+static void an_account_that_is_full_waits_and_others_do_not(void **state)
+{
+	static size_t account;
+	struct iovec iov[CONN_RESERVE_MAX];
+
+	account = (1 << 20) - 1000;
+	sb.stack->opt.account_max = 1 << 20;
+	sb_open();
+	conn_set_account(&sb.conn, &account);
+	assert_true(conn_room(&sb.conn)); /* it holds nothing yet: a small piece */
+	assert_true(conn_reserve(&sb.conn, iov, CONN_RESERVE_MAX) == 1);
+	assert_int_equal(conn_commit(&sb.conn, 3000), 0);
+	assert_int_equal(account, (1 << 20) + 2000);
+	assert_int_equal(stack_held_back(sb.stack), 0);
+	assert_false(conn_room(&sb.conn));
+	assert_int_equal(stack_held_back(sb.stack), 1);
+	conn_set_account(&sb.conn, NULL); /* as one of another account */
+	assert_int_equal(account, (1 << 20) - 1000);
+	assert_true(conn_room(&sb.conn));
+	conn_set_account(&sb.conn, &account);
+	sb.ack += 3000;
+	sb_send(SEG_ACK, NULL, 0);
+	assert_int_equal(account, (1 << 20) - 1000);
+	assert_true(conn_room(&sb.conn));
+}
+
 static void no_room_before_the_handshake_or_after_fin(void **state)
 {
 	struct iovec iov;
@@ -253,6 +280,7 @@ int main(void)
 		SB_TEST(window_that_opens_from_zero_by_little),
 		SB_TEST(tiny_windows_leave_room_in_lwips_queue),
 		SB_TEST(the_budget_is_shared),
+		SB_TEST(an_account_that_is_full_waits_and_others_do_not),
 		SB_TEST(no_room_before_the_handshake_or_after_fin),
 		SB_TEST(without_sack_fast_retransmission_after_three_duplicates),
 		SB_TEST(without_sack_retransmission_by_timer_within_a_second_or_so),
