@@ -94,7 +94,6 @@ static struct worker worker;
 static struct role_counters counters;
 static struct port ports[PORTS];
 static struct upstream upstreams[FDS];
-static struct port *dialling; /* whose SYN is being handed in */
 static uint64_t now_ns;
 static int connect_error;
 
@@ -147,6 +146,15 @@ static struct upstream *upstream_of(int fd)
 
 /* --- the sockets ------------------------------------------------------------------------ */
 
+/* The SYN of the connection that is dialled: the youngest, which may have waited its turn. */
+static uint32_t dialled_isn(void)
+{
+	const struct list *last = worker.tcp->connecting.prev;
+	const struct tcp_flow *f = container_of(last, struct tcp_flow, link);
+
+	return stack_segment_seq(&f->syn->head, f->syn->packet);
+}
+
 int fake_connect(const struct endpoint *to, int type, int *ret_fd)
 {
 	if (connect_error)
@@ -154,7 +162,7 @@ int fake_connect(const struct endpoint *to, int type, int *ret_fd)
 	for (int i = 0; i < FDS; i++) {
 		if (upstreams[i].used)
 			continue;
-		upstreams[i] = (struct upstream){ .used = true, .seq = dialling->isn + 1 };
+		upstreams[i] = (struct upstream){ .used = true, .seq = dialled_isn() + 1 };
 		*ret_fd = FD_BASE + i;
 		return 0;
 	}
@@ -359,7 +367,6 @@ static void send_segment(uint32_t port, uint8_t flags, uint32_t seq, uint32_t ac
 		packet[40 + i] = byte_at(seq + (uint32_t)i);
 	require(packet_parse(&p.head, packet, packet + p.raw.len, 0) == 0);
 	packet_key_up(&p.head, &p.key);
-	dialling = &ports[port];
 	tcp_engine_input(worker.tcp, &p);
 }
 
