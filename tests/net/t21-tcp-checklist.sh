@@ -39,5 +39,7 @@ for reason in tcp_flags tcp_reset tcp_syn tcp_window tcp_ack; do
 done
 no_flows() { [ "$(json status '[.status.roles[].tcp_open // 0] | add')" = 0 ]; }
 check no_connection_is_left wait_for no_flows
+no_entries() { headrace flows --instance "$INSTANCE" | grep -qx 'no open flows'; }
+check no_entry_is_left_in_the_flow_table wait_for no_entries
 check still_serves still_serves
 finish
