@@ -103,8 +103,8 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 HELPER_SRC := $(filter-out $(TESTBPF_SRC),$(wildcard tests/net/*.c tests/kernel/*.c)) \
 	tests/bench/load.c $(wildcard tests/soak/*.c)
 CHECKLIST_SRC := tests/net/checklist/main.c
-# Measures the tables themselves: linked with them.
-BENCH_SRC := tests/bench/flows.c
+# They measure the tables themselves: linked with them.
+BENCH_SRC := tests/bench/flows.c tests/bench/flows_udp.c
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
 # lwIP's own test suites: what they need of lwIP beyond what we build in, and they themselves.
 SUITE_SRC := tests/lwip/suites.c

@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What a packet and a tick cost beside so many idle flows: `make bench BENCH=flows`. The tables,
- * the stack and the kernel programs themselves, without sockets, so that it goes beyond the
- * limit of descriptors. Flows are met in random order, at each number the same many times;
- * what grows with it are cache misses, nothing else may.
+ * What a packet and a tick cost beside so many idle flows: `make bench BENCH=flows`. The table
+ * of connections, the stack and the kernel programs themselves, without sockets, so that it
+ * goes beyond the limit of descriptors (UDP: flows_udp.c). Flows are met in random order, at
+ * each number the same many times; what grows with it are cache misses, nothing else may.
  *
  *   flows REP [FLOWS...]      samples as JSON lines; default: 1000 10000 100000 1000000
  *
  * Userspace is timed by the CPU time of this thread, the kernel programs by what
  * bpf_prog_test_run says of each run (its own two clock reads included).
  */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/ip.h>
@@ -26,15 +21,13 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "bench/flows.h"
 #include "bpf/classify.h"
 #include "datapath/kernel_internal.h"
-#include "flow/sessions.h"
 #include "headrace.skel.h"
 #include "lib/segment.h"
 #include "lib/tun_settings.h"
-#include "netdev/packet.h"
 #include "stack/internal.h"
-#include "worker/udp.h"
 
 /* lwIP and the worker each have their own names for them; both are not meant to meet. */
 #undef TCP_FIN
@@ -43,101 +36,9 @@
 #undef TCP_ACK
 #include "worker/tcp_internal.h"
 
-#define SAMPLES 20000 /* packets of one figure */
-#define PAYLOAD 64
-#define TURN 64 /* packets between two turns of the loop */
 #define TICKS 40 /* of 250 ms */
-#define SWEEPS 1000
-#define IDLE_MS 3600000
 #define PASSES 5
-#define PACKET 192
 #define L2 14 /* bpf_prog_test_run wants an Ethernet header */
-#define CACHE_BYTES (64 << 20)
-
-static unsigned int flows;
-static int rep;
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static void *alloc(size_t num, size_t bytes)
-{
-	void *p = calloc(num, bytes);
-
-	if (!p)
-		die("flows: no memory");
-	return p;
-}
-
-static double cpu_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
-
-/* {"metric":"flows_WHAT","config":"headrace-100k",...} */
-static void sample(const char *what, double value)
-{
-	unsigned int n = flows;
-	const char *unit = "";
-
-	if (n >= 1000000 && n % 1000000 == 0) {
-		n /= 1000000;
-		unit = "M";
-	} else if (n >= 1000 && n % 1000 == 0) {
-		n /= 1000;
-		unit = "k";
-	}
-	printf("{\"metric\":\"flows_%s\",\"config\":\"headrace-%u%s\",\"rep\":%d,\"value\":%.6g}\n",
-	       what, n, unit, rep, value);
-	fflush(stdout);
-}
-
-/* Fills the caches with something else. */
-static void forget_caches(void)
-{
-	static uint8_t *other;
-
-	if (!other)
-		other = alloc(1, CACHE_BYTES);
-	for (size_t i = 0; i < CACHE_BYTES; i += 64)
-		other[i]++;
-}
-
-static struct packet_path path_of(unsigned int i)
-{
-	struct packet_path p = { .sport = htons((uint16_t)(1024 + i / 250)), .dport = htons(443) };
-
-	addr_parse("10.0.0.2", &p.src);
-	p.src.b[15] = (uint8_t)(2 + i % 250);
-	addr_parse("192.0.2.1", &p.dst);
-	return p;
-}
-
-static struct flow_key key_of(unsigned int i, uint8_t proto)
-{
-	struct packet_path p = path_of(i);
-
-	return (struct flow_key){
-		.saddr = p.src, .daddr = p.dst, .sport = p.sport, .dport = p.dport, .proto = proto
-	};
-}
-
-/* Keys of SAMPLES flows of those from `first` on. */
-static struct flow_key *random_keys(unsigned int first, uint8_t proto)
-{
-	struct flow_key *keys = alloc(SAMPLES, sizeof(*keys));
-
-	for (unsigned int i = 0; i < SAMPLES; i++)
-		keys[i] = key_of(first + random_u32() % flows, proto);
-	forget_caches();
-	return keys;
-}
 
 /* --- TCP: the worker's table, and the stack with every connection open and idle ------------- */
 
@@ -385,79 +286,6 @@ static void bench_tcp(void)
 	tcp_down();
 }
 
-/* --- UDP: the table of sessions ------------------------------------------------------------- */
-
-static void udp_lookups(struct sessions *t, const char *what, unsigned int first)
-{
-	struct flow_key *keys = random_keys(first, IPPROTO_UDP);
-	double start = cpu_ns();
-	unsigned int found = 0;
-
-	for (unsigned int i = 0; i < SAMPLES; i++) {
-		struct session *s = sessions_find(t, &keys[i]);
-
-		if (!s)
-			continue;
-		sessions_touch(t, s);
-		found++;
-	}
-	sample(what, (cpu_ns() - start) / SAMPLES);
-	if (found != (first ? 0 : SAMPLES))
-		die("flows: wrong look-ups");
-	free(keys);
-}
-
-static void udp_churn(struct sessions *t)
-{
-	struct flow_key *keys = random_keys(flows, IPPROTO_UDP);
-	double start = cpu_ns();
-
-	for (unsigned int i = 0; i < SAMPLES; i++)
-		sessions_remove(t, sessions_add(t, &keys[i]));
-	sample("udp_churn", (cpu_ns() - start) / SAMPLES);
-	free(keys);
-}
-
-static void close_session(struct session *s)
-{
-	die("flows: idle session");
-}
-
-/* None has been idle for long enough. */
-static void udp_sweeps(struct sessions *t)
-{
-	double start = cpu_ns();
-
-	for (int i = 0; i < SWEEPS; i++)
-		sessions_sweep(t, flows, close_session);
-	sample("udp_sweep", (cpu_ns() - start) / SWEEPS);
-}
-
-static void bench_udp(void)
-{
-	struct sources sources;
-	struct sessions t;
-	struct session *s;
-
-	if (sources_init(&sources) ||
-	    sessions_init(&t, &sources, SOURCE_UDP, flows + 1, sizeof(struct udp_session), IDLE_MS))
-		die("flows: sessions");
-	for (unsigned int i = 0; i < flows; i++) {
-		struct flow_key key = key_of(i, IPPROTO_UDP);
-
-		if (!sessions_add(&t, &key))
-			die("flows: session");
-	}
-	udp_lookups(&t, "udp_hit", 0);
-	udp_lookups(&t, "udp_miss", flows);
-	udp_churn(&t);
-	udp_sweeps(&t);
-	while ((s = sessions_any(&t)))
-		sessions_remove(&t, s);
-	sessions_done(&t);
-	sources_done(&sources);
-}
-
 /* --- the kernel half ------------------------------------------------------------------------ */
 
 static int silent(enum libbpf_print_level level, const char *fmt, va_list args)
@@ -593,27 +421,15 @@ static void bench_strays(void)
 	kernel_unload(k);
 }
 
+static void bench(void)
+{
+	bench_tcp();
+	bench_program();
+	bench_strays();
+}
+
 int main(int argc, char **argv)
 {
-	static const unsigned int standard[] = { 1000, 10000, 100000, 1000000 };
-	int num = argc > 2 ? argc - 2 : (int)(sizeof(standard) / sizeof(standard[0]));
-
-	if (argc < 2) {
-		fprintf(stderr, "usage: flows REP [FLOWS...]\n");
-		return 2;
-	}
-	rep = atoi(argv[1]);
 	libbpf_set_print(silent);
-	for (int i = 0; i < num; i++) {
-		flows = argc > 2 ? (unsigned int)strtoul(argv[2 + i], NULL, 10) : standard[i];
-		if (flows < 1000 || flows > 4000000) {
-			fprintf(stderr, "flows: from 1000 to 4000000\n");
-			return 2;
-		}
-		bench_tcp();
-		bench_udp();
-		bench_program();
-		bench_strays();
-	}
-	return 0;
+	return flows_main(argc, argv, bench);
 }

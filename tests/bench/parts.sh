@@ -251,4 +251,5 @@ first() {
 # The tables and programs themselves, beside 1 k to 1 M flows; its samples are complete.
 part_flows() {
 	"$B/tests/bench/flows" "$rep" >>"$samples" || fail headrace "flows: status $?"
+	"$B/tests/bench/flows_udp" "$rep" >>"$samples" || fail headrace "flows_udp: status $?"
 }

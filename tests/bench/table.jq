@@ -24,6 +24,7 @@ def unit:
 	elif startswith("mem_") then "bytes"
 	elif startswith("start_") then "ms"
 	elif . == "flows_timers_idle" then "timers"
+	elif . == "flows_udp_rss" then "bytes"
 	elif startswith("flows_") then "ns"
 	else "1/s" end;
 
