@@ -228,10 +228,12 @@ $(UNIT_BIN) $(BPFTEST_BIN): $(B)/tests/%: tests/%.c $(B)/libheadrace.a $(TESTLIB
 	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(TESTLIB_OBJ) \
 		$(B)/libheadrace.a $(DAEMON_LIBS) $(TEST_LIBS)
 
-$(BENCH_BIN): $(B)/tests/%: tests/%.c $(B)/libheadrace.a $(TESTLIB_OBJ) $(B)/.flags
+# Of tests/lib they need what is no test framework's.
+BENCH_OBJ := $(B)/tests/lib/segment.o
+$(BENCH_BIN): $(B)/tests/%: tests/%.c $(B)/libheadrace.a $(BENCH_OBJ) $(B)/.flags
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
-	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(TESTLIB_OBJ) $(B)/libheadrace.a \
+	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(BENCH_OBJ) $(B)/libheadrace.a \
 		$(DAEMON_LIBS)
 
 # Fuzz targets: with libFuzzer in PROFILE=fuzz, else with a main() that replays a corpus.
