@@ -229,7 +229,7 @@ static void recovery_resend(struct flight *f)
 	struct scoreboard *b = f->board;
 	uint32_t start, end;
 
-	while (scoreboard_next_lost(b, &start, &end)) {
+	while (scoreboard_has_room(b) && scoreboard_next_lost(b, &start, &end)) {
 		uint32_t pipe = scoreboard_pipe(b, c->pcb->snd_nxt);
 		uint32_t edge = recovery_in_window(f, start, end);
 		uint32_t len;
@@ -239,8 +239,9 @@ static void recovery_resend(struct flight *f)
 		len = recovery_quota(f, pipe, edge - start);
 		if (len > 0)
 			len = rexmit_send(c, start, start + len);
-		if (len == 0 || !scoreboard_resend(b, start, start + len, c->pcb->snd_nxt))
+		if (len == 0)
 			break;
+		scoreboard_resend(b, start, start + len, c->pcb->snd_nxt);
 	}
 }
 

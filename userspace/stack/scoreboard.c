@@ -140,7 +140,7 @@ static void span_put(struct scoreboard *b, uint32_t i, struct span s)
 	span_insert(b, i, s);
 }
 
-static bool has_room(const struct scoreboard *b)
+bool scoreboard_has_room(const struct scoreboard *b)
 {
 	return b->count + 2 <= SCOREBOARD_SPANS;
 }
@@ -153,7 +153,7 @@ bool scoreboard_sack(struct scoreboard *b, uint32_t start, uint32_t end)
 	if (i < b->count && b->spans[i].order == 0 && !before(start, b->spans[i].start) &&
 	    !before(b->spans[i].end, end))
 		return false; /* told before: receivers repeat themselves */
-	if (!has_room(b))
+	if (!scoreboard_has_room(b))
 		return false;
 	i = span_clear(b, start, end);
 	span_put(b, i, (struct span){ .start = start, .end = end });
@@ -226,18 +226,14 @@ bool scoreboard_next_lost(const struct scoreboard *b, uint32_t *ret_start, uint3
 	return before(at, *ret_end);
 }
 
-bool scoreboard_resend(struct scoreboard *b, uint32_t start, uint32_t end, uint32_t sent)
+void scoreboard_resend(struct scoreboard *b, uint32_t start, uint32_t end, uint32_t sent)
 {
 	uint32_t arrived = b->arrived;
-	uint32_t i;
+	uint32_t i = span_clear(b, start, end);
 
-	if (!has_room(b))
-		return false;
-	i = span_clear(b, start, end);
 	b->arrived = arrived; /* what was lost has not arrived */
 	span_put(b, i,
 		 (struct span){ .start = start, .end = end, .order = ++b->order, .sent = sent });
-	return true;
 }
 
 uint32_t scoreboard_pipe(const struct scoreboard *b, uint32_t end)

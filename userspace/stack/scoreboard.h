@@ -46,8 +46,10 @@ void scoreboard_lose(struct scoreboard *b);
 void scoreboard_lose_all(struct scoreboard *b, uint32_t end);
 /* The first range that is lost: true and [*ret_start, *ret_end). */
 bool scoreboard_next_lost(const struct scoreboard *b, uint32_t *ret_start, uint32_t *ret_end);
-/* Part of what is lost is sent again; `sent`: the highest byte sent so far. False: no room. */
-bool scoreboard_resend(struct scoreboard *b, uint32_t start, uint32_t end, uint32_t sent);
+/* Whether one more change can be noted. */
+bool scoreboard_has_room(const struct scoreboard *b);
+/* Part of what is lost is sent again, if there is room; `sent`: the highest byte sent so far. */
+void scoreboard_resend(struct scoreboard *b, uint32_t start, uint32_t end, uint32_t sent);
 /* Bytes below `end` that are on their way, as far as is known. */
 uint32_t scoreboard_pipe(const struct scoreboard *b, uint32_t end);
 

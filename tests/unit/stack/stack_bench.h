@@ -21,7 +21,7 @@
 #include "lib/segment.h"
 #include "stack/internal.h"
 
-#define CAUGHT_MAX 64
+#define CAUGHT_MAX 256
 #define TAKEN_MAX (1 << 20)
 
 struct caught {
