@@ -75,7 +75,7 @@ before_ms=$(date +%s%3N)
 check datagrams_to_everywhere flood udp udp "$number" $rate $ONE4 203.0.113.0/24 0
 limit=$(json status .status.limits.udp_sessions)
 check udp_sessions_are_bounded within 1 "$limit" "$(gauge udp_open)"
-check datagrams_of_many flood udp-many udp "$number" $rate $ANY6 $ECHO6 7
+check datagrams_of_many flood udp-many udp $((limit * 3 / 2)) $rate $ANY6 $ECHO6 7
 check udp_sessions_are_bounded_still within 1 "$limit" "$(gauge udp_open)"
 check used_session_went_on within $(($(date +%s%3N) - before_ms - 2000)) 1000000000 "$(used_ms)"
 stop "$used"

@@ -155,6 +155,15 @@ void source_release(struct sources *t, struct source *s, unsigned int kind, stru
 		discard(t, s);
 }
 
+void source_touch(struct sources *t, struct source *s, unsigned int kind, uint64_t now_ms)
+{
+	struct list *rank = &t->ranks[kind][rank_of(s->kind[kind].count)];
+
+	s->kind[kind].used_ms = now_ms;
+	if (rank->prev != &s->kind[kind].rank)
+		list_touch(rank, &s->kind[kind].rank);
+}
+
 struct source *source_ranked(struct list *rank, unsigned int kind)
 {
 	struct source_kind *k = container_of(rank, struct source_kind, rank);
@@ -169,4 +178,18 @@ struct source *sources_largest(const struct sources *t, unsigned int kind)
 	if (!ranked)
 		return NULL;
 	return source_ranked(t->ranks[kind][rank_of(ranked)].next, kind);
+}
+
+struct source *sources_idlest(const struct sources *t, unsigned int kind)
+{
+	struct source *idlest = NULL;
+
+	for (uint32_t ranked = t->ranked[kind]; ranked; ranked &= ranked - 1) {
+		struct list *first = t->ranks[kind][__builtin_ctz(ranked)].next;
+		struct source *s = source_ranked(first, kind);
+
+		if (!idlest || s->kind[kind].used_ms < idlest->kind[kind].used_ms)
+			idlest = s;
+	}
+	return idlest;
 }

@@ -23,7 +23,8 @@
 
 struct source_kind {
 	uint32_t count;
-	struct list rank; /* in sources.ranks[kind][logarithm of count] */
+	struct list rank; /* in sources.ranks[kind][logarithm of count], touched last at its end */
+	uint64_t used_ms; /* at the last source_touch() */
 	struct list items; /* those that are kept in order; oldest, or longest idle, first */
 };
 
@@ -62,9 +63,15 @@ void source_hold(struct sources *t, struct source *s, unsigned int kind, struct 
 /* One less; the account is gone if it was the last thing that it held. */
 void source_release(struct sources *t, struct source *s, unsigned int kind, struct list *item);
 
+/* Something of `kind` that it holds was used now. */
+void source_touch(struct sources *t, struct source *s, unsigned int kind, uint64_t now_ms);
+
 /* The account that is linked into a rank of `kind` by `rank`. */
 struct source *source_ranked(struct list *rank, unsigned int kind);
 /* One of those that hold most of `kind`, NULL if nobody holds any. */
 struct source *sources_largest(const struct sources *t, unsigned int kind);
+/* Whoever has used none of what he holds of `kind` for longest, NULL likewise. For kinds whose
+ * use is told by source_touch(). */
+struct source *sources_idlest(const struct sources *t, unsigned int kind);
 
 #endif

@@ -141,6 +141,7 @@ void sessions_touch(struct sessions *t, struct session *s)
 {
 	s->used_ms = clock_ms();
 	list_touch(&s->source->kind[t->kind].items, &s->age);
+	source_touch(t->sources, s->source, t->kind, s->used_ms);
 }
 
 static struct session *oldest_of(const struct sessions *t, const struct source *s)

@@ -6,6 +6,8 @@
 #include "base/limits.h"
 #include "worker/room.h"
 
+#define SESSIONS_MANY 16 /* a part of all sessions: who holds so many holds many */
+
 /* The budgets of a worker, and where its limits come from. */
 static const struct {
 	enum budget budget;
@@ -81,6 +83,21 @@ static uint32_t count_of(const struct worker *w, const struct addr *from, enum s
 	return s ? s->kind[kind].count : 0;
 }
 
+/*
+ * Who gives a session up where all are taken: whoever holds most. Where nobody holds many they
+ * are of many sources, which may not even exist, and having two or three is no reason: then
+ * it is whoever has used none for longest.
+ */
+static struct source *session_victim(struct worker *w, const struct budget_use *b,
+				     enum source_thing kind)
+{
+	struct source *largest = sources_largest(&w->sources, kind);
+
+	if (!largest || largest->kind[kind].count >= b->limit / SESSIONS_MANY)
+		return largest;
+	return sources_idlest(&w->sources, kind);
+}
+
 /* UDP or echo sessions: there is always one that goes, and always one that has most. */
 static void room_for_session(struct worker *w, const struct addr *from, enum source_thing kind)
 {
@@ -90,7 +107,7 @@ static void room_for_session(struct worker *w, const struct addr *from, enum sou
 	if (count_of(w, from, kind) >= b->source_limit)
 		victim = sources_find(&w->sources, from);
 	else if (b->used >= b->limit)
-		victim = sources_largest(&w->sources, kind);
+		victim = session_victim(w, b, kind);
 	if (!victim)
 		return;
 	if (kind == SOURCE_UDP)

@@ -6,7 +6,8 @@
  *
  *   at the limit of              | makes way                             | else
  *   UDP, echo sessions of one    | its own longest idle                  | -
- *   UDP, echo sessions of all    | the longest idle of who has most      | -
+ *   UDP, echo sessions of all    | the longest idle of who has most,     | -
+ *                                | or of all where nobody has many       |
  *   flows, descriptors of one    | its own: idle UDP, echo, TCP that is  | refused
  *                                | not open yet, TCP without data        |
  *   flows, descriptors of all    | TCP not open yet of anybody; of who   | refused

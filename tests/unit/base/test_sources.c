@@ -143,6 +143,27 @@ static void the_place_of_an_account_depends_on_a_secret(void **state)
 	sources_done(&other);
 }
 
+static void the_idlest_is_whoever_was_touched_longest_ago(void **state)
+{
+	uint64_t now = 1;
+
+	assert_null(sources_idlest(&table, 0));
+	for (uint32_t i = 0; i < 6; i++) /* of three ranks */
+		for (uint32_t n = 0; n <= i; n++)
+			source_touch(&table, enter(i, 0, NULL), 0, now++);
+	assert_ptr_equal(sources_idlest(&table, 0), find(0));
+	source_touch(&table, find(0), 0, now++);
+	assert_ptr_equal(sources_idlest(&table, 0), find(1));
+	source_touch(&table, find(1), 0, now++);
+	source_touch(&table, find(2), 0, now++);
+	source_touch(&table, find(3), 0, now++);
+	assert_ptr_equal(sources_idlest(&table, 0), find(4));
+	for (uint32_t i = 0; i < 6; i++)
+		for (uint32_t n = 0; n <= i; n++)
+			source_release(&table, find(i), 0, NULL);
+	assert_null(sources_idlest(&table, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +173,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(
 			the_largest_of_a_kind_holds_more_than_half_of_the_most, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_idlest_is_whoever_was_touched_longest_ago,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(the_place_of_an_account_depends_on_a_secret, setup,
 						teardown),
 	};
