@@ -87,6 +87,27 @@ static int stack_listen(struct stack *s)
 	return 0;
 }
 
+/*
+ * A window smaller than what waits has lwIP's persist timer cut the segment in two, and 2.1.3
+ * leaves a FIN on both halves (TCPH_SET_FLAG() takes none away): the application would lose
+ * the second one. So the FIN gets a segment of its own before that; without memory for it the
+ * timer begins anew.
+ */
+static void tick_part_fin(struct tcp_pcb *pcb)
+{
+	struct tcp_seg *seg = pcb->unsent;
+
+	if (!pcb->persist_backoff || !seg || !(TCPH_FLAGS(seg->tcphdr) & TCP_FIN))
+		return;
+	if (!pcb->snd_wnd || seg->len <= pcb->snd_wnd)
+		return; /* is not cut */
+	TCPH_UNSET_FLAG(seg->tcphdr, TCP_FIN);
+	if (tcp_enqueue_flags(pcb, TCP_FIN) == ERR_OK)
+		return;
+	TCPH_SET_FLAG(seg->tcphdr, TCP_FIN);
+	pcb->persist_cnt = 0;
+}
+
 /* Chains what is hot into lwIP's list, and moves it to `chained`. */
 static void tick_chain(struct stack *s, struct list *chained)
 {
@@ -100,6 +121,7 @@ static void tick_chain(struct stack *s, struct list *chained)
 		/* Its probe was taken, so there is nothing left to probe with: lwIP forgets. */
 		if (!pcb->unsent || pcb->unacked)
 			pcb->persist_backoff = 0;
+		tick_part_fin(pcb);
 		list_append(chained, &c->hot);
 		pcb->next = tcp_active_pcbs;
 		tcp_active_pcbs = pcb;

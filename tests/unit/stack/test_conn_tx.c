@@ -267,6 +267,36 @@ static void without_sack_retransmission_by_timer_within_a_second_or_so(void **st
 	assert_null(sb.conn.flight);
 }
 
+/* What could not be written yet waits, with the FIN on it, while the window shrinks. */
+static void fin_behind_more_than_the_window_comes_last(void **state)
+{
+	uint32_t end;
+
+	sb_open();
+	end = sb.ack + 1000;
+	sb.output_error = -EAGAIN;
+	assert_int_equal(sb_push(data, 1000), 0);
+	conn_finish(&sb.conn);
+	sb_send(SEG_ACK, "x", 1);
+	sb.window = 3; /* 384 bytes; one that shrinks is believed behind newer data only */
+	sb_send(SEG_ACK, "y", 1);
+	sb.output_error = 0;
+	for (int i = 0; i < 60 && sb.ack != end + 1; i++) {
+		sb.count = 0;
+		sb_skip(1000);
+		for (unsigned int k = 0; k < sb.count; k++) {
+			struct segment *s = &sb.caught[k].s;
+
+			if (s->flags & SEG_FIN)
+				assert_int_equal(s->seq + s->len, end);
+			if (s->seq == sb.ack)
+				sb.ack += (uint32_t)s->len + !!(s->flags & SEG_FIN);
+		}
+		sb_send(SEG_ACK, NULL, 0);
+	}
+	assert_int_equal(sb.ack, end + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +314,7 @@ int main(void)
 		SB_TEST(no_room_before_the_handshake_or_after_fin),
 		SB_TEST(without_sack_fast_retransmission_after_three_duplicates),
 		SB_TEST(without_sack_retransmission_by_timer_within_a_second_or_so),
+		SB_TEST(fin_behind_more_than_the_window_comes_last),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
