@@ -463,6 +463,8 @@ void tcp_engine_free(struct tcp_engine *e)
 	loop_disarm(&e->young_timer);
 	loop_disarm(&e->time_wait_timer);
 	loop_remove_turn(&e->turn);
+	datapath_count(&e->worker->datapath, RSTAT_BUFFER_BYTES, -(int64_t)e->buffer_bytes);
+	datapath_budget(&e->worker->datapath, BUDGET_BUFFERS)->used = 0;
 	stack_free(e->stack);
 	sources_done(&e->destinations);
 	tcp_table_done(&e->table);
