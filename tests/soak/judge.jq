@@ -60,6 +60,8 @@ def near($ms; $since; $until): any($ms[]; . >= $since and . <= $until);
 		"\($lost | length) datagrams lost, but only \($may_be_lost) were taken away" else empty end),
 	(if $restarts != ($kills | length) then
 		"\($restarts) roles died, but only \($kills | length) were killed" else empty end),
+	($before.maps | to_entries[] | select((.key | is_lru | not) and .value > 0)
+		| "map \(.key): \(.value) entries left by the warm-up"),
 	($after.maps | to_entries[] | select((.key | is_lru | not) and .value > ($before.maps[.key] // 0))
 		| "map \(.key): \($before.maps[.key]) entries before, \(.value) after"),
 	($after.roles[] | . as $r
