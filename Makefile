@@ -51,7 +51,7 @@ FLAGS_sanitize := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 # Counters live in the mapped profile (%c), so that processes count that are killed or _exit().
 FLAGS_coverage := -O0 -g -fprofile-instr-generate -fcoverage-mapping \
 	-mllvm -runtime-counter-relocation
-FLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+FLAGS_fuzz := -O2 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=undefined
 LINK_sanitize := -fsanitize=address,undefined
 LINK_coverage := -fprofile-instr-generate
@@ -99,6 +99,8 @@ LWIP_SRC := $(addprefix $(LWIP_DIR)/src/core/,def.c inet_chksum.c init.c ip.c me
 UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
 BPFTEST_SRC := $(wildcard tests/bpf/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+# What fuzz targets share; the entry of the replay is no part of it.
+FUZZLIB_SRC := $(filter-out $(FUZZ_SRC) tests/fuzz/main.c,$(wildcard tests/fuzz/*.c))
 # Helper programs of the network tests and the benchmark's load generators.
 HELPER_SRC := $(filter-out $(TESTBPF_SRC),$(wildcard tests/net/*.c tests/kernel/*.c)) \
 	tests/bench/load.c $(wildcard tests/soak/*.c)
@@ -124,6 +126,7 @@ TESTLIB_OBJ := $(TESTLIB_SRC:%.c=$(B)/%.o)
 UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 BPFTEST_BIN := $(BPFTEST_SRC:%.c=$(B)/%)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
+FUZZLIB_OBJ := $(FUZZLIB_SRC:%.c=$(B)/%.o)
 HELPER_BIN := $(HELPER_SRC:%.c=$(B)/%)
 CHECKLIST_BIN := $(CHECKLIST_SRC:%.c=$(B)/%)
 BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
@@ -191,7 +194,7 @@ $(B)/userspace/stack/%.o $(B)/userspace/worker/%.o: private EXTRA = $(LWIP_CPPFL
 $(B)/tools/daemon.o: private EXTRA = $(SBINDIR_FLAG)
 $(B)/tools/daemon.o: $(B)/.sbindir
 
-$(LIB_OBJ) $(CLIENT_OBJ) $(TESTLIB_OBJ) $(B)/userspace/main.o: $(B)/%.o: %.c $(B)/.flags | $(FOUND)
+$(LIB_OBJ) $(CLIENT_OBJ) $(TESTLIB_OBJ) $(FUZZLIB_OBJ) $(B)/userspace/main.o: $(B)/%.o: %.c $(B)/.flags | $(FOUND)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -MMD -MP -c $< -o $@
@@ -219,7 +222,8 @@ $(B)/headrace: $(CLIENT_OBJ) $(BASE_OBJ)
 # Tests include sources with their main() renamed, and read what a mock has not set.
 TEST_EXTRA := -Itests $(LWIP_CPPFLAGS) $(SBINDIR_FLAG) -Wno-missing-prototypes \
 	$(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
-$(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(TESTLIB_OBJ) $(BENCH_BIN): private EXTRA = $(TEST_EXTRA)
+$(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(TESTLIB_OBJ) $(FUZZLIB_OBJ) $(BENCH_BIN): \
+	private EXTRA = $(TEST_EXTRA)
 $(UNIT_BIN) $(BPFTEST_BIN) $(FUZZ_BIN) $(BENCH_BIN): | $(if $(BPF_SRC),$(SKEL))
 
 $(UNIT_BIN) $(BPFTEST_BIN): $(B)/tests/%: tests/%.c $(B)/libheadrace.a $(TESTLIB_OBJ) $(B)/.flags
@@ -238,11 +242,24 @@ $(BENCH_BIN): $(B)/tests/%: tests/%.c $(B)/libheadrace.a $(BENCH_OBJ) $(B)/.flag
 
 # Fuzz targets: with libFuzzer in PROFILE=fuzz, else with a main() that replays a corpus.
 FUZZ_MAIN := $(if $(filter fuzz,$(PROFILE)),,tests/fuzz/main.c)
-$(FUZZ_BIN): $(B)/tests/%: tests/%.c $(FUZZ_MAIN) $(B)/libheadrace.a $(B)/.flags
+# Targets whose kernel is tests/fuzz/fake.c: what of the C library it stands in for.
+FUZZ_WRAP := close fcntl socket socketpair connect setsockopt getsockopt shutdown recv \
+	__recv_chk send recvmsg sendmsg recvmmsg epoll_create1 epoll_ctl epoll_wait timerfd_create \
+	timerfd_settime getrandom malloc calloc malloc_trim
+FUZZ_FAKED := $(B)/tests/fuzz/fuzz_worker
+$(FUZZ_FAKED): private LDFLAGS_ALL += $(FUZZ_WRAP:%=-Wl,--wrap=%)
+$(B)/tests/fuzz/fuzz_worker: private FUZZ_WRAP += datapath_flow_note datapath_flow_noted \
+	datapath_flow_end
+
+$(B)/libfuzz.a: $(FUZZLIB_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(FUZZ_BIN): $(B)/tests/%: tests/%.c $(FUZZ_MAIN) $(B)/libfuzz.a $(B)/libheadrace.a $(B)/.flags
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) -MMD -MP -MF $@.d -MT $@ -o $@ \
-		$< $(FUZZ_MAIN) $(B)/libheadrace.a $(DAEMON_LIBS)
+		$< $(FUZZ_MAIN) $(B)/libfuzz.a $(B)/libheadrace.a $(DAEMON_LIBS)
 
 $(HELPER_BIN): $(B)/tests/%: tests/%.c $(B)/.flags | $(FOUND)
 	$(call say,TEST,$@)
@@ -307,10 +324,10 @@ soak: ## all kinds of load, loss and killed roles for MINUTES=n (30), then all m
 	+@$(MAKE) $(JOBS) all tests/net-helpers
 	@B=$(B) MINUTES=$(or $(MINUTES),30) tests/soak/run
 
-fuzz: ## fuzz each target for T seconds (60); FUZZ=name for one of them
+fuzz: ## fuzz each target for SECONDS=n (60); TARGET=name for one of them
 	@tools/bootstrap test
 	+@$(MAKE) $(JOBS) PROFILE=fuzz fuzz-programs
-	@tests/fuzz/run $(or $(T),60) $(FUZZ)
+	@tests/fuzz/run $(or $(SECONDS),60) $(TARGET)
 
 fuzz-programs: $(FUZZ_BIN)
 
@@ -329,7 +346,7 @@ bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start|workers|flows
 # --- looking after the source -----------------------------------------------------------------
 # What the linters look at: everything of ours, tests included.
 LINT_C := $(OWN_SRC) $(UNIT_SRC) $(BPFTEST_SRC) $(FUZZ_SRC) $(HELPER_SRC) $(TESTLIB_SRC) \
-	$(SUITE_SRC) $(BENCH_SRC) $(CHECKLIST_SRC) $(wildcard tests/fuzz/main.c)
+	$(SUITE_SRC) $(BENCH_SRC) $(CHECKLIST_SRC) $(FUZZLIB_SRC) $(wildcard tests/fuzz/main.c)
 FORMAT_FILES = $(LINT_C) $(BPF_SRC) $(TESTBPF_SRC) $(wildcard bpf/*.h userspace/*.h userspace/*/*.h \
 	userspace/*/*/*.h userspace/*/*/*/*.h dns/*.h tools/*.h tools/*/*.h tests/*/*.h tests/unit/*/*.h)
 TIDY := $(OWN_SRC:%=build/lint/%.tidy)
@@ -422,5 +439,6 @@ help: ## this list
 	tests/bench-programs
 
 -include $(LIB_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(LWIP_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) \
+	$(FUZZLIB_OBJ:.o=.d) \
 	$(B)/userspace/main.d $(BPF_OBJ:.o=.d) $(addsuffix .d,$(UNIT_BIN) $(BPFTEST_BIN) \
 	$(FUZZ_BIN) $(HELPER_BIN) $(BENCH_BIN) $(CHECKLIST_BIN))

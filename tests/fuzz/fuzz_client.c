@@ -16,12 +16,6 @@
 #include "tools/object.c"
 #include "tools/table.c"
 
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 static void show(json_t *object, FILE *out)
 {
 	struct flow_row row;

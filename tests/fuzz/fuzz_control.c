@@ -16,12 +16,6 @@
 
 #define OUT_BYTES (1 << 20) /* what the client's socket takes before it must read */
 
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 static void on_request(struct control *c, struct control_client *client, const json_t *request)
 {
 	struct instance_options opt;

@@ -14,12 +14,6 @@
 #include "dns/edns.h"
 #include "dns/msg.h"
 
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 /* A name as text, and its uncompressed form read once more. */
 static void check_name(const struct name *name)
 {

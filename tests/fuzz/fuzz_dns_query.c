@@ -31,12 +31,6 @@ static struct {
 	unsigned int replies;
 } world;
 
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 static void take_reply(void *arg, const struct client *client, const uint8_t *msg, size_t len)
 {
 	struct msg_question question;

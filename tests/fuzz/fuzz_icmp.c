@@ -19,12 +19,6 @@
 static struct worker w;
 static int app;
 
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 static void add_session(struct icmp_engine *e, const char *from, const char *to, uint8_t proto,
 			uint16_t index)
 {

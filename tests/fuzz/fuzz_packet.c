@@ -15,12 +15,6 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/lib/tun_settings.h"
 
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 static struct settings settings_of(uint8_t choice)
 {
 	struct settings s = tun_settings();

@@ -19,12 +19,6 @@
 static struct queries queries;
 static struct role role;
 
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 static void on_ready(struct role *r)
 {
 	require(r->state == ROLE_STATE_READY);

@@ -33,11 +33,6 @@ struct side {
 	bool finished;
 };
 
-struct input {
-	const uint8_t *at;
-	size_t left;
-};
-
 static struct side sides[CONNS];
 static struct stack *stack;
 static struct loop *loop;
@@ -47,14 +42,6 @@ static bool sacks; /* segments carry SACK blocks */
 static size_t take;
 static size_t ip_bytes; /* of a header: 20 or 40 */
 
-#define require(holds)                                                                             \
-	do {                                                                                       \
-		if (!(holds)) {                                                                    \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #holds);                        \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
-
 static uint64_t fuzz_clock(void)
 {
 	return now_ns;
@@ -63,21 +50,6 @@ static uint64_t fuzz_clock(void)
 static uint8_t byte_at(uint32_t seq)
 {
 	return (uint8_t)(seq * 31 + (seq >> 8) * 7);
-}
-
-static uint32_t next8(struct input *in)
-{
-	if (in->left == 0)
-		return 0;
-	in->left--;
-	return *in->at++;
-}
-
-static uint32_t next16(struct input *in)
-{
-	uint32_t high = next8(in);
-
-	return high << 8 | next8(in);
 }
 
 static uint32_t get32(const uint8_t *p)

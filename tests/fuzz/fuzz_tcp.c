@@ -57,14 +57,6 @@ static int fake_getsockopt(int fd, int level, int name, void *value, socklen_t *
 #define FDS 64
 #define FD_BASE 1000
 
-#define require(holds)                                                                             \
-	do {                                                                                       \
-		if (!(holds)) {                                                                    \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #holds);                        \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
-
 /* An application's port: what its socket would know. */
 struct port {
 	uint32_t isn;
@@ -85,11 +77,6 @@ struct upstream {
 	struct watch *watch;
 };
 
-struct input {
-	const uint8_t *at;
-	size_t left;
-};
-
 static struct worker worker;
 static struct role_counters counters;
 static struct port ports[PORTS];
@@ -105,21 +92,6 @@ static uint64_t fuzz_clock(void)
 static uint8_t byte_at(uint32_t seq)
 {
 	return (uint8_t)(seq * 31 + (seq >> 8) * 7);
-}
-
-static uint32_t next8(struct input *in)
-{
-	if (in->left == 0)
-		return 0;
-	in->left--;
-	return *in->at++;
-}
-
-static uint32_t next16(struct input *in)
-{
-	uint32_t high = next8(in);
-
-	return high << 8 | next8(in);
 }
 
 static void put32(uint8_t *p, uint32_t v)

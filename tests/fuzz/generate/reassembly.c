@@ -14,6 +14,8 @@
 #define RAW 0x20
 #define LATER 0x10
 #define STEPS_MAX 5
+#define SMALL_MAX 0x7ff /* lengths that are written as they are */
+#define LARGE 0x8000 /* the rest is half the length */
 
 static const struct {
 	const char *name;
@@ -31,7 +33,9 @@ static const struct {
 	{ "tiny", { { 1 | MORE, 0, 8 }, { 1 | MORE, 1, 8 }, { 1, 2, 1 } } },
 	{ "two_ends", { { MORE, 0, 800 }, { 0, 100, 8 }, { 0, 200, 8 } } },
 	{ "beyond", { { MORE, 0, 800 }, { 0, 8191, 100 } } },
-	{ "largest", { { MORE, 0, 32768 }, { 0, 4096, 32747 } } },
+	{ "largest", { { MORE, 0, 32768 }, { 0, 4096, 32746 } } },
+	{ "many", { { MORE, 0x6000, 80 }, { 0, 0x600a, 8 } } },
+	{ "too_many", { { 2 | MORE, 0xe000, 80 }, { 3 | MORE, 0xe000, 80 }, { 2, 0xe00a, 8 } } },
 	{ "two_datagrams", { { MORE, 0, 80 }, { 1 | MORE, 0, 80 }, { 0, 10, 8 }, { 1, 10, 8 } } },
 	{ "times_out",
 	  { { MORE, 0, 80 }, { 1 | LATER | MORE, 0, 80 }, { LATER, 10, 8 }, { 1 | LATER, 10, 8 } } },
@@ -48,6 +52,9 @@ static int write_kind(const char *directory, size_t k)
 		return -1;
 	for (int i = 0; i < STEPS_MAX && kinds[k].step[i].len; i++) {
 		uint16_t units = kinds[k].step[i].units, len = kinds[k].step[i].len;
+
+		if (len > SMALL_MAX)
+			len = LARGE | len / 2;
 		uint8_t record[5] = { kinds[k].step[i].flags, units >> 8, units, len >> 8, len };
 
 		if (fwrite(record, 1, sizeof(record), f) != sizeof(record)) {

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The kernel of fake.h. A function __wrap_X stands in for X wherever the code under test, or
+ * a library that it calls, uses it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+
+#include "tests/fuzz/fake.h"
+#include "tests/fuzz/fuzz.h"
+
+struct fake_world fake_world = { .random = 1 };
+
+static struct fake fakes[FAKE_NUM];
+static unsigned int open_count;
+static int open_end; /* behind the last open one */
+
+int __real_close(int fd);
+int __real_fcntl(int fd, int cmd, long arg);
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t num, size_t size);
+
+static struct fake *fake_find(int fd)
+{
+	int i = fd - FAKE_FIRST;
+
+	return i >= 0 && i < FAKE_NUM && fakes[i].ops ? &fakes[i] : NULL;
+}
+
+struct fake *fake_of(int fd)
+{
+	struct fake *f = fake_find(fd);
+
+	require(f);
+	return f;
+}
+
+int fake_open(const struct fake_ops *ops, void *data)
+{
+	for (int i = 0; i < FAKE_NUM; i++) {
+		if (fakes[i].ops)
+			continue;
+		fakes[i] = (struct fake){ .ops = ops, .data = data, .fd = FAKE_FIRST + i };
+		open_count++;
+		if (open_end <= i)
+			open_end = i + 1;
+		return FAKE_FIRST + i;
+	}
+	return -EMFILE;
+}
+
+void fake_edge(struct fake *f)
+{
+	f->edge = true;
+}
+
+unsigned int fake_count(void)
+{
+	return open_count;
+}
+
+uint64_t fake_clock(void)
+{
+	return fake_world.now_ns;
+}
+
+size_t fake_gather(const struct msghdr *msg, void *buf, size_t size)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < msg->msg_iovlen && at < size; i++) {
+		size_t len = msg->msg_iov[i].iov_len;
+
+		len = len < size - at ? len : size - at;
+		if (len > 0)
+			memcpy((uint8_t *)buf + at, msg->msg_iov[i].iov_base, len);
+		at += len;
+	}
+	return at;
+}
+
+/* What the C library makes of a system call's result. */
+static ssize_t result(ssize_t r)
+{
+	if (r >= 0)
+		return r;
+	errno = (int)-r;
+	return -1;
+}
+
+/* --- descriptors ------------------------------------------------------------------------ */
+
+int __wrap_close(int fd)
+{
+	struct fake *f;
+
+	if (fd < FAKE_FIRST)
+		return __real_close(fd);
+	f = fake_of(fd);
+	if (f->ops->close)
+		f->ops->close(f);
+	f->ops = NULL;
+	open_count--;
+	while (open_end > 0 && !fakes[open_end - 1].ops)
+		open_end--;
+	return 0;
+}
+
+int __wrap_fcntl(int fd, int cmd, long arg)
+{
+	if (fd < FAKE_FIRST)
+		return __real_fcntl(fd, cmd, arg);
+	fake_of(fd);
+	return cmd == F_GETFD || cmd == F_SETFD ? 0 : (int)result(-EMFILE);
+}
+
+int __wrap_socket(int family, int type, int protocol)
+{
+	return (int)result(fake_world.socket ? fake_world.socket(family, type, protocol) : -EMFILE);
+}
+
+int __wrap_socketpair(int family, int type, int protocol, int fds[2])
+{
+	require(family == AF_UNIX && protocol == 0);
+	return (int)result(fake_world.pair ? fake_world.pair(type, fds) : -EMFILE);
+}
+
+int __wrap_connect(int fd, const struct sockaddr *to, socklen_t len)
+{
+	struct fake *f = fake_of(fd);
+
+	return (int)result(f->ops->connect ? f->ops->connect(f, to, len) : -EOPNOTSUPP);
+}
+
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	struct fake *f = fake_of(fd);
+
+	return (int)result(f->ops->set ? f->ops->set(f, level, name, value, len) : -ENOPROTOOPT);
+}
+
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+	struct fake *f = fake_of(fd);
+
+	return (int)result(f->ops->get ? f->ops->get(f, level, name, value, len) : -ENOPROTOOPT);
+}
+
+int __wrap_shutdown(int fd, int how)
+{
+	struct fake *f = fake_of(fd);
+
+	return (int)result(f->ops->shutdown ? f->ops->shutdown(f, how) : -ENOTCONN);
+}
+
+/* --- messages --------------------------------------------------------------------------- */
+
+ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	struct fake *f = fake_of(fd);
+
+	return result(f->ops->recv ? f->ops->recv(f, msg, flags) : -ENOTCONN);
+}
+
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	struct fake *f = fake_of(fd);
+
+	return result(f->ops->send ? f->ops->send(f, msg, flags) : -ENOTCONN);
+}
+
+ssize_t __wrap_recv(int fd, void *buf, size_t len, int flags)
+{
+	struct iovec iov = { buf, len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return __wrap_recvmsg(fd, &msg, flags);
+}
+
+ssize_t __wrap___recv_chk(int fd, void *buf, size_t len, size_t size, int flags)
+{
+	require(len <= size);
+	return __wrap_recv(fd, buf, len, flags);
+}
+
+ssize_t __wrap_send(int fd, const void *buf, size_t len, int flags)
+{
+	struct iovec iov = { (void *)buf, len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return __wrap_sendmsg(fd, &msg, flags);
+}
+
+int __wrap_recvmmsg(int fd, struct mmsghdr *messages, unsigned int num, int flags,
+		    struct timespec *timeout)
+{
+	unsigned int n = 0;
+
+	for (; n < num; n++) {
+		ssize_t len = __wrap_recvmsg(fd, &messages[n].msg_hdr, flags);
+
+		if (len < 0)
+			return n > 0 ? (int)n : -1;
+		messages[n].msg_len = (unsigned int)len;
+	}
+	return (int)n;
+}
+
+/* --- epoll ------------------------------------------------------------------------------ */
+
+static const struct fake_ops epoll_ops;
+
+int __wrap_epoll_create1(int flags)
+{
+	return (int)result(fake_open(&epoll_ops, NULL));
+}
+
+int __wrap_epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
+{
+	struct fake *f = fake_of(fd);
+	int err = fake_world.watch_error;
+
+	require(fake_of(epoll_fd)->ops == &epoll_ops);
+	require(f->watched == (op != EPOLL_CTL_ADD));
+	if (op == EPOLL_CTL_DEL) {
+		f->watched = false;
+		return 0;
+	}
+	if (op == EPOLL_CTL_ADD && err) {
+		fake_world.watch_error = 0;
+		return (int)result(-err);
+	}
+	f->watched = true;
+	f->edge = true;
+	f->events = event->events;
+	f->watch = event->data.ptr;
+	return 0;
+}
+
+static int collect(struct epoll_event *events, int max)
+{
+	int n = 0;
+
+	for (int i = 0; i < open_end && n < max; i++) {
+		struct fake *f = &fakes[i];
+		uint32_t ready;
+
+		if (!f->ops || !f->watched || !f->ops->poll)
+			continue; /* closed, and so forgotten, or never ready */
+		if ((f->events & EPOLLET) && !f->edge)
+			continue;
+		f->edge = false;
+		ready = f->ops->poll(f) & (f->events | EPOLLERR | EPOLLHUP);
+		if (!ready)
+			continue;
+		events[n].events = ready;
+		events[n].data.ptr = f->watch;
+		n++;
+	}
+	return n;
+}
+
+static uint32_t timer_poll(struct fake *f)
+{
+	return EPOLLIN;
+}
+
+static const struct fake_ops timer_ops = { .poll = timer_poll };
+static struct fake *timer; /* of the one loop that there is */
+static uint64_t timer_due_ns; /* 0 = not set */
+
+int __wrap_timerfd_create(int clock, int flags)
+{
+	int fd = fake_open(&timer_ops, NULL);
+
+	if (fd >= 0)
+		timer = fake_of(fd);
+	timer_due_ns = 0;
+	return (int)result(fd);
+}
+
+int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *old)
+{
+	require(fake_of(fd) == timer && flags == 0 && !old);
+	timer_due_ns = fake_world.now_ns + (uint64_t)at->it_value.tv_sec * 1000000000 +
+		       (uint64_t)at->it_value.tv_nsec;
+	return 0;
+}
+
+static void timer_fire(void)
+{
+	if (!timer_due_ns || timer_due_ns > fake_world.now_ns)
+		return;
+	timer_due_ns = 0;
+	fake_edge(timer);
+}
+
+/* Nothing is ready: then it is later at once, by as much as would be waited. */
+static void sleep_for(int timeout)
+{
+	uint64_t end = fake_world.now_ns + (uint64_t)timeout * 1000000;
+
+	require(timeout >= 0 || timer_due_ns); /* else it would sleep for ever */
+	if (timer_due_ns && (timeout < 0 || timer_due_ns < end))
+		end = timer_due_ns;
+	fake_world.now_ns = end;
+	timer_fire();
+}
+
+int __wrap_epoll_wait(int epoll_fd, struct epoll_event *events, int max, int timeout)
+{
+	int n;
+
+	timer_fire();
+	n = collect(events, max);
+	if (n > 0)
+		return n;
+	sleep_for(timeout);
+	return collect(events, max);
+}
+
+/* --- the rest --------------------------------------------------------------------------- */
+
+ssize_t __wrap_getrandom(void *buf, size_t len, unsigned int flags)
+{
+	uint64_t x = fake_world.random;
+
+	for (size_t i = 0; i < len; i++) { /* xorshift */
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		((uint8_t *)buf)[i] = (uint8_t)(x >> 24);
+	}
+	fake_world.random = x;
+	return (ssize_t)len;
+}
+
+static bool alloc_fails(void)
+{
+	return fake_world.alloc_countdown && --fake_world.alloc_countdown == 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return alloc_fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t num, size_t size)
+{
+	return alloc_fails() ? NULL : __real_calloc(num, size);
+}
+
+/* The heap is not what is tested, and walking it takes long. */
+int __wrap_malloc_trim(size_t pad)
+{
+	return 0;
+}
