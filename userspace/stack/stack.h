@@ -104,8 +104,8 @@ struct conn {
 	};
 	uint16_t gso_size; /* payload of one segment on the wire */
 	uint16_t segment_max; /* payload of one lwIP segment: a multiple of it */
-	uint8_t state; /* enum conn_state */
-	uint8_t end; /* enum conn_end */
+	uint8_t state : 4; /* enum conn_state */
+	uint8_t end : 4; /* enum conn_end */
 	uint8_t rtt_ms; /* of the last flight, 0 = not known, UINT8_MAX = that or more */
 	bool eof : 1; /* the application's FIN is in */
 	bool finished : 1; /* conn_finish() was called */

@@ -59,6 +59,7 @@
 #define TCP_OVERSIZE 0
 #define LWIP_TCP_TIMESTAMPS 0
 #define LWIP_TCP_SACK_OUT 1
+#define LWIP_TCP_MAX_SACK_NUM 3 /* as many as Linux sends; 8 bytes of every pcb each */
 #define TCP_QUEUE_OOSEQ 1
 #define TCP_OOSEQ_MAX_PBUFS 512 /* a hostile sender of one-byte segments pins no more */
 #define TCP_TTL 64
