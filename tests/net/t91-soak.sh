@@ -112,7 +112,7 @@ left_by_the_warm_up() {
 	finds 'map flows: 1 entries left*' .
 }
 check descriptors finds 'main: 40 descriptors*' '.processes[0].fds = 41'
-check memory finds 'main: RSS*' '.processes[0].rss_kib = 12000'
+check memory finds 'main: RSS*' '.processes[0].rss_kib = 14000'
 check kernel_memory finds 'kernel memory*' '.kernel_bytes = 9000000'
 check slab_where_nobody_is_charged finds 'slab*' '.kernel_bytes = null | .slab_kib = 200000'
 check sockets finds 'sockets*' '.sockets.tcp_inuse = 3'
