@@ -82,7 +82,7 @@ static void a_known_source_does_not_wait_for_those_that_are_not(void **state)
 {
 	struct app known = app_of("10.0.0.3", 4000);
 	int fd = app_connect(&known);
-	char source[16];
+	char source[32];
 
 	for (int i = 0; i < 2 * TCP_SYNS_WAITING_MAX; i++) {
 		snprintf(source, sizeof(source), "10.1.%d.%d", i / 250, 1 + i % 250);
