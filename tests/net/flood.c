@@ -11,8 +11,6 @@
  * milliseconds that it took.
  */
 #include <arpa/inet.h>
-#include <errno.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,8 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
+#include "lib/raw.h"
 
 #define PACKET_BYTES 256
 #define PAYLOAD_BYTES 64 /* of UDP and echo */
@@ -44,53 +41,16 @@ struct range {
 };
 
 struct flood {
-	int sock;
-	struct sockaddr_ll to;
+	struct raw raw;
 	int family;
 	const char *kind;
 	struct range source, destination;
 	uint16_t port; /* 0 = random */
 };
 
-static uint64_t random_state = 0x9e3779b97f4a7c15;
-
-static uint32_t next_random(void) /* xorshift64 (Marsaglia 2003) */
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)(random_state >> 32);
-}
-
 static uint16_t random_port(void)
 {
-	return (uint16_t)(PORT_MIN + next_random() % (65536 - PORT_MIN));
-}
-
-static void put16(uint8_t *p, uint32_t value)
-{
-	p[0] = (uint8_t)(value >> 8);
-	p[1] = (uint8_t)value;
-}
-
-static void put32(uint8_t *p, uint32_t value)
-{
-	put16(p, value >> 16);
-	put16(p + 2, value);
-}
-
-static uint32_t sum_of(uint32_t sum, const uint8_t *p, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		sum += i % 2 ? p[i] : (uint32_t)p[i] << 8;
-	return sum;
-}
-
-static uint16_t folded(uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
+	return (uint16_t)(PORT_MIN + raw_random() % (65536 - PORT_MIN));
 }
 
 /* Exits where `text` is no address; returns its family. */
@@ -126,24 +86,24 @@ static void range_pick(const struct range *r, uint8_t ret_addr[16])
 	for (unsigned int i = r->bits / 8; i < 16; i++) {
 		uint8_t mask = i == r->bits / 8 ? (uint8_t)(0xff >> (r->bits % 8)) : 0xff;
 
-		ret_addr[i] = (uint8_t)((ret_addr[i] & ~mask) | (next_random() & mask));
+		ret_addr[i] = (uint8_t)((ret_addr[i] & ~mask) | (raw_random() & mask));
 	}
 	if (ret_addr[15] == 0 || ret_addr[15] == 0xff)
-		ret_addr[15] = 1 + next_random() % 254;
+		ret_addr[15] = 1 + raw_random() % 254;
 }
 
 static size_t query_write(uint8_t *p)
 {
 	memset(p, 0, 12);
-	put16(p, next_random());
+	raw_put16(p, raw_random());
 	p[2] = 0x01; /* recursion desired */
 	p[5] = 1; /* one question */
 	p[12] = NAME_BYTES;
 	for (int i = 0; i < NAME_BYTES; i++)
-		p[13 + i] = (uint8_t)('a' + next_random() % 26);
+		p[13 + i] = (uint8_t)('a' + raw_random() % 26);
 	memcpy(p + 13 + NAME_BYTES, zone, sizeof(zone));
-	put16(p + 13 + NAME_BYTES + sizeof(zone), 1); /* A */
-	put16(p + 15 + NAME_BYTES + sizeof(zone), 1); /* IN */
+	raw_put16(p + 13 + NAME_BYTES + sizeof(zone), 1); /* A */
+	raw_put16(p + 15 + NAME_BYTES + sizeof(zone), 1); /* IN */
 	return 17 + NAME_BYTES + sizeof(zone);
 }
 
@@ -153,13 +113,13 @@ static size_t l4_write(const struct flood *f, uint8_t *p, uint8_t *ret_proto, si
 	uint16_t port = f->port ? f->port : random_port();
 	size_t len = UDP_BYTES + PAYLOAD_BYTES;
 
-	put16(p, random_port());
-	put16(p + 2, port);
+	raw_put16(p, random_port());
+	raw_put16(p + 2, port);
 	if (!strcmp(f->kind, "syn")) {
-		put32(p + 4, next_random());
+		raw_put32(p + 4, raw_random());
 		p[12] = TCP_BYTES / 4 << 4;
 		p[13] = 0x02;
-		put16(p + 14, 65535);
+		raw_put16(p + 14, 65535);
 		*ret_proto = IPPROTO_TCP;
 		*ret_csum_at = 16;
 		return TCP_BYTES;
@@ -167,15 +127,15 @@ static size_t l4_write(const struct flood *f, uint8_t *p, uint8_t *ret_proto, si
 	if (!strcmp(f->kind, "echo")) {
 		p[0] = f->family == AF_INET ? 8 : 128;
 		p[1] = 0;
-		put16(p + 2, 0);
-		put32(p + 4, next_random()); /* identifier and sequence number */
+		raw_put16(p + 2, 0);
+		raw_put32(p + 4, raw_random()); /* identifier and sequence number */
 		*ret_proto = f->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 		*ret_csum_at = 2;
 		return ECHO_BYTES + PAYLOAD_BYTES;
 	}
 	if (!strcmp(f->kind, "dns"))
 		len = UDP_BYTES + query_write(p + UDP_BYTES);
-	put16(p + 4, (uint32_t)len);
+	raw_put16(p + 4, (uint32_t)len);
 	*ret_proto = IPPROTO_UDP;
 	*ret_csum_at = 6;
 	return len;
@@ -185,20 +145,20 @@ static void ip4_write(uint8_t *p, const uint8_t *saddr, const uint8_t *daddr, ui
 		      size_t len)
 {
 	p[0] = 0x45;
-	put16(p + 2, (uint32_t)(20 + len));
+	raw_put16(p + 2, (uint32_t)(20 + len));
 	p[6] = 0x40; /* DF */
 	p[8] = TTL;
 	p[9] = proto;
 	memcpy(p + 12, saddr + 12, 4);
 	memcpy(p + 16, daddr + 12, 4);
-	put16(p + 10, folded(sum_of(0, p, 20)));
+	raw_put16(p + 10, raw_checksum(raw_sum(0, p, 20)));
 }
 
 static void ip6_write(uint8_t *p, const uint8_t *saddr, const uint8_t *daddr, uint8_t proto,
 		      size_t len)
 {
 	p[0] = 0x60;
-	put16(p + 4, (uint32_t)len);
+	raw_put16(p + 4, (uint32_t)len);
 	p[6] = proto;
 	p[7] = TTL;
 	memcpy(p + 8, saddr, 16);
@@ -220,10 +180,10 @@ static size_t packet_write(const struct flood *f, uint8_t p[PACKET_BYTES])
 	else
 		ip6_write(p, saddr, daddr, proto, len);
 	if (proto != IPPROTO_ICMP) /* the pseudo header; a mapped address sums up as its last 4 */
-		sum = sum_of(proto + (uint32_t)len, p + (f->family == AF_INET ? 12 : 8),
-			     f->family == AF_INET ? 8 : 32);
-	sum = folded(sum_of(sum, p + head, len));
-	put16(p + head + csum_at, sum ? sum : 0xffff); /* 0 means none in UDP */
+		sum = raw_sum(proto + (uint32_t)len, p + (f->family == AF_INET ? 12 : 8),
+			      f->family == AF_INET ? 8 : 32);
+	sum = raw_checksum(raw_sum(sum, p + head, len));
+	raw_put16(p + head + csum_at, sum ? sum : 0xffff); /* 0 means none in UDP */
 	return head + len;
 }
 
@@ -238,13 +198,8 @@ static uint64_t now_ns(void)
 static void put(const struct flood *f)
 {
 	uint8_t packet[PACKET_BYTES];
-	size_t len = packet_write(f, packet);
 
-	if (sendto(f->sock, packet, len, 0, (const struct sockaddr *)&f->to, sizeof(f->to)) < 0 &&
-	    errno != ENOBUFS) { /* a full queue: a flood does not wait */
-		perror("flood: sendto");
-		exit(1);
-	}
+	raw_put_valid(&f->raw, packet, packet_write(f, packet));
 }
 
 /* In bursts, each as large as the time since the last one asks for. */
@@ -279,17 +234,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	f.port = (uint16_t)strtoul(argv[7], NULL, 10);
-	f.sock = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	f.to = (struct sockaddr_ll){
-		.sll_family = AF_PACKET,
-		.sll_protocol = htons(f.family == AF_INET ? ETH_P_IP : ETH_P_IPV6),
-		.sll_ifindex = (int)if_nametoindex(argv[1]),
-	};
-	if (f.sock < 0 || f.to.sll_ifindex == 0) {
-		perror("flood");
-		return 1;
-	}
+	f.raw = raw_open(argv[1]);
 	run(&f, strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
-	close(f.sock);
+	close(f.raw.sock);
 	return 0;
 }

@@ -22,8 +22,6 @@
  *   never          NUMBER datagrams, one fragment of each | silent
  */
 #include <arpa/inet.h>
-#include <errno.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdint.h>
@@ -35,8 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
+#include "lib/raw.h"
 
 #define PAYLOAD 1600 /* IP payload of the datagram: UDP header and data */
 #define UDP_BYTES 8
@@ -45,70 +42,40 @@
 #define ANSWER_MS 5000
 #define MORE 1
 
-static int sock, echo = -1, family;
-static struct sockaddr_ll device = { .sll_family = AF_PACKET };
+static struct raw raw;
+static int echo = -1, family;
 static uint8_t saddr[16], daddr[16];
 static size_t addr_bytes;
 static uint8_t datagram[PAYLOAD]; /* as it should arrive */
 static uint32_t id;
 static uint8_t next_header = IPPROTO_UDP;
 
-static void put16(uint8_t *p, uint32_t value)
-{
-	p[0] = (uint8_t)(value >> 8);
-	p[1] = (uint8_t)value;
-}
-
-static uint32_t sum_of(uint32_t sum, const uint8_t *p, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		sum += i % 2 ? p[i] : (uint32_t)p[i] << 8;
-	return sum;
-}
-
-static uint16_t folded(uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
-}
-
-static void put(const uint8_t *packet, size_t len)
-{
-	device.sll_protocol = htons(family == AF_INET ? ETH_P_IP : ETH_P_IPV6);
-	if (sendto(sock, packet, len, 0, (struct sockaddr *)&device, sizeof(device)) < 0 &&
-	    errno != ENOBUFS) {
-		perror("fragments: sendto");
-		exit(1);
-	}
-}
-
 static size_t head4(uint8_t *p, size_t offset, size_t len, int flags)
 {
-	put16(p, 0x4500);
-	put16(p + 2, (uint32_t)(20 + len));
-	put16(p + 4, id);
-	put16(p + 6, (uint32_t)(flags & MORE ? 0x2000 : 0) | (uint32_t)(offset / 8));
+	raw_put16(p, 0x4500);
+	raw_put16(p + 2, (uint32_t)(20 + len));
+	raw_put16(p + 4, id);
+	raw_put16(p + 6, (uint32_t)(flags & MORE ? 0x2000 : 0) | (uint32_t)(offset / 8));
 	p[8] = 64;
 	p[9] = next_header;
 	memcpy(p + 12, saddr, 4);
 	memcpy(p + 16, daddr, 4);
-	put16(p + 10, folded(sum_of(0, p, 20)));
+	raw_put16(p + 10, raw_checksum(raw_sum(0, p, 20)));
 	return 20;
 }
 
 static size_t head6(uint8_t *p, size_t offset, size_t len, int flags)
 {
-	put16(p, 0x6000);
-	put16(p + 4, (uint32_t)(8 + len));
+	raw_put16(p, 0x6000);
+	raw_put16(p + 4, (uint32_t)(8 + len));
 	p[6] = IPPROTO_FRAGMENT;
 	p[7] = 64;
 	memcpy(p + 8, saddr, 16);
 	memcpy(p + 24, daddr, 16);
 	p[40] = next_header;
-	put16(p + 42, (uint32_t)(offset & 0xfff8) | (flags & MORE));
-	put16(p + 44, id >> 16);
-	put16(p + 46, id);
+	raw_put16(p + 42, (uint32_t)(offset & 0xfff8) | (flags & MORE));
+	raw_put16(p + 44, id >> 16);
+	raw_put16(p + 46, id);
 	return 48;
 }
 
@@ -120,7 +87,7 @@ static void fragment(size_t offset, const uint8_t *data, size_t len, int flags)
 					  head6(packet, offset, len, flags);
 
 	memcpy(packet + head, data, len);
-	put(packet, head + len);
+	raw_put_valid(&raw, packet, head + len);
 }
 
 /* A part of the datagram; what ends it is the last one. */
@@ -154,12 +121,12 @@ static void case_atomic(void)
 
 	/* one that fits a packet: the checksum is made anew for its length */
 	memcpy(small, datagram, sizeof(small));
-	put16(small + 4, sizeof(small));
-	put16(small + 6, 0);
-	put16(small + 6,
-	      folded(sum_of(sum_of(sum_of(IPPROTO_UDP + sizeof(small), saddr, addr_bytes), daddr,
-				   addr_bytes),
-			    small, sizeof(small))));
+	raw_put16(small + 4, sizeof(small));
+	raw_put16(small + 6, 0);
+	raw_put16(small + 6, raw_checksum(raw_sum(raw_sum(raw_sum(IPPROTO_UDP + sizeof(small),
+								  saddr, addr_bytes),
+							  daddr, addr_bytes),
+						  small, sizeof(small))));
 	fragment(0, small, sizeof(small), 0);
 }
 
@@ -190,7 +157,7 @@ static void case_overlap_head(void)
 	uint8_t head[64];
 
 	memcpy(head, datagram, sizeof(head));
-	put16(head + 2, 9);
+	raw_put16(head + 2, 9);
 	part(0, 800);
 	fragment(0, head, sizeof(head), MORE);
 	part(800, PAYLOAD);
@@ -222,7 +189,7 @@ static void case_nested(void)
 {
 	uint8_t inner[PAYLOAD] = { IPPROTO_UDP };
 
-	put16(inner + 2, MORE);
+	raw_put16(inner + 2, MORE);
 	memcpy(inner + 8, datagram, PAYLOAD - 8);
 	next_header = family == AF_INET ? IPPROTO_IPIP : IPPROTO_FRAGMENT;
 	fragment(0, inner, 800, MORE);
@@ -281,13 +248,14 @@ static void prepare(const char *source, const char *destination, unsigned int po
 	}
 	for (size_t i = UDP_BYTES; i < PAYLOAD; i++)
 		datagram[i] = (uint8_t)(i * 7 + i / 256);
-	put16(datagram, SOURCE_PORT);
-	put16(datagram + 2, port);
-	put16(datagram + 4, PAYLOAD);
-	put16(datagram + 6, 0);
-	put16(datagram + 6, folded(sum_of(sum_of(sum_of(IPPROTO_UDP + PAYLOAD, saddr, addr_bytes),
-						 daddr, addr_bytes),
-					  datagram, PAYLOAD)));
+	raw_put16(datagram, SOURCE_PORT);
+	raw_put16(datagram + 2, port);
+	raw_put16(datagram + 4, PAYLOAD);
+	raw_put16(datagram + 6, 0);
+	raw_put16(datagram + 6,
+		  raw_checksum(raw_sum(raw_sum(raw_sum(IPPROTO_UDP + PAYLOAD, saddr, addr_bytes),
+					       daddr, addr_bytes),
+				       datagram, PAYLOAD)));
 }
 
 static const char *answer(int wait_ms)
@@ -310,9 +278,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: fragments DEVICE SOURCE DESTINATION PORT CASE [NUMBER]\n");
 		return 2;
 	}
-	sock = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	device.sll_ifindex = (int)if_nametoindex(argv[1]);
-	if (sock < 0 || device.sll_ifindex == 0 || getrandom(&id, sizeof(id), 0) != sizeof(id)) {
+	raw = raw_open(argv[1]);
+	if (getrandom(&id, sizeof(id), 0) != sizeof(id)) {
 		perror("fragments");
 		return 1;
 	}

@@ -10,49 +10,32 @@
  * own); MUTATIONS is per file; a pause after each file lets the reader
  * keep up, so that packets are judged and not lost in a full queue.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <net/if.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
+#include "lib/raw.h"
 
 #define PACKET_BYTES 65535
 #define BYTES_CHANGED 4
 #define PAUSE_NS 2000000
 
-static int sock;
-static unsigned int device;
+static struct raw raw;
 static unsigned long sent;
-static uint64_t random_state = 0x9e3779b97f4a7c15;
 
-static uint32_t next_random(void) /* xorshift64 (Marsaglia 2003) */
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)(random_state >> 32);
-}
-
+/* What is no packet at all the device need not take. */
 static void put(const uint8_t *packet, size_t len)
 {
-	struct sockaddr_ll to = {
-		.sll_family = AF_PACKET,
-		.sll_protocol = htons(packet[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP),
-		.sll_ifindex = (int)device,
-	};
+	int status = raw_put(&raw, packet, len);
 
-	if (sendto(sock, packet, len, 0, (struct sockaddr *)&to, sizeof(to)) >= 0) {
+	if (!status) {
 		sent++;
-	} else if (errno != EMSGSIZE && errno != ENOBUFS && errno != EINVAL) {
-		perror("hostile: sendto");
+	} else if (status != -EMSGSIZE && status != -ENOBUFS && status != -EINVAL) {
+		fprintf(stderr, "hostile: sendto: %s\n", strerror(-status));
 		exit(1);
 	}
 }
@@ -71,7 +54,7 @@ static void put_changed(const uint8_t *packet, size_t len, unsigned long times)
 	for (unsigned long i = 0; i < times; i++) {
 		memcpy(copy, packet, len);
 		for (int j = 0; j < BYTES_CHANGED; j++)
-			copy[next_random() % len] = (uint8_t)next_random();
+			copy[raw_random() % len] = (uint8_t)raw_random();
 		put(copy, len);
 	}
 }
@@ -102,15 +85,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: hostile DEVICE SKIP MUTATIONS FILE...\n");
 		return 2;
 	}
-	sock = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	device = if_nametoindex(argv[1]);
-	if (sock < 0 || device == 0) {
-		perror("hostile");
-		return 1;
-	}
+	raw = raw_open(argv[1]);
 	for (int i = 4; i < argc; i++)
 		put_file(argv[i], strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
 	printf("%lu\n", sent);
-	close(sock);
+	close(raw.sock);
 	return 0;
 }
