@@ -13,12 +13,10 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -32,6 +30,7 @@
 #include "datapath/kernel.h"
 #include "datapath/kernel_internal.h"
 #include "datapath/role.h"
+#include "lib/own_bpffs.h"
 
 static char instance[32];
 
@@ -607,12 +606,7 @@ int main(void)
 		cmocka_unit_test(works_without_bpf),
 	};
 
-	if (geteuid() != 0 || unshare(CLONE_NEWNET | CLONE_NEWNS))
-		return 77;
-	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
-		return 77;
-	/* A bpffs of this test's own, so that the host's pins are out of reach. */
-	if (mount("bpf", "/sys/fs/bpf", "bpf", 0, "mode=0700"))
+	if (own_bpffs())
 		return 77;
 	snprintf(instance, sizeof(instance), "test-%d", getpid());
 	return cmocka_run_group_tests_name("datapath/kernel", tests, NULL, NULL);

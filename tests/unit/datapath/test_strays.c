@@ -11,11 +11,9 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -24,6 +22,7 @@
 #include "base/clock.h"
 #include "datapath/kernel_internal.h"
 #include "datapath/role.h"
+#include "lib/own_bpffs.h"
 
 #define FLOWS 512
 #define MINUTE_NS (60 * NSEC_PER_SEC)
@@ -206,11 +205,7 @@ int main(void)
 		STRAY_TEST(stray_that_is_not_idle_yet_ends_later),
 	};
 
-	if (geteuid() != 0 || unshare(CLONE_NEWNET | CLONE_NEWNS))
-		return 77;
-	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
-		return 77;
-	if (mount("bpf", "/sys/fs/bpf", "bpf", 0, "mode=0700"))
+	if (own_bpffs())
 		return 77;
 	snprintf(instance, sizeof(instance), "strays-%d", getpid());
 	return cmocka_run_group_tests_name("datapath/strays", tests, NULL, NULL);
