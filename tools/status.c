@@ -54,11 +54,37 @@ static void print_identity(json_t *status)
 		json_object_del(status, keys[i]);
 }
 
-/* What each role has to do and how much that takes, one row each. */
-static const struct load_column {
+/* A column of a table of objects, one row each. */
+struct status_column {
 	const char *key;
 	struct table_column column;
-} load[] = {
+};
+
+typedef int row_add(struct table *table, json_t *object);
+
+static void print_rows(const struct status_column *columns, size_t n, json_t *objects, row_add *add,
+		       FILE *out)
+{
+	struct table_column heads[TABLE_COLUMNS_MAX];
+	struct table *table;
+	json_t *object;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		heads[i] = columns[i].column;
+	if (table_new(heads, n, &table))
+		return;
+	json_array_foreach(objects, i, object) {
+		if (add(table, object))
+			break;
+	}
+	table_print(table, out);
+	fputc('\n', out);
+	table_free(table);
+}
+
+/* What each role has to do and how much that takes. */
+static const struct status_column load[] = {
 	{ "name", { .head = "ROLE" } },
 	{ "state", { .head = "STATE" } },
 	{ "pid", { .head = "PID", .right = true } },
@@ -75,6 +101,7 @@ static const struct load_column {
 };
 
 #define LOAD_COLUMNS (sizeof(load) / sizeof(load[0]))
+_Static_assert(LOAD_COLUMNS <= TABLE_COLUMNS_MAX, "columns of a table");
 
 /* The keys in the row are then gone from the role, but for its name. */
 static int add_role(struct table *table, json_t *role)
@@ -96,27 +123,12 @@ static int add_role(struct table *table, json_t *role)
 
 static void print_load(json_t *roles, FILE *out)
 {
-	struct table_column columns[LOAD_COLUMNS];
-	struct table *table;
-	json_t *role;
-	size_t i;
-
-	for (i = 0; i < LOAD_COLUMNS; i++)
-		columns[i] = load[i].column;
-	if (table_new(columns, LOAD_COLUMNS, &table))
-		return;
-	json_array_foreach(roles, i, role) {
-		if (add_role(table, role))
-			break;
-	}
 	fputc('\n', out);
-	table_print(table, out);
-	fputc('\n', out);
-	table_free(table);
+	print_rows(load, LOAD_COLUMNS, roles, add_role, out);
 }
 
 /* What each role may hold, how much it does, and how often that was not enough. */
-static const struct load_column budgets[] = {
+static const struct status_column budgets[] = {
 	{ "budget", { .head = "BUDGET" } },
 	{ "where", { .head = "WHERE" } },
 	{ "used", { .head = "USED", .right = true } },
@@ -127,8 +139,9 @@ static const struct load_column budgets[] = {
 };
 
 #define BUDGET_COLUMNS (sizeof(budgets) / sizeof(budgets[0]))
+_Static_assert(BUDGET_COLUMNS <= TABLE_COLUMNS_MAX, "columns of a table");
 
-static int add_budget(struct table *table, const json_t *budget)
+static int add_budget(struct table *table, json_t *budget)
 {
 	const char *name = text_of(budget, "budget");
 	char text[BUDGET_COLUMNS][OBJECT_VALUE_MAX];
@@ -158,22 +171,11 @@ static void forget_limit(json_t *limits, const char *name)
 static void print_budgets(json_t *status, FILE *out)
 {
 	json_t *list = json_object_get(status, "budgets"), *budget;
-	struct table_column columns[BUDGET_COLUMNS];
-	struct table *table;
 	size_t i;
 
-	for (i = 0; i < BUDGET_COLUMNS; i++)
-		columns[i] = budgets[i].column;
-	if (table_new(columns, BUDGET_COLUMNS, &table))
-		return;
-	json_array_foreach(list, i, budget) {
-		if (add_budget(table, budget))
-			break;
+	print_rows(budgets, BUDGET_COLUMNS, list, add_budget, out);
+	json_array_foreach(list, i, budget)
 		forget_limit(json_object_get(status, "limits"), text_of(budget, "budget"));
-	}
-	table_print(table, out);
-	fputc('\n', out);
-	table_free(table);
 	json_object_del(status, "budgets");
 }
 
