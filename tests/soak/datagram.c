@@ -221,17 +221,8 @@ static void send_one(void)
 
 static void send_due(void)
 {
-	static uint64_t begun_ms;
-	static uint64_t counted;
-	uint64_t wanted;
-
-	if (!begun_ms)
-		begun_ms = now_ms();
-	wanted = (now_ms() - begun_ms) * rate / 1000;
-	for (unsigned int i = 0; i < BURST && counted < wanted; i++, counted++)
+	for (uint64_t n = take_due(rate, BURST, &counters.late); n > 0; n--)
 		send_one();
-	counters.late += wanted - counted;
-	counted = wanted;
 }
 
 /* --- receiving ------------------------------------------------------------------------------ */

@@ -334,6 +334,25 @@ static inline uint64_t take_pause(void)
 	return gap;
 }
 
+/*
+ * How many are due now at `rate` per second from the first call on: at most `most` at once,
+ * those beyond it are lost and added to *late. A long pause is not made up for.
+ */
+static inline uint64_t take_due(uint64_t rate, uint64_t most, uint64_t *late)
+{
+	static uint64_t begun_ms, counted;
+	uint64_t due;
+
+	if (!begun_ms)
+		begun_ms = now_ms();
+	due = (now_ms() - begun_ms) * rate / 1000 - counted;
+	counted += due;
+	if (due <= most)
+		return due;
+	*late += due - most;
+	return most;
+}
+
 /* When something last went on, where the time of a pause does not count. */
 static inline uint64_t after_pause(uint64_t progress_ms, uint64_t paused_ms)
 {

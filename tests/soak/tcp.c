@@ -412,20 +412,10 @@ static enum kind random_kind(void)
 	return shares[i].kind;
 }
 
-/* As many as the rate wants since the last call; of a long pause no more than BURST. */
 static void open_new(void)
 {
-	static uint64_t begun_ms;
-	static uint64_t counted;
-	uint64_t wanted;
-
-	if (!begun_ms)
-		begun_ms = now_ms();
-	wanted = (now_ms() - begun_ms) * rate / 1000;
-	for (unsigned int i = 0; i < BURST && counted < wanted; i++, counted++)
+	for (uint64_t n = take_due(rate, BURST, &counters.late); n > 0; n--)
 		conn_open(random_kind());
-	counters.late += wanted - counted;
-	counted = wanted;
 }
 
 /* Every tick: paced transfers get their share, at the end of the load all that they can take;
