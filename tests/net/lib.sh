@@ -444,6 +444,7 @@ session_stop() {
 	wait_for -t 10 gone "$session"
 }
 inside() { nsenter --target "$session_command" --net --mount -- "$@" 8>&-; }
+device() { inside ip -o link | awk -F '[ :@]+' '$2 != "lo" { print $2 }'; } # the TUN
 
 # json COMMAND FILTER: what `headrace COMMAND --json` of the session says, through jq.
 json() { headrace "$1" --instance "$INSTANCE" --json | jq -r "$2"; }

@@ -38,7 +38,6 @@ check standard_input_is_the_callers same hello "$(echo hello | run -- cat)"
 # --- the namespace
 session_start --dns $DNS4
 address() { inside ip -o "$1" addr show scope global | awk '{ print $4 }'; }
-device() { inside ip -o link | awk -F '[ :@]+' '$2 != "lo" { print $2 }'; }
 tun=$(device)
 check N-01_device_address same 10.0.0.2/24 "$(address -4)"
 check N-01_device_address_ipv6 same fd68:6561:6472:6163::2/64 "$(address -6)"

@@ -13,7 +13,7 @@ web_start
 dns_start
 session_start --dns "$DNS4"
 
-device=$(inside ip -o link | awk -F '[ :@]+' '$2 != "lo" { print $2 }')
+device=$(device)
 inside sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
 
 # list FAMILY APP SERVER SILENT: the list's TAP lines in $T/FAMILY.

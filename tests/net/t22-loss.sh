@@ -19,7 +19,7 @@ tcp_start
 web_start
 dns_start
 session_start --dns "$DNS4"
-tun=$(inside ip -o link | awk -F '[ :@]+' '$2 != "lo" { print $2; exit }')
+tun=$(device)
 
 # client behind the private namespace, inside of its subnets: cli ---- lan, no offloads
 namespace LAN_PID

@@ -18,7 +18,7 @@ limits() {
 	local options=() limit
 	for limit; do options+=(--limit "$limit"); done
 	session_start --dns "$DNS4" "${options[@]}"
-	device=$(inside ip -o link | awk -F '[ :@]+' '$2 != "lo" { print $2 }')
+	device=$(device)
 	greedy=$(inside ip -o -4 addr show dev "$device" | sed -E 's:.*inet ([^/]*).*:\1:')
 	modest=${greedy%.*}.77
 	inside ip addr add "$modest/24" dev "$device"

@@ -12,7 +12,7 @@ dns_start
 echo_start
 session_start --dns "$DNS4"
 
-device=$(inside ip -o link | awk -F '[ :@]+' '$2 != "lo" { print $2 }')
+device=$(device)
 mutations=$([ -n "$FULL" ] && echo 20000 || echo 200)
 
 counts() { json drops '"\(.drop.where) \(.drop.reason) \(.drop.count)"' | sort; }

@@ -13,7 +13,7 @@ web_start
 echo_start
 session_start --dns $DNS4
 
-device=$(inside ip -o link | awk -F '[ :@]+' '$2 != "lo" { print $2 }')
+device=$(device)
 declare -A source=([4]=$(json status .status.device4) [6]=$(json status .status.device6))
 declare -A echo=([4]=$ECHO4 [6]=$ECHO6)
 number=$([ -n "$FULL" ] && echo 50000 || echo 5000)
