@@ -32,7 +32,7 @@ hand() {
 	in_app ip -6 route add default dev handed
 	wait_for headrace status --instance "handed-$$" || { cat "$T/handed.log"; return 1; }
 }
-get() { same "$sum" "$(in_app curl -sf -m 20 "http://$1/file.bin" | sha256sum)"; }
+get() { same "$sum" "$(in_app curl -sSf -m 60 "http://$1/file.bin" | sha256sum)"; }
 
 for kind in plain offload; do
 	check "${kind}_is_taken" hand $kind
