@@ -14,7 +14,7 @@ get() { run -- curl -sf -m 10 -o /dev/null "http://www.$ZONE/"; }
 get # what the kernel makes once, at the first use, is there before the snapshot
 snapshot_host "$T/before"
 
-runs=12 killed=3
+runs=6 killed=2
 [ -z "$FULL" ] || { runs=50 killed=10; }
 
 check B-05_after_a_run get
