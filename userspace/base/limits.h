@@ -17,10 +17,12 @@
 /* TCP */
 #define TCP_CONNECTS_MAX 1024 /* in flight; beyond it a SYN is dropped and counted */
 #define TCP_DIALS_PER_TURN 16 /* begun in a turn of the loop; more SYNs wait for the next */
-#define TCP_SYNS_WAITING_MAX 2048 /* beyond it the last of whoever sent most is dropped */
+#define TCP_SYNS_WAITING_MAX 2048 /* beyond it the first of who sent most is dropped */
 #define TCP_KNOWN_MS 60000 /* a source that finished a handshake is known for so long, at least */
 #define TCP_OPENING_MAX 8192 /* SYN-ACKs not yet answered; beyond it the oldest gives way */
 #define TCP_CONNECTS_TO_ONE_MAX 256 /* to one address: one that is silent must not hold all */
+#define TCP_CONNECTS_HOG 4 /* of one silent address: a quarter of all; yields to others at once */
+#define TCP_KNOWN_CONNECTS 16 /* of a known source: with fewer it has any stranger's place */
 #define TCP_CONNECT_TIMEOUT_MS 30000
 #define TCP_CONNECT_SILENT_MS 1000 /* the first SYN is sent again */
 #define TCP_CONNECT_REPLACE_MS 3000 /* two SYNs unanswered: it may make room for a new one */

@@ -412,6 +412,7 @@ int tcp_engine_new(struct worker *w, struct tcp_engine **ret_engine)
 	e->worker = w;
 	tcp_queue_init(e);
 	list_init(&e->connecting);
+	list_init(&e->strangers);
 	list_init(&e->opening);
 	list_init(&e->young);
 	list_init(&e->time_waits);

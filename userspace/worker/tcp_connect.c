@@ -115,6 +115,9 @@ static int syn_keep(struct tcp_flow *f, const struct worker_packet *p)
 	syn->len = p->head.payload_offset;
 	memcpy(syn->packet, p->raw.data, syn->len);
 	list_init(&syn->of_destination);
+	list_init(&syn->of_strangers);
+	if (!tcp_queue_is_known(&f->engine->queue, &f->key.saddr))
+		list_append(&f->engine->strangers, &syn->of_strangers);
 	f->syn = syn;
 	syn->destination =
 		sources_enter(&f->engine->destinations, &f->key.daddr, 0, &syn->of_destination);
@@ -150,6 +153,8 @@ void tcp_connect_done(struct tcp_flow *f)
 	struct worker *w = e->worker;
 
 	list_remove(&f->link);
+	if (f->syn)
+		list_remove(&f->syn->of_strangers);
 	if (f->syn && f->syn->destination)
 		source_release(&e->destinations, f->syn->destination, 0, &f->syn->of_destination);
 	source_release(&w->sources, f->source, SOURCE_CONNECTS, &f->of_source);
@@ -291,6 +296,13 @@ void tcp_dial(struct tcp_engine *e, struct worker_packet *p)
 		dial_succeeded(f);
 }
 
+/* Refused is answered, too: a destination that says so is not silent. */
+static void note_answer(const struct tcp_flow *f, int error)
+{
+	if (!error || error == ECONNREFUSED || error == ECONNRESET)
+		source_touch(&f->engine->destinations, f->syn->destination, 0, clock_ms());
+}
+
 void tcp_connect_ready(struct tcp_flow *f, uint32_t events)
 {
 	socklen_t len = sizeof(int);
@@ -301,6 +313,7 @@ void tcp_connect_ready(struct tcp_flow *f, uint32_t events)
 	if ((events & (EPOLLERR | EPOLLHUP)) &&
 	    getsockopt(f->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
+	note_answer(f, error);
 	if (error != 0) {
 		dial_failed(f, error);
 		return;

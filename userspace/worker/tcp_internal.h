@@ -27,6 +27,7 @@ struct tcp_syn {
 	struct tcp_flow *flow;
 	struct source *destination; /* in engine->destinations, NULL = not counted yet */
 	struct list of_destination; /* its kind[0].items */
+	struct list of_strangers; /* in engine->strangers if its source was not known, or in none */
 	struct packet head;
 	size_t len;
 	uint8_t packet[TCP_SYN_BYTES];
@@ -105,10 +106,12 @@ struct tcp_engine {
 	struct tcp_table table;
 	struct tcp_queue queue;
 	struct list connecting; /* oldest first */
+	struct list strangers; /* struct tcp_syn of sources that were not known; oldest first */
 	struct list opening; /* upstream is there, the application's ACK is not; oldest first */
 	struct list young; /* open for less than TCP_YOUNG_MS, oldest first */
 	struct list time_waits; /* oldest first */
-	struct sources destinations; /* kind 0: connects in flight, by the address dialled */
+	/* kind 0: connects in flight, by the address dialled; used = when one had an answer */
+	struct sources destinations;
 	uint32_t openings;
 	uint32_t time_wait_count;
 	struct timer connect_timer;
@@ -153,6 +156,8 @@ void tcp_queue_done(struct tcp_engine *e);
 void tcp_queue_syn(struct tcp_engine *e, struct worker_packet *p);
 /* The handshake of one of its connections was finished: it is where it says it is. */
 void tcp_queue_known(struct tcp_engine *e, const struct tcp_flow *f);
+/* Has a connection of this source finished its handshake lately? */
+bool tcp_queue_is_known(const struct tcp_queue *q, const struct addr *source);
 /* A new turn of the loop begins. */
 void tcp_queue_turn(struct tcp_engine *e);
 

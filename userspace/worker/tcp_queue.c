@@ -9,8 +9,9 @@
  * Sources that do not exist are as many as their sender likes, so each second dial is for one
  * that has finished a handshake lately: that cannot be had by lying about one's address.
  *
- * Where too many wait, the last one of the fullest bucket is dropped, and its sender will send
- * it again: a flood costs a look at each packet, not a dial.
+ * Where too many wait, the first one of the fullest bucket is dropped (RFC 8290, 4.1), and its
+ * sender will send it again: a flood costs a look at each packet, not a dial, and what it left
+ * behind does not keep out who comes after it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,11 @@ static bool is_known(const struct tcp_queue *q, uint64_t hash)
 	unsigned int word = (hash >> 6) % TCP_KNOWN_WORDS;
 
 	return (q->known[0][word] | q->known[1][word]) & (1ULL << (hash % 64));
+}
+
+bool tcp_queue_is_known(const struct tcp_queue *q, const struct addr *source)
+{
+	return is_known(q, source_hash(q, source));
 }
 
 void tcp_queue_known(struct tcp_engine *e, const struct tcp_flow *f)
@@ -86,8 +92,7 @@ static void queue_drop(struct tcp_engine *e)
 	struct syn_class *c =
 		&q->class[q->class[KNOWN].count > q->class[OTHERS].count ? KNOWN : OTHERS];
 	unsigned int bucket = fullest(c);
-	struct list *last = c->bucket[bucket].prev;
-	struct queued_syn *s = container_of(last, struct queued_syn, link);
+	struct queued_syn *s = list_first(&c->bucket[bucket], struct queued_syn, link);
 
 	tcp_dial_drop(e, &s->key);
 	class_remove(c, bucket, s);

@@ -3,15 +3,26 @@
  * What of TCP makes way where a budget is used up (room.h has the order of all): connects
  * without an answer, handshakes left unfinished, connections in TIME_WAIT, idle ones.
  *
- * Connects in flight are a queue as a listener's SYN queue is. With all places taken, in this
- * order, and else the SYN is dropped:
+ * Connects in flight are a queue as a listener's SYN queue is. With all places taken the first
+ * of these that can makes way, and if none can the SYN is dropped:
  *
- *   who dials has less than half of the source that has most: that one's oldest makes way
- *   the same of destinations, the oldest one is silent for TCP_CONNECT_SILENT_MS: that one
- *   the oldest of who has most, if it has had no answer for config.connect_replace_ms
+ *   who dials has less than half of the    | that one's oldest
+ *   source that has most                   |
+ *   the same of destinations               | that one's oldest, at once if it holds a quarter of
+ *                                          | all places and has answered none for
+ *                                          | TCP_CONNECT_SILENT_MS, else at that age
+ *   who dials is known (tcp_queue.c) and   | the oldest of those that were not known when they
+ *   has less than TCP_KNOWN_CONNECTS       | dialled
+ *   any                                    | the oldest of who has most, if it has had no answer
+ *                                          | for config.connect_replace_ms
  *
  * So one source, or one destination that does not answer, holds as many as there are only
- * while nobody else wants any.
+ * while nobody else wants any; and sources without number, whose addresses may be lies, do not
+ * keep out one that is known to be where it says. A source that is known has its way with few
+ * at a time, so that it cannot empty the queue of all others.
+ *
+ * What makes way before its sender would have sent the SYN again goes as if that SYN had been
+ * lost; later its sender is told that the host cannot be reached.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -37,15 +48,17 @@ static bool hit(struct budget_use *b, bool made_room)
 	return made_room;
 }
 
-/* It makes way if it is `age_ms` old: its application learns that there is no answer. */
+/* It makes way if it is `age_ms` old. */
 static bool connect_yield(struct tcp_flow *f, uint64_t age_ms)
 {
 	struct worker *w = f->engine->worker;
+	uint64_t age_ns = clock_ns() - f->created_ns;
 
-	if (clock_ns() - f->created_ns < age_ms * NSEC_PER_MSEC)
+	if (age_ns < age_ms * NSEC_PER_MSEC)
 		return false;
 	worker_drop(w, DROP_CONNECT_REPLACED);
-	worker_icmp_error(w, ICMP_ERR_HOST, 0, NULL, f->syn->packet, f->syn->len);
+	if (age_ns >= TCP_CONNECT_SILENT_MS * NSEC_PER_MSEC)
+		worker_icmp_error(w, ICMP_ERR_HOST, 0, NULL, f->syn->packet, f->syn->len);
 	tcp_flow_free(f, END_LIMIT);
 	return true;
 }
@@ -67,6 +80,23 @@ static uint32_t count_of(const struct sources *t, const struct addr *addr, unsig
 	return s ? s->kind[kind].count : 0;
 }
 
+static struct tcp_flow *oldest_stranger(const struct tcp_engine *e)
+{
+	return list_first(&e->strangers, struct tcp_syn, of_strangers)->flow;
+}
+
+/* How old a connect to it has to be to make way. */
+static uint64_t patience_ms(struct tcp_engine *e, const struct source *destination)
+{
+	const struct source_kind *k = &destination->kind[0];
+
+	if (k->count < connects_of(e)->limit / TCP_CONNECTS_HOG)
+		return TCP_CONNECT_SILENT_MS;
+	if (k->used_ms && clock_ms() - k->used_ms < TCP_CONNECT_SILENT_MS)
+		return TCP_CONNECT_SILENT_MS;
+	return 0;
+}
+
 /*
  * A destination that holds many while another one is dialled. `of`: only a connect of this
  * source would make room; NULL = any.
@@ -79,7 +109,17 @@ static bool silent_yields(struct tcp_engine *e, const struct addr *to, const str
 		return false;
 	if (of && oldest_to(most)->source != of)
 		return false;
-	return connect_yield(oldest_to(most), TCP_CONNECT_SILENT_MS);
+	return connect_yield(oldest_to(most), patience_ms(e, most));
+}
+
+/* One of nobody knows whom, for a source that has proved its address. */
+static bool stranger_yields(struct tcp_engine *e, const struct addr *from)
+{
+	if (list_is_empty(&e->strangers) || !tcp_queue_is_known(&e->queue, from))
+		return false;
+	if (count_of(&e->worker->sources, from, SOURCE_CONNECTS) >= TCP_KNOWN_CONNECTS)
+		return false;
+	return connect_yield(oldest_stranger(e), 0);
 }
 
 /* Room for one more connect at all. */
@@ -95,7 +135,7 @@ static bool connects_allow(struct tcp_engine *e, const struct flow_key *key)
 	if (most->kind[SOURCE_CONNECTS].count / 2 >
 	    count_of(&w->sources, &key->saddr, SOURCE_CONNECTS))
 		return hit(b, connect_yield(oldest_from(most), 0));
-	return hit(b, silent_yields(e, &key->daddr, NULL) ||
+	return hit(b, silent_yields(e, &key->daddr, NULL) || stranger_yields(e, &key->saddr) ||
 			      connect_yield(oldest_from(most), w->config.connect_replace_ms));
 }
 

@@ -37,14 +37,22 @@ static struct addr greedy, modest;
 static uint8_t buffer[FAKE_PACKET_MAX];
 static int listener, silent, filler[BACKLOG_FULL], server;
 static uint16_t port, silent_port, udp_port;
-static uint64_t turned_ns;
+static uint64_t turned_ns, stopped_ns;
 
 static uint64_t turned_clock(void)
 {
 	struct timespec now;
 
+	if (stopped_ns)
+		return stopped_ns + turned_ns;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec + turned_ns;
+}
+
+/* From now on time is what turned_ns says, however long a test takes. */
+static void stop_clock(void)
+{
+	stopped_ns = clock_ns() - turned_ns;
 }
 
 static const struct drop_counters *drops(void)
@@ -91,7 +99,7 @@ static void listen_silently(void)
 
 static int begin(void **state)
 {
-	turned_ns = 0;
+	turned_ns = stopped_ns = 0;
 	clock_inject(turned_clock);
 	limits_init(&f.limits);
 	assert_int_equal(addr_parse("10.0.0.2", &greedy), 0);
@@ -182,9 +190,9 @@ static void knock(const struct addr *from, uint16_t sport)
 }
 
 /* A connect to the second destination, which answers. */
-static void dial_other(uint16_t sport)
+static void dial_other(const struct addr *from, uint16_t sport)
 {
-	struct packet_path path = path_of(&greedy, sport, port);
+	struct packet_path path = path_of(from, sport, port);
 
 	assert_int_equal(addr_parse(OTHER, &path.dst), 0);
 	write_segment(&path, SEG_SYN, 1000, 0);
@@ -471,21 +479,15 @@ static void connects_beyond_the_share_of_a_source_are_dropped(void **state)
 
 static void a_source_with_all_connects_makes_way_for_another_at_once(void **state)
 {
-	struct packet_path path;
-	uint32_t seq;
-
 	f.limits.n[LIMIT_CONNECTS] = 16;
 	start();
+	stop_clock();
 	for (uint16_t i = 0; i < 20; i++)
 		knock(&greedy, 2000 + i);
 	assert_int_equal(stats()->tcp_connecting, 16);
 	assert_int_equal(drops()->connects, 4);
-	path = path_of(&modest, 2100, port);
-	write_segment(&path, SEG_SYN, 1000, 0);
-	assert_int_equal(answer_to(&path, &seq), 0); /* who dialled first is told */
-	assert_int_equal(buffer[20], 3);
-	assert_int_equal(buffer[21], 1);
-	assert_int_equal(answer_to(&path, &seq), OPENED);
+	/* who dialled first is not told: its SYN counts as lost, and will be sent again */
+	assert_int_equal(open_tcp(&modest, 2100), OPENED);
 	for (uint16_t i = 0; i < 3; i++)
 		knock(&modest, 2000 + i);
 	assert_int_equal(stats()->tcp_connecting, 16);
@@ -496,6 +498,9 @@ static void a_source_with_all_connects_makes_way_for_another_at_once(void **stat
 
 static void a_connect_without_an_answer_makes_way_after_a_while(void **state)
 {
+	struct packet_path first;
+	uint32_t seq;
+
 	f.limits.n[LIMIT_CONNECTS] = 16;
 	start();
 	for (uint16_t i = 0; i < 16; i++)
@@ -504,6 +509,10 @@ static void a_connect_without_an_answer_makes_way_after_a_while(void **state)
 	assert_int_equal(drops()->connects, 1);
 	turned_ns += TCP_CONNECT_REPLACE_MS * NSEC_PER_MSEC;
 	knock(&greedy, 2101);
+	first = path_of(&greedy, 2000, silent_port);
+	assert_int_equal(answer_to(&first, &seq), 0); /* who dialled first is told */
+	assert_int_equal(buffer[20], 3);
+	assert_int_equal(buffer[21], 1);
 	assert_int_equal(stats()->tcp_connecting, 16);
 	assert_int_equal(drops()->connects, 1);
 	assert_int_equal(drops()->connect_replaced, 1);
@@ -511,20 +520,84 @@ static void a_connect_without_an_answer_makes_way_after_a_while(void **state)
 	assert_int_equal(budget(BUDGET_CONNECTS)->evicted, 1);
 }
 
-/* Of one and the same source. */
-static void a_silent_destination_makes_way_for_another(void **state)
+/* So many sources that none has more than another, as an address that is a lie costs nothing. */
+static struct addr stranger(unsigned int n)
+{
+	struct addr a = greedy;
+
+	a.b[15] = (uint8_t)(100 + n);
+	return a;
+}
+
+static void knock_from_strangers(unsigned int first, unsigned int n)
+{
+	for (unsigned int i = first; i < first + n; i++) {
+		struct addr a = stranger(i);
+
+		knock(&a, 2000);
+	}
+}
+
+static void a_silent_destination_makes_way_for_another_at_once(void **state)
 {
 	f.limits.n[LIMIT_CONNECTS] = 16;
 	start();
-	for (uint16_t i = 0; i < 16; i++)
-		knock(&greedy, 2000 + i);
-	turned_ns += TCP_CONNECT_SILENT_MS * NSEC_PER_MSEC;
-	knock(&greedy, 2100);
-	assert_int_equal(drops()->connects, 1);
-	dial_other(2101);
+	stop_clock();
+	knock_from_strangers(0, 20);
+	assert_int_equal(stats()->tcp_connecting, 16);
+	assert_int_equal(drops()->connects, 4);
+	dial_other(&greedy, 2100); /* of a source that has never been seen */
 	assert_int_equal(stats()->tcp_open, 1);
 	assert_int_equal(stats()->tcp_connecting, 15);
 	assert_int_equal(drops()->connect_replaced, 1);
+	assert_int_equal(drops()->connects, 4);
+}
+
+/* Of one and the same source. It answers some, so the others may only be slow. */
+static void a_destination_that_answers_makes_way_after_a_second(void **state)
+{
+	f.limits.n[LIMIT_CONNECTS] = 16;
+	start();
+	stop_clock();
+	for (uint16_t i = 0; i < 15; i++)
+		knock(&greedy, 2000 + i);
+	assert_int_equal(open_tcp(&greedy, 2100), OPENED);
+	knock(&greedy, 2015);
+	dial_other(&greedy, 2101);
+	assert_int_equal(drops()->connects, 1);
+	assert_int_equal(stats()->tcp_open, 1);
+	turned_ns += TCP_CONNECT_SILENT_MS * NSEC_PER_MSEC;
+	dial_other(&greedy, 2102);
+	assert_int_equal(stats()->tcp_open, 2);
+	assert_int_equal(stats()->tcp_connecting, 15);
+	assert_int_equal(drops()->connect_replaced, 1);
+}
+
+/* As above the destination may only be slow, and none of the sources has more than another. */
+static void a_known_source_has_the_place_of_a_stranger_at_once(void **state)
+{
+	struct addr unknown = stranger(100);
+
+	f.limits.n[LIMIT_CONNECTS] = 64;
+	start();
+	stop_clock();
+	knock_from_strangers(0, 63);
+	assert_int_equal(open_tcp(&modest, 2000), OPENED);
+	knock_from_strangers(63, 1);
+	dial_other(&unknown, 2000);
+	assert_int_equal(drops()->connects, 1);
+	dial_other(&modest, 2001);
+	assert_int_equal(stats()->tcp_open, 2);
+	assert_int_equal(drops()->connect_replaced, 1);
+	/* not without end: it could empty the queue of all others */
+	knock_from_strangers(101, 1);
+	for (uint16_t i = 0; i < TCP_KNOWN_CONNECTS + 4; i++)
+		knock(&modest, 2100 + i);
+	assert_int_equal(sources_find(&f.worker.sources, &modest)->kind[SOURCE_CONNECTS].count,
+			 TCP_KNOWN_CONNECTS);
+	assert_int_equal(drops()->connect_replaced, 1 + TCP_KNOWN_CONNECTS);
+	assert_int_equal(drops()->connects, 1 + 4);
+	assert_int_equal(stats()->tcp_connecting, 64);
 }
 
 static void a_silent_destination_holds_no_more_than_its_share(void **state)
@@ -540,7 +613,7 @@ static void a_silent_destination_holds_no_more_than_its_share(void **state)
 	knock(&greedy, 2101);
 	assert_int_equal(drops()->connect_replaced, 1);
 	assert_int_equal(stats()->tcp_connecting, 9);
-	dial_other(2102);
+	dial_other(&greedy, 2102);
 	assert_int_equal(stats()->tcp_open, 1);
 	assert_int_equal(drops()->connect_replaced, 1);
 }
@@ -608,7 +681,9 @@ int main(void)
 		TEST(connects_beyond_the_share_of_a_source_are_dropped),
 		TEST(a_source_with_all_connects_makes_way_for_another_at_once),
 		TEST(a_connect_without_an_answer_makes_way_after_a_while),
-		TEST(a_silent_destination_makes_way_for_another),
+		TEST(a_silent_destination_makes_way_for_another_at_once),
+		TEST(a_destination_that_answers_makes_way_after_a_second),
+		TEST(a_known_source_has_the_place_of_a_stranger_at_once),
 		TEST(a_silent_destination_holds_no_more_than_its_share),
 		TEST(dns_is_answered_with_all_connects_in_flight),
 		TEST(handshakes_left_unfinished_go_first),
