@@ -126,6 +126,7 @@ TESTLIB_OBJ := $(TESTLIB_SRC:%.c=$(B)/%.o)
 UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 BPFTEST_BIN := $(BPFTEST_SRC:%.c=$(B)/%)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
+FUZZ_CAPTURES := $(B)/tests/fuzz/generate/captures
 FUZZLIB_OBJ := $(FUZZLIB_SRC:%.c=$(B)/%.o)
 HELPER_BIN := $(HELPER_SRC:%.c=$(B)/%)
 CHECKLIST_BIN := $(CHECKLIST_SRC:%.c=$(B)/%)
@@ -245,7 +246,7 @@ FUZZ_MAIN := $(if $(filter fuzz,$(PROFILE)),,tests/fuzz/main.c)
 # Targets whose kernel is tests/fuzz/fake.c: what of the C library it stands in for.
 FUZZ_WRAP := close fcntl socket socketpair connect setsockopt getsockopt shutdown recv \
 	__recv_chk send recvmsg sendmsg recvmmsg epoll_create1 epoll_ctl epoll_wait timerfd_create \
-	timerfd_settime getrandom malloc calloc malloc_trim
+	timerfd_settime getrandom malloc calloc free malloc_trim
 FUZZ_FAKED := $(B)/tests/fuzz/fuzz_worker
 $(FUZZ_FAKED): private LDFLAGS_ALL += $(FUZZ_WRAP:%=-Wl,--wrap=%)
 $(B)/tests/fuzz/fuzz_worker: private FUZZ_WRAP += datapath_flow_note datapath_flow_noted \
@@ -260,6 +261,11 @@ $(FUZZ_BIN): $(B)/tests/%: tests/%.c $(FUZZ_MAIN) $(B)/libfuzz.a $(B)/libheadrac
 	@mkdir -p $(@D)
 	$(Q)$(LINK) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) -MMD -MP -MF $@.d -MT $@ -o $@ \
 		$< $(FUZZ_MAIN) $(B)/libfuzz.a $(B)/libheadrace.a $(DAEMON_LIBS)
+
+$(FUZZ_CAPTURES): $(B)/tests/%: tests/%.c $(B)/.flags
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $<
 
 $(HELPER_BIN): $(B)/tests/%: tests/%.c $(B)/.flags | $(FOUND)
 	$(call say,TEST,$@)
@@ -329,11 +335,11 @@ soak: ## all kinds of load, loss and killed roles for MINUTES=n (30), then all m
 	@B=$(B) MINUTES=$(or $(MINUTES),30) tests/soak/run
 
 fuzz: ## fuzz each target for SECONDS=n (60); TARGET=name for one of them
-	@tools/bootstrap test
+	@tools/bootstrap fuzz
 	+@$(MAKE) $(JOBS) PROFILE=fuzz fuzz-programs
 	@tests/fuzz/run $(or $(SECONDS),60) $(TARGET)
 
-fuzz-programs: $(FUZZ_BIN)
+fuzz-programs: $(FUZZ_BIN) $(FUZZ_CAPTURES)
 
 coverage: ## line coverage of units, BPF tests and corpus replay: build/coverage/html
 	@tools/bootstrap test

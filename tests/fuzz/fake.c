@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/timerfd.h>
 
 #include "tests/fuzz/fake.h"
@@ -23,6 +24,7 @@ int __real_close(int fd);
 int __real_fcntl(int fd, int cmd, long arg);
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t num, size_t size);
+void __real_free(void *block);
 
 static struct fake *fake_find(int fd)
 {
@@ -349,9 +351,93 @@ void *__wrap_malloc(size_t size)
 	return alloc_fails() ? NULL : __real_malloc(size);
 }
 
+/*
+ * Tables: large blocks of zeroes, which every input makes anew and hardly uses. ASan's
+ * allocator would map and unmap each; here a freed one waits for the next of its size, and
+ * only the pages that were touched are zeroed. Their neighbourhood is poisoned, as they are
+ * when they are free.
+ */
+#define TABLE_MIN 16384
+#define TABLES_MAX 64
+#define TABLES_BYTES (64U << 20)
+#define PAGE 4096
+
+static struct {
+	uint8_t *at;
+	size_t size;
+	bool used;
+} tables[TABLES_MAX];
+static unsigned int table_num, table_count; /* all, and those in use */
+static uint8_t *tables_begin, *tables_end;
+
+static int table_new(size_t size)
+{
+	size_t room = (size + PAGE - 1) / PAGE * PAGE + PAGE;
+
+	if (!tables_begin) {
+		tables_begin = mmap(NULL, TABLES_BYTES, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		require(tables_begin != MAP_FAILED);
+		ASAN_POISON_MEMORY_REGION(tables_begin, TABLES_BYTES);
+		tables_end = tables_begin + PAGE;
+	}
+	if (table_num == TABLES_MAX || room > (size_t)(tables_begin + TABLES_BYTES - tables_end))
+		return -1;
+	tables[table_num].at = tables_end;
+	tables[table_num].size = size;
+	tables_end += room;
+	return (int)table_num++;
+}
+
+static void *table_get(size_t size)
+{
+	int i = 0;
+
+	while (i < (int)table_num && (tables[i].used || tables[i].size != size))
+		i++;
+	if (i == (int)table_num)
+		i = table_new(size);
+	if (i < 0)
+		return __real_calloc(1, size);
+	tables[i].used = true;
+	table_count++;
+	ASAN_UNPOISON_MEMORY_REGION(tables[i].at, size);
+	return tables[i].at;
+}
+
+static void table_put(uint8_t *block)
+{
+	unsigned int i = 0;
+
+	while (i < table_num && tables[i].at != block)
+		i++;
+	require(i < table_num && tables[i].used);
+	tables[i].used = false;
+	table_count--;
+	require(madvise(block, tables[i].size, MADV_DONTNEED) == 0);
+	ASAN_POISON_MEMORY_REGION(block, tables[i].size);
+}
+
+unsigned int fake_tables(void)
+{
+	return table_count;
+}
+
 void *__wrap_calloc(size_t num, size_t size)
 {
-	return alloc_fails() ? NULL : __real_calloc(num, size);
+	size_t sum;
+
+	if (alloc_fails() || __builtin_mul_overflow(num, size, &sum))
+		return NULL;
+	return sum >= TABLE_MIN ? table_get(sum) : __real_calloc(num, size);
+}
+
+void __wrap_free(void *block)
+{
+	if (tables_begin && (uint8_t *)block >= tables_begin && (uint8_t *)block < tables_end)
+		table_put(block);
+	else
+		__real_free(block);
 }
 
 /* The heap is not what is tested, and walking it takes long. */

@@ -62,6 +62,8 @@ struct fake *fake_of(int fd);
 void fake_edge(struct fake *f);
 /* Descriptors that are open. */
 unsigned int fake_count(void);
+/* Large blocks of calloc() that are not freed. */
+unsigned int fake_tables(void);
 /* Time, for clock_inject(). */
 uint64_t fake_clock(void);
 

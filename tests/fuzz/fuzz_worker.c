@@ -10,9 +10,9 @@
  * gauge is 0, and no byte of a buffer is held. If the input asks for it, everything works at
  * last, and then every connection must come to its end with all its bytes.
  *
- * The engines for UDP and echo are kept from input to input, empty as their idle time left
- * them; TCP is made anew. Inputs of which the set-up is SHUTDOWN end in the middle of
- * whatever goes on, as a worker does that is told to stop.
+ * Each input has a worker of its own, at the same time with the same random numbers: what it
+ * does is the same whatever came before. Inputs of which the set-up is SHUTDOWN end in the
+ * middle of whatever goes on, as a worker does that is told to stop.
  */
 #include "worker/worker.c"
 
@@ -35,13 +35,13 @@
 #define OPERATIONS 16
 #define OPERATION_TIME 8
 
-/* lwIP's own lists, whose header does not go together with the engine's. */
+/* lwIP's own state, whose header does not go together with the engine's. */
 extern struct tcp_pcb *tcp_active_pcbs, *tcp_tw_pcbs;
+extern uint32_t tcp_ticks;
+void tcp_tmr(void);
 
 static struct role role;
 static struct worker *const worker = &role.worker;
-static bool running; /* the role */
-static bool raw_sockets;
 
 static struct input *input; /* where packets come from, NULL = none now */
 static unsigned int finishing; /* applications that still have something to say */
@@ -383,8 +383,6 @@ static void role_begin(bool raw)
 	worker->queue.fd = fake_open(&tun_ops, NULL);
 	worker->queue.io = &io;
 	require(start(&role.link) == 0);
-	running = true;
-	raw_sockets = raw;
 }
 
 static void check_nothing_left(void)
@@ -419,30 +417,36 @@ static void role_end(void)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	}
-	require(fake_count() == 0);
-	running = false;
+	require(fake_count() == 0 && fake_tables() == 0);
+}
+
+/* lwIP's clock is the process's: back to its beginning, and between two slow ticks. */
+static void lwip_clock_reset(void)
+{
+	tcp_ticks = 0;
+	while (tcp_ticks == 0)
+		tcp_tmr();
+	tcp_ticks = 0;
 }
 
 static void set_up(uint32_t how)
 {
 	static const unsigned int header_bytes[] = { 12, 12, 10, 0 };
-	bool raw = !(how & 4);
 
-	fake_world.random = 0x9e3779b97f4a7c15;
-	fake_world.alloc_countdown = 0;
-	if (running && raw != raw_sockets)
-		role_end();
-	apps_reset();
-	if (!running)
-		role_begin(raw);
-	peers_reset();
+	fake_world = (struct fake_world){ .now_ns = NSEC_PER_SEC, .random = 0x9e3779b97f4a7c15 };
+	lwip_clock_reset();
+	last_len = 0;
+	written = flow_ends = 0;
 	read_error = write_error = 0;
 	finishing = 0;
+	apps_reset();
+	role_begin(!(how & 4));
+	peers_reset();
 	worker->queue.vnet_hdr_bytes = header_bytes[how & 3];
 	worker->queue.tso = worker->queue.vnet_hdr_bytes && !(how & 8);
 	worker->queue.uso = worker->queue.vnet_hdr_bytes && !(how & 16);
 	worker->config.settings.resolver_queue = !(how & 32);
-	tcp_engine_free(worker->tcp);
+	tcp_engine_free(worker->tcp); /* it asks the queue what it can do when it is made */
 	require(tcp_engine_new(worker, &worker->tcp) == 0);
 }
 
@@ -470,13 +474,23 @@ static void come_to_an_end(void)
 	require(all_done());
 }
 
+/* Without TCP, whose idle time is hours, all is gone as soon as it has been idle. */
+static void end_in_peace(bool by_applications)
+{
+	if (by_applications)
+		come_to_an_end();
+	tcp_engine_free(worker->tcp);
+	require(tcp_engine_new(worker, &worker->tcp) == 0);
+	finishing = 0;
+	pass(QUIET_MS);
+	check_nothing_left();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
 	uint32_t how = next8(&in), ends = next8(&in);
 
-	if (fake_world.now_ns == 0)
-		fake_world.now_ns = NSEC_PER_SEC;
 	clock_inject(fake_clock);
 	set_up(how);
 	input = &in;
@@ -485,16 +499,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	input = NULL;
 	write_error = read_error = 0;
 	peers_calm(false);
-	if (how == SHUTDOWN) {
-		role_end();
-		return 0;
-	}
-	if (ends & 1)
-		come_to_an_end();
-	tcp_engine_free(worker->tcp);
-	require(tcp_engine_new(worker, &worker->tcp) == 0);
-	finishing = 0;
-	pass(QUIET_MS);
-	check_nothing_left();
+	if (how != SHUTDOWN)
+		end_in_peace(ends & 1);
+	role_end();
 	return 0;
 }
