@@ -246,11 +246,14 @@ FUZZ_MAIN := $(if $(filter fuzz,$(PROFILE)),,tests/fuzz/main.c)
 # Targets whose kernel is tests/fuzz/fake.c: what of the C library it stands in for.
 FUZZ_WRAP := close fcntl socket socketpair connect setsockopt getsockopt shutdown recv \
 	__recv_chk send recvmsg sendmsg recvmmsg epoll_create1 epoll_ctl epoll_wait timerfd_create \
-	timerfd_settime getrandom malloc calloc free malloc_trim
-FUZZ_FAKED := $(B)/tests/fuzz/fuzz_worker
+	timerfd_settime getrandom malloc calloc realloc free malloc_trim accept4
+FUZZ_FAKED := $(addprefix $(B)/tests/fuzz/fuzz_,worker control role)
 $(FUZZ_FAKED): private LDFLAGS_ALL += $(FUZZ_WRAP:%=-Wl,--wrap=%)
 $(B)/tests/fuzz/fuzz_worker: private FUZZ_WRAP += datapath_flow_note datapath_flow_noted \
 	datapath_flow_end
+$(B)/tests/fuzz/fuzz_control: private FUZZ_WRAP += getpid
+$(B)/tests/fuzz/fuzz_role: private FUZZ_WRAP += fork pidfd_open pidfd_send_signal waitid waitpid \
+	kill
 
 $(B)/libfuzz.a: $(FUZZLIB_OBJ)
 	$(call say,AR,$@)

@@ -25,6 +25,7 @@ int __real_fcntl(int fd, int cmd, long arg);
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t num, size_t size);
 void __real_free(void *block);
+void *__real_realloc(void *old, size_t size);
 
 static struct fake *fake_find(int fd)
 {
@@ -114,9 +115,13 @@ int __wrap_close(int fd)
 
 int __wrap_fcntl(int fd, int cmd, long arg)
 {
+	struct fake *f;
+
 	if (fd < FAKE_FIRST)
 		return __real_fcntl(fd, cmd, arg);
-	fake_of(fd);
+	f = fake_of(fd);
+	if (cmd == F_DUPFD_CLOEXEC && f->ops->duplicate)
+		return (int)result(f->ops->duplicate(f));
 	return cmd == F_GETFD || cmd == F_SETFD ? 0 : (int)result(-EMFILE);
 }
 
@@ -157,6 +162,14 @@ int __wrap_shutdown(int fd, int how)
 	struct fake *f = fake_of(fd);
 
 	return (int)result(f->ops->shutdown ? f->ops->shutdown(f, how) : -ENOTCONN);
+}
+
+int __wrap_accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
+{
+	struct fake *f = fake_of(fd);
+
+	require(!from && !len && (flags & SOCK_NONBLOCK) && (flags & SOCK_CLOEXEC));
+	return (int)result(f->ops->accept ? f->ops->accept(f) : -EOPNOTSUPP);
 }
 
 /* --- messages --------------------------------------------------------------------------- */
@@ -438,6 +451,11 @@ void __wrap_free(void *block)
 		table_put(block);
 	else
 		__real_free(block);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+	return alloc_fails() ? NULL : __real_realloc(old, size);
 }
 
 /* The heap is not what is tested, and walking it takes long. */

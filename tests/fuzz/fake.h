@@ -31,6 +31,8 @@ struct fake_ops {
 	int (*get)(struct fake *f, int level, int name, void *value, socklen_t *len);
 	int (*shutdown)(struct fake *f, int how);
 	void (*close)(struct fake *f);
+	int (*accept)(struct fake *f); /* a descriptor */
+	int (*duplicate)(struct fake *f); /* the same */
 };
 
 struct fake {

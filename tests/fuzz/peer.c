@@ -224,8 +224,8 @@ static int tcp_connect(struct fake *f, const struct sockaddr *to, socklen_t len)
 	return -EINPROGRESS;
 }
 
-static const struct fake_ops tcp_ops = { tcp_poll, tcp_recv, tcp_send,	   tcp_connect,
-					 peer_set, peer_get, tcp_shutdown, peer_close };
+static const struct fake_ops tcp_ops = { tcp_poll, tcp_recv,	 tcp_send,   tcp_connect, peer_set,
+					 peer_get, tcp_shutdown, peer_close, NULL,	  NULL };
 
 /* --- UDP -------------------------------------------------------------------------------- */
 
@@ -429,8 +429,8 @@ static int udp_connect(struct fake *f, const struct sockaddr *to, socklen_t len)
 	return 0;
 }
 
-static const struct fake_ops udp_ops = { udp_poll, udp_recv, udp_send, udp_connect,
-					 peer_set, peer_get, NULL,     peer_close };
+static const struct fake_ops udp_ops = { udp_poll, udp_recv, udp_send,	 udp_connect, peer_set,
+					 peer_get, NULL,     peer_close, NULL,	      NULL };
 
 /* --- ICMP ------------------------------------------------------------------------------- */
 
@@ -482,8 +482,8 @@ static int icmp_connect(struct fake *f, const struct sockaddr *to, socklen_t len
 	return -take_error(&peer_faults.connect_error);
 }
 
-static const struct fake_ops icmp_ops = { udp_poll, icmp_recv, icmp_send, icmp_connect,
-					  peer_set, peer_get,  NULL,	  peer_close };
+static const struct fake_ops icmp_ops = { udp_poll, icmp_recv, icmp_send,  icmp_connect, peer_set,
+					  peer_get, NULL,      peer_close, NULL,	 NULL };
 
 /* --- the resolver ----------------------------------------------------------------------- */
 

@@ -227,6 +227,19 @@ void control_answered(struct control_client *cl)
 	control_send(cl, "done", json_true());
 }
 
+/* What quotes a client may hold, or be cut to, something that is no UTF-8: then it is ASCII. */
+static json_t *readable(char *text, size_t len)
+{
+	json_t *string = json_stringn(text, len);
+
+	if (string)
+		return string;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] >= 0x80)
+			text[i] = '?';
+	return json_stringn(text, len);
+}
+
 void control_refuse(struct control_client *cl, const char *fmt, ...)
 {
 	char text[512];
@@ -235,7 +248,7 @@ void control_refuse(struct control_client *cl, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	control_send(cl, "error", json_pack("s%", text, strnlen(text, sizeof(text))));
+	control_send(cl, "error", readable(text, strnlen(text, sizeof(text))));
 }
 
 bool control_has_followers(const struct control *c)

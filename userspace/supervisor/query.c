@@ -94,29 +94,44 @@ static struct query *find(struct queries *qs, uint64_t tag)
 	return NULL;
 }
 
-void queries_text(struct queries *qs, uint64_t tag, const char *text, size_t len)
+/* A line too long fills all the room, and is not passed on. */
+static void gather(struct query *q, const char *text, size_t len)
 {
-	struct query *q = find(qs, tag);
+	size_t room = sizeof(q->line) - q->len;
 
-	if (!q)
-		return;
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] != '\n') {
-			/* a line too long stays one byte too long, and is not passed on */
-			if (q->len < sizeof(q->line))
-				q->line[q->len++] = text[i];
-			continue;
-		}
+	len = len < room ? len : room;
+	memcpy(q->line + q->len, text, len);
+	q->len += len;
+}
+
+static void take_lines(struct query *q, const char *text, size_t len)
+{
+	const char *end = text + len, *newline;
+
+	while ((newline = memchr(text, '\n', (size_t)(end - text)))) {
+		gather(q, text, (size_t)(newline - text));
 		if (q->len < sizeof(q->line))
 			pass_on(q);
 		q->len = 0;
+		text = newline + 1;
 	}
-	if (!len) {
-		struct control_client *client = q->client;
+	gather(q, text, (size_t)(end - text));
+}
 
-		end(q);
-		control_answered(client);
+void queries_text(struct queries *qs, uint64_t tag, const char *text, size_t len)
+{
+	struct query *q = find(qs, tag);
+	struct control_client *client;
+
+	if (!q)
+		return;
+	if (len > 0) {
+		take_lines(q, text, len);
+		return;
 	}
+	client = q->client;
+	end(q);
+	control_answered(client);
 }
 
 void queries_forget(struct queries *qs, const struct control_client *client)

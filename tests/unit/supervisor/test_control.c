@@ -53,6 +53,9 @@ static void on_request(struct control *c, struct control_client *client, const j
 		control_send_fd(client, "second", json_integer(2), fd);
 		fd_close(fd);
 		control_answered(client);
+	} else if (!strcmp(command, "quote")) {
+		control_refuse(client, "%.2s", "\xc3\x93");
+		control_refuse(client, "%.2s", "a\xc3\x93");
 	} else if (!strcmp(command, "follow")) {
 		client->follows = true;
 	} else {
@@ -132,6 +135,14 @@ static void refuses_what_is_no_object(void **state)
 	assert_int_equal(requests, 0);
 	say("{}\n");
 	assert_string_equal(heard(), "{\"error\":\"no command \\\"at all\\\"\"}\n");
+}
+
+static void a_refusal_may_quote_half_a_character(void **state)
+{
+	say("{\"command\":\"quote\"}\n");
+	assert_string_equal(heard(), "{\"error\":\"\xc3\x93\"}\n{\"error\":\"a?\"}\n");
+	say("{\"\\\xc3\x93\"}\n"); /* and so may the parser's complaint */
+	assert_non_null(strstr(heard(), "\"error\""));
 }
 
 static void drops_a_client_whose_line_never_ends(void **state)
@@ -371,6 +382,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(answers_one_request_per_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_what_is_no_object, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_refusal_may_quote_half_a_character, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(drops_a_client_whose_line_never_ends, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(passes_a_descriptor_along_with_its_line, setup,
