@@ -251,7 +251,7 @@ FUZZ_FAKED := $(addprefix $(B)/tests/fuzz/fuzz_,worker control role)
 $(FUZZ_FAKED): private LDFLAGS_ALL += $(FUZZ_WRAP:%=-Wl,--wrap=%)
 $(B)/tests/fuzz/fuzz_worker: private FUZZ_WRAP += datapath_flow_note datapath_flow_noted \
 	datapath_flow_end
-$(B)/tests/fuzz/fuzz_control: private FUZZ_WRAP += getpid
+$(B)/tests/fuzz/fuzz_control: private FUZZ_WRAP += getpid json_loadb
 $(B)/tests/fuzz/fuzz_role: private FUZZ_WRAP += fork pidfd_open pidfd_send_signal waitid waitpid \
 	kill
 
