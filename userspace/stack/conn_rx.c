@@ -166,6 +166,8 @@ err_t conn_on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 	size_t len = 0, taken = 0;
 
 	if (!p) {
+		if (c->abort_wanted) /* it came with bytes that are lost: no end of the rest */
+			return ERR_OK;
 		c->eof = true;
 		rx_ack_fin(pcb);
 		return ERR_OK;

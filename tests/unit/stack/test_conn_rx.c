@@ -205,6 +205,23 @@ static void what_overruns_the_account_by_a_quarter_is_reset(void **state)
 	assert_int_equal(account, 5 << 18);
 }
 
+/* Or upstream would take what it has for all there is. */
+static void a_fin_behind_lost_bytes_is_no_end(void **state)
+{
+	size_t account = (5 << 18) + 1;
+
+	sb.stack->opt.account_max = 1 << 20;
+	sb_open();
+	conn_set_account(&sb.conn, &account);
+	sb.take = 2000;
+	sb_send(SEG_ACK | SEG_FIN, data, 10000);
+	assert_int_equal(sb.taken_len, 2000);
+	assert_false(conn_is_eof(&sb.conn));
+	assert_null(sb.conn.pcb);
+	assert_int_equal(sb.conn.end, CONN_END_ABORTED);
+	conn_release(&sb.conn);
+}
+
 static void small_consumption_still_updates_the_window(void **state)
 {
 	sb_open();
@@ -278,6 +295,7 @@ int main(void)
 		SB_TEST(window_does_not_grow_under_backpressure),
 		SB_TEST(window_shrinks_as_data_is_taken_where_the_account_is_full),
 		SB_TEST(what_overruns_the_account_by_a_quarter_is_reset),
+		SB_TEST(a_fin_behind_lost_bytes_is_no_end),
 		SB_TEST(small_consumption_still_updates_the_window),
 		SB_TEST(eof_comes_after_the_data_before_it),
 		SB_TEST(merged_out_of_order_data_is_offered_whole),
