@@ -499,6 +499,13 @@ size_t apps_next(struct input *in, uint32_t operation, bool offload, uint8_t *pa
 	return len;
 }
 
+uint32_t app_behind_fin(const struct app *a)
+{
+	bool taken = (int32_t)(a->next - a->acked) < 0 && has_fin(a, a->acked - 1);
+
+	return taken && (int32_t)(a->top - a->acked) > 0 ? a->top - a->acked : 0;
+}
+
 /* Everything that the worker has not acknowledged again, then the end of it. */
 size_t apps_finish(unsigned int i, uint8_t *packet)
 {
@@ -513,7 +520,8 @@ size_t apps_finish(unsigned int i, uint8_t *packet)
 	if (a->isn != a->dialled_isn)
 		return finish_tcp(&m, a, TCP_RST, a->last_ack, 0, 0, 0, 0);
 	if ((int32_t)(a->next - a->acked) < 0 && has_fin(a, a->acked - 1)) /* its FIN is in */
-		return finish_tcp(&m, a, TCP_ACK, a->acked, a->got, 0xffff, 0, 0);
+		return finish_tcp(&m, a, TCP_ACK, a->acked + app_behind_fin(a), a->got, 0xffff, 0,
+				  0);
 	if ((int32_t)(a->next - a->acked) < 0)
 		a->next = a->acked; /* of a wild segment */
 	note_fin(a, a->next);

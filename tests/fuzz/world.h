@@ -70,6 +70,11 @@ bool apps_waiting(void);
 /* Makes one packet (at most 65535 bytes) and its header; without `offload` it is complete. */
 size_t apps_next(struct input *in, uint32_t operation, bool offload, uint8_t *packet,
 		 struct virtio_net_hdr *ret_header);
+/*
+ * How many bytes it has sent behind the FIN that the worker took, against its own word. Until
+ * it speaks from there again, what it says of its window is old (RFC 9293, SND.WL1).
+ */
+uint32_t app_behind_fin(const struct app *a);
 /* The next segment of an application that wants to be done; 0 = nothing left to say. */
 size_t apps_finish(unsigned int i, uint8_t *packet);
 /* Checks what the worker writes; `offload`: it came with a header. */
