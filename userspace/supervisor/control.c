@@ -186,10 +186,29 @@ static void queue_line(struct control_client *cl, const char *line, size_t len)
 	c->buffered += len + 1;
 }
 
+/*
+ * Into memory of its final size, NULL without it. json_dumps() grows its own, and jansson does
+ * not look whether a key still found room there: the line would be another one.
+ */
+static char *text_of(const json_t *line)
+{
+	size_t len = json_dumpb(line, NULL, 0, JSON_COMPACT);
+	char *text = len ? malloc(len + 1) : NULL;
+
+	if (!text)
+		return NULL;
+	if (json_dumpb(line, text, len, JSON_COMPACT) != len) {
+		free(text);
+		return NULL;
+	}
+	text[len] = '\0';
+	return text;
+}
+
 static char *line_of(const char *key, json_t *object)
 {
 	json_t *line = json_pack("{s:o}", key, object);
-	char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+	char *text = line ? text_of(line) : NULL;
 
 	json_decref(line);
 	return text;
