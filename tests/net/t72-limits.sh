@@ -51,7 +51,7 @@ check limit_without_a_number_is_refused refused flows 'expected NAME=N'
 check limit_out_of_bounds_is_refused refused flows=3 'expected 16 to 1048576'
 check unknown_limit_is_refused refused flow=100 'no such limit'
 
-limits flows=64 tcp-connects=16 udp-sessions=32 dns-streams=8 buffer-bytes=16M
+limits flows=64 tcp-connects=16 udp-sessions=32 dns-streams=8
 
 configured() {
 	same "64 48" "$(budget flows limit) $(budget flows limit_per_source)" &&
@@ -103,7 +103,11 @@ streams() {
 check one_client_cannot_hold_all_dns_streams streams
 unhog
 
-# --- buffers: upstreams of one source are not read any more, another's are
+# --- buffers: upstreams of one source are not read any more, another's are. A session of its
+# own, as what is left of the sessions and connects above counts for the greedy one's flows.
+check nobody_died nobody_died
+session_stop
+limits buffer-bytes=16M
 sum=$(web_file big.bin 20000000)
 buffers() {
 	hog stall "$ECHO4" 9 30 || return 1
