@@ -78,8 +78,6 @@ static int role_fake_main(enum fake_behaviour how)
 	unsigned int descriptors = 0;
 	char buf[ROLE_MESSAGE_MAX];
 
-	if (how == FAKE_DIES_AT_ONCE)
-		return 7;
 	for (;;) {
 		struct pollfd p = { .fd = ROLE_FD, .events = POLLIN };
 		struct role_message m;
@@ -97,6 +95,8 @@ static int role_fake_main(enum fake_behaviour how)
 			memcpy(&cfg, buf + sizeof(m), sizeof(cfg));
 		else if (m.type == ROLE_DESCRIPTOR && fd >= 0)
 			descriptors++;
+		else if (m.type == ROLE_START && how == FAKE_DIES_AT_ONCE)
+			return 7; /* sooner, main might not have set it up yet */
 		else if (m.type == ROLE_START)
 			fake_start(how);
 		else if (m.type == ROLE_PING)
