@@ -379,6 +379,143 @@ struct abi {
 	__u32 size_role_counters;
 };
 
+/* --- DNS answered in the kernel ------------------------------------------------------------
+ *
+ * The resolver writes all of these maps but `dns_log`. Two generations of clients, policies and
+ * names lie side by side; dns_state.epoch is read once per query and its lowest bit tells which
+ * of them is in force, so that no query is answered by a mixture of two.
+ *
+ * A name's hash is folded label by label from the root, so that one pass gives the hashes of all
+ * its parents. A policy is its ordered rules as bit vectors: what the name matches gives a set
+ * of rules (of each group that it or a parent is in), its type another; the lowest bit of both
+ * decides. The resolver decides by the very same code.
+ */
+#define DNS_POLICIES_MAX 64
+#define DNS_RULES_MAX 64 /* of a policy; what comes behind shares the last bit: DNS_ASK */
+#define DNS_GROUPS_MAX 128 /* distinct sets of lists that names are in; 0 = none */
+#define DNS_CLIENTS_MAX 4096 /* prefixes */
+#define DNS_ANSWERS_MAX 8192
+#define DNS_ANSWER_BYTES 512 /* of a message that the kernel gives, without its OPT */
+#define DNS_ANSWER_TTLS 24
+#define DNS_LABELS_MAX 40 /* names of more go to the resolver */
+#define DNS_NAME_MAX 255 /* wire form */
+#define DNS_BUCKET_SLOTS 8
+#define DNS_BUCKETS_LOOKED 3 /* the name's own bucket and those behind it */
+#define DNS_LOG_BYTES (1U << 20)
+
+/* What a rule, or a policy without one that matches, does with a query. */
+#define DNS_ACTIONS(X)                                                                             \
+	X(DNS_ASK, "ask") /* only the resolver can tell */                                         \
+	X(DNS_PASS, "pass") /* from `dns_answers`, else by the resolver */                         \
+	X(DNS_NXDOMAIN, "nxdomain")                                                                \
+	X(DNS_ZERO, "zero") /* 0.0.0.0 and ::, other types NODATA */                               \
+	X(DNS_NODATA, "nodata")                                                                    \
+	X(DNS_REFUSED, "refused")                                                                  \
+	X(DNS_REWRITE, "rewrite") /* userspace alone: the kernel half has DNS_PASS for it */
+
+enum dns_action { DNS_ACTIONS(CONTRACT_ENUM) DNS_ACTION_NUM };
+
+/* Query types that rules may name and the kernel half tells apart. */
+#define DNS_TYPES(X)                                                                               \
+	X(DNS_TYPE_OTHER, 0)                                                                       \
+	X(DNS_TYPE_A, 1)                                                                           \
+	X(DNS_TYPE_NS, 2)                                                                          \
+	X(DNS_TYPE_CNAME, 5)                                                                       \
+	X(DNS_TYPE_SOA, 6)                                                                         \
+	X(DNS_TYPE_PTR, 12)                                                                        \
+	X(DNS_TYPE_MX, 15)                                                                         \
+	X(DNS_TYPE_TXT, 16)                                                                        \
+	X(DNS_TYPE_AAAA, 28)                                                                       \
+	X(DNS_TYPE_SRV, 33)                                                                        \
+	X(DNS_TYPE_SVCB, 64)                                                                       \
+	X(DNS_TYPE_HTTPS, 65)
+
+enum dns_type { DNS_TYPES(CONTRACT_ENUM) DNS_TYPE_NUM };
+
+#define DNS_ONLY_RESOLVED 1U /* flags of a policy: to other addresses no flow may begin */
+#define DNS_BLOCK_QUIC 2U /* UDP to 443 and 80 is refused with ICMP at once */
+
+/* Map `dns_policies`: array, entry = (epoch & 1) * DNS_POLICIES_MAX + policy. Bits are rules. */
+struct dns_policy {
+	__u64 group_rules[DNS_GROUPS_MAX]; /* that names of the group match */
+	__u64 any_name; /* without a condition on the name */
+	__u64 type_rules[DNS_TYPE_NUM]; /* that the type matches */
+	__u64 ask_other; /* that match some of DNS_TYPE_OTHER only: there they mean DNS_ASK */
+	__u8 action[DNS_RULES_MAX]; /* enum dns_action */
+	__u32 flags; /* DNS_ONLY_RESOLVED, DNS_BLOCK_QUIC */
+	__u8 no_match; /* enum dns_action if no rule matches */
+	__u8 pad[3];
+};
+
+/* Maps `dns_clients`, an array of two LPM tries (by epoch & 1); v4-mapped: bits count in 128. */
+struct dns_client_key {
+	__u32 bits;
+	__u8 addr[16];
+};
+
+/*
+ * Maps `dns_names`, an array of two arrays of buckets (mmapable; buckets[epoch & 1] of
+ * dns_state and DNS_BUCKETS_LOOKED - 1 more). A slot is hash << 8 | group << 1 | suffix, 0 =
+ * empty; `suffix`: the name and all below it, else the name alone. A name may have one of each.
+ */
+struct dns_bucket {
+	__u64 slot[DNS_BUCKET_SLOTS];
+};
+
+/* Map `dns_state`: array of one entry. */
+struct dns_state {
+	__u64 seed[2]; /* of name hashes; of one start */
+	__u64 epoch; /* answers of another one are not given: +1 = new policies, +2 = flush */
+	__u32 enabled; /* 0 = every query goes to the resolver */
+	__u32 block_ttl; /* seconds, of blocked answers */
+	__u32 buckets[2]; /* 0 = no names */
+};
+
+/* Key of `dns_answers` (hash). */
+struct dns_answer_key {
+	__u64 hash; /* of the name; the value has it in full */
+	__u32 policy;
+	__u16 type; /* host order */
+	__u8 dnssec_ok;
+	__u8 pad;
+};
+
+/*
+ * Value of `dns_answers`: a whole answer without OPT, AA and RA as they are to be, ID and case
+ * of the question of no meaning. An element may be reused while it is read: `check` at both
+ * ends is the same for one that is whole, and no other's.
+ */
+struct dns_answer {
+	__u64 check;
+	__u64 epoch;
+	__u64 stored_ns;
+	__u64 expires_ns;
+	__u64 hits; /* counted by the kernel half, all else is the resolver's */
+	__u16 len; /* of msg */
+	__u8 ttls; /* records whose TTL is aged by (now - stored_ns) */
+	__u8 name_len;
+	__u32 pad;
+	__u16 ttl_offset[DNS_ANSWER_TTLS];
+	__u8 name[DNS_NAME_MAX + 1]; /* wire form, lower case */
+	__u8 msg[DNS_ANSWER_BYTES];
+	__u64 check_end;
+};
+
+/* Record of the ring buffer `dns_log`: a query that the kernel half answered. No wakeups. */
+struct dns_log_entry {
+	__u64 time_ns;
+	struct addr client;
+	__be16 port;
+	__u16 type; /* host order */
+	__u16 rcode;
+	__u8 action; /* enum dns_action */
+	__u8 rule; /* place in its policy, DNS_RULES_MAX = none matched */
+	__u32 policy;
+	__u8 pad[3];
+	__u8 name_len;
+	__u8 name[DNS_NAME_MAX + 1]; /* wire form, as asked */
+};
+
 #define CONTRACT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type)
 CONTRACT_SIZE(struct addr, 16);
 CONTRACT_SIZE(struct flow_key, 40);
@@ -390,6 +527,13 @@ CONTRACT_SIZE(struct domain_value, 264);
 CONTRACT_SIZE(struct flow_event, 432);
 CONTRACT_SIZE(struct settings, 120);
 CONTRACT_SIZE(struct abi, 32);
+CONTRACT_SIZE(struct dns_policy, 8 * (DNS_GROUPS_MAX + DNS_TYPE_NUM + 2) + DNS_RULES_MAX + 8);
+CONTRACT_SIZE(struct dns_client_key, 20);
+CONTRACT_SIZE(struct dns_bucket, 64);
+CONTRACT_SIZE(struct dns_state, 40);
+CONTRACT_SIZE(struct dns_answer_key, 16);
+CONTRACT_SIZE(struct dns_answer, 872);
+CONTRACT_SIZE(struct dns_log_entry, 296);
 CONTRACT_SIZE(struct drop_counters, 8 * DROP_NUM);
 CONTRACT_SIZE(struct kernel_stats, 8 * STAT_NUM);
 CONTRACT_SIZE(struct role_stats, 8 * RSTAT_NUM);
