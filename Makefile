@@ -75,7 +75,7 @@ LWIP_CPPFLAGS := -Iuserspace/stack/lwip -I$(LWIP_DIR)/src/include
 COMPILE = $(CC) $(CFLAGS_ALL) $(EXTRA) $(CFLAGS)
 LINK = $(CC) $(CFLAGS_ALL) $(EXTRA) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS)
 
-DAEMON_PKGS := libbpf libcares libmnl jansson libseccomp libcap-ng
+DAEMON_PKGS := libbpf libcares libmnl jansson libseccomp libcap-ng libssl libcrypto libnghttp2
 CLIENT_PKGS := jansson
 TEST_PKGS := cmocka
 SUITE_PKGS := check
