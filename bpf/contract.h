@@ -73,6 +73,9 @@ enum verdict { VERDICTS(CONTRACT_ENUM) VERDICT_NUM };
 	X(DROP_PROTOCOL, protocol, "IP protocol that is not forwarded (refused with ICMP)")        \
 	X(DROP_STACK_PORT, stack_port, "port of the stack's address with no service (refused)")    \
 	X(DROP_FLOW_CAP, flow_cap, "flow table full (refused)")                                    \
+	X(DROP_UNRESOLVED, unresolved,                                                             \
+	  "address that the client's policy wants resolved here first (refused)")                  \
+	X(DROP_QUIC, quic, "UDP to 443 or 80 where the client's policy has TCP (refused)")         \
 	X(DROP_SOURCE_FLOWS, source_flows,                                                         \
 	  "one source holds its share of flows or descriptors (refused)")                          \
 	X(DROP_CHECKSUM, checksum, "wrong IP, TCP, UDP or ICMP checksum")                          \
@@ -238,6 +241,8 @@ enum flow_state { FLOW_STATES(CONTRACT_ENUM) FLOW_STATE_NUM };
 	X(END_ANSWERED, "answered") /* DNS: every query had its answer */                          \
 	X(END_UNANSWERED, "unanswered")                                                            \
 	X(END_REJECTED, "rejected") /* refused in place by the kernel half */                      \
+	X(END_UNRESOLVED, "not resolved here") /* likewise: DNS_ONLY_RESOLVED */                   \
+	X(END_QUIC, "QUIC blocked") /* likewise: DNS_BLOCK_QUIC */                                 \
 	X(END_LIMIT, "limit reached") /* ports, descriptors, memory, flow cap */                   \
 	X(END_PROTECT, "socket not protected")                                                     \
 	X(END_ROLE_DIED, "worker died")                                                            \
@@ -315,7 +320,7 @@ struct flow_end_args {
 	struct flow_info info;
 };
 
-/* Key of `domains` (LRU hash, written by the resolver). policy 0 = the only one so far. */
+/* Key of `domains` (LRU hash, written by the resolver): what clients of a policy resolved. */
 struct domain_key {
 	struct addr addr;
 	__u32 policy;
@@ -377,6 +382,10 @@ struct abi {
 	__u32 size_flow_info;
 	__u32 size_settings;
 	__u32 size_role_counters;
+	__u32 size_domain_value;
+	__u32 size_dns_policy;
+	__u32 size_dns_state;
+	__u32 size_dns_answer;
 };
 
 /* --- DNS answered in the kernel ------------------------------------------------------------
@@ -402,6 +411,8 @@ struct abi {
 #define DNS_BUCKET_SLOTS 8
 #define DNS_BUCKETS_LOOKED 3 /* the name's own bucket and those behind it */
 #define DNS_LOG_BYTES (1U << 20)
+#define DNS_LOCAL_MAX 1024
+#define DNS_NAMES_BUCKETS_MAX (1U << 20) /* without those behind the last: 64 MiB */
 
 /* What a rule, or a policy without one that matches, does with a query. */
 #define DNS_ACTIONS(X)                                                                             \
@@ -476,8 +487,21 @@ struct dns_answer_key {
 	__u64 hash; /* of the name; the value has it in full */
 	__u32 policy;
 	__u16 type; /* host order */
-	__u8 dnssec_ok;
+	__u8 flags; /* DNS_ANSWER_DO, DNS_ANSWER_AD */
 	__u8 pad;
+};
+
+#define DNS_ANSWER_DO 1U /* the query's OPT has DO */
+#define DNS_ANSWER_AD 2U /* the query's header has AD (RFC 6840, 5.7); CD is the resolver's */
+
+/*
+ * Key of `dns_local` (hash, written by main; its value means nothing): an address of ours on
+ * which the resolver listens. dns_eth and dns_xdp answer what is sent there, and nothing else.
+ */
+struct dns_local_key {
+	struct addr addr;
+	__be16 port;
+	__u8 pad[6];
 };
 
 /*
@@ -526,12 +550,13 @@ CONTRACT_SIZE(struct domain_key, 24);
 CONTRACT_SIZE(struct domain_value, 264);
 CONTRACT_SIZE(struct flow_event, 432);
 CONTRACT_SIZE(struct settings, 120);
-CONTRACT_SIZE(struct abi, 32);
+CONTRACT_SIZE(struct abi, 48);
 CONTRACT_SIZE(struct dns_policy, 8 * (DNS_GROUPS_MAX + DNS_TYPE_NUM + 2) + DNS_RULES_MAX + 8);
 CONTRACT_SIZE(struct dns_client_key, 20);
 CONTRACT_SIZE(struct dns_bucket, 64);
 CONTRACT_SIZE(struct dns_state, 40);
 CONTRACT_SIZE(struct dns_answer_key, 16);
+CONTRACT_SIZE(struct dns_local_key, 24);
 CONTRACT_SIZE(struct dns_answer, 872);
 CONTRACT_SIZE(struct dns_log_entry, 296);
 CONTRACT_SIZE(struct drop_counters, 8 * DROP_NUM);

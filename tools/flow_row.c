@@ -65,7 +65,8 @@ static bool end_is_bad(const char *end)
 {
 	static const enum flow_end bad[] = { END_UPSTREAM_RESET, END_REFUSED,	 END_UNREACHABLE,
 					     END_TIMEOUT,	 END_UNANSWERED, END_REJECTED,
-					     END_LIMIT,		 END_PROTECT,	 END_ROLE_DIED };
+					     END_UNRESOLVED,	 END_QUIC,	 END_LIMIT,
+					     END_PROTECT,	 END_ROLE_DIED };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		if (!strcmp(end, end_texts[bad[i]]))

@@ -90,6 +90,10 @@ static int write_abi(const struct kernel *k)
 		.size_flow_info = sizeof(struct flow_info),
 		.size_settings = sizeof(struct settings),
 		.size_role_counters = sizeof(struct role_counters),
+		.size_domain_value = sizeof(struct domain_value),
+		.size_dns_policy = sizeof(struct dns_policy),
+		.size_dns_state = sizeof(struct dns_state),
+		.size_dns_answer = sizeof(struct dns_answer),
 	};
 	__u32 zero = 0;
 
