@@ -71,8 +71,9 @@ static const struct member settings_members[] = {
 
 #define M(field) MEMBER(struct abi, field)
 static const struct member abi_members[] = {
-	M(magic),	   M(version),	     M(size_flow_key),	    M(size_flow),
-	M(size_flow_info), M(size_settings), M(size_role_counters),
+	M(magic),	    M(version),	       M(size_flow_key),      M(size_flow),
+	M(size_flow_info),  M(size_settings),  M(size_role_counters), M(size_domain_value),
+	M(size_dns_policy), M(size_dns_state), M(size_dns_answer),
 };
 #undef M
 
