@@ -103,7 +103,7 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZLIB_SRC := $(filter-out $(FUZZ_SRC) tests/fuzz/main.c,$(wildcard tests/fuzz/*.c))
 # Helper programs of the network tests and the benchmark's load generators.
 HELPER_SRC := $(filter-out $(TESTBPF_SRC),$(wildcard tests/net/*.c tests/kernel/*.c)) \
-	tests/bench/load.c $(wildcard tests/soak/*.c)
+	$(addprefix tests/bench/,load.c dns_load.c) $(wildcard tests/soak/*.c)
 CHECKLIST_SRC := tests/net/checklist/main.c
 # They measure the tables themselves: linked with them.
 BENCH_SRC := tests/bench/flows.c tests/bench/flows_udp.c
@@ -351,7 +351,7 @@ coverage: ## line coverage of units, BPF tests and corpus replay: build/coverage
 		tests/run unit bpf fuzz
 	@tools/coverage build/coverage
 
-bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start|workers|flows|loss
+bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start|dns|workers|flows|loss
 	@tools/bootstrap bench
 	+@$(MAKE) $(JOBS) all tests/bench-programs
 	@B=$(B) tests/bench/run $(BENCH)

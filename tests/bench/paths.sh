@@ -59,7 +59,7 @@ headrace_command() {
 	local workers=${1#headrace}
 	workers=${workers#-} workers=${workers%workers}
 	headrace_argv=(nsenter --net=/run/netns/host -- "$B/headrace" run --quiet
-		--instance "bench-$BENCH_ID-$1")
+		--instance "bench-$BENCH_ID-$1" --dns "$SERVER")
 	[ -z "$workers" ] || headrace_argv+=(--workers "$workers")
 }
 

@@ -7,6 +7,7 @@
 #   world.sh     namespaces client, host, server; processes; servers
 #   paths.sh     the configurations: how a client gets to the server
 #   parts.sh     what is measured, part by part
+#   dns.sh       the part that has peers of its own
 #   table.jq     samples -> JSON lines of the contract and the final table
 #
 # shellcheck disable=SC2154 # top, B and BENCH_ID come from run, other variables from the files below
@@ -22,7 +23,7 @@ say() { printf '%s\n' "$*"; }
 warn() { printf 'bench: %s\n' "$*" >&2; }
 # fail CONFIG WHAT: counts as a failure of the run, but not where only a peer fails.
 fail() {
-	case $1 in pasta | slirp4netns) ;; *) failures=$((failures + 1)) ;; esac
+	case $1 in pasta | slirp4netns | unbound | dnsdist) ;; *) failures=$((failures + 1)) ;; esac
 	warn "$1: $2"
 }
 
@@ -42,6 +43,8 @@ note() {
 . "$here/paths.sh"
 # shellcheck source=tests/bench/parts.sh
 . "$here/parts.sh"
+# shellcheck source=tests/bench/dns.sh
+. "$here/dns.sh"
 
 # Orderly, so that `headrace run` removes its cgroup and pins; the rest dies with us.
 leave() {
@@ -62,7 +65,9 @@ machine() {
 	say "kernel     $(uname -srm)"
 	say "headrace   $("$B/headrace" --version 2>&1 | head -n 1)"
 	say "peers      $(dpkg-query -W -f '${Package} ${Version}, ' \
-		nftables passt slirp4netns iperf3 2>/dev/null | sed 's/, $//')"
+		nftables passt slirp4netns iperf3 2>/dev/null)" \
+		"$("$top/build/servers/usr/sbin/unbound" -V | sed -n 's/^Version /unbound /p')," \
+		"$("$top/build/servers/usr/bin/dnsdist" --version | sed 's/ (.*//;q')"
 	say "measured   $REPS repetitions of $DURATION s, alternated; reno in every namespace;" \
 		"configurations: ${configs[*]}"
 }

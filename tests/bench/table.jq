@@ -13,6 +13,9 @@ def floors:
 		map({key: ., value: {against: "masquerade", least: 1.5}})) +
 	[{key: "tcp_cpu_down", value: {against: "pasta", most: 0.60}},
 	 {key: "rr_p50_1cpu", value: {against: "pasta", most: 0.78}},
+	 {key: "dns_p50_1cpu", value: {against: "unbound", most: 0.35}},
+	 {key: "dns_loop64", value: {against: "unbound", least: 2.0}},
+	 {key: "dns_cpu", value: {against: "unbound", most: 0.3}},
 	 {key: "mem_tcp_idle", value: {against: "", most: 600}},
 	 {key: "mem_udp", value: {against: "", most: 256}},
 	 {key: "flows_timers_idle", value: {against: "", most: 0}}] | from_entries;
@@ -21,6 +24,7 @@ def unit:
 	if test("^tcp_(sys)?cpu_") then "s/GB"
 	elif startswith("tcp_") then "Gbit/s"
 	elif startswith("rr_") then "us"
+	elif test("^dns_(p|cpu)") then "us"
 	elif startswith("mem_") then "bytes"
 	elif startswith("start_") then "ms"
 	elif . == "flows_timers_idle" then "timers"
