@@ -140,7 +140,11 @@ struct drop_counters {
 	X(STAT_REJECTS, rejects, "packets refused in place by RST or ICMP")                        \
 	X(STAT_FRAGMENTS, fragments, "fragments seen")                                             \
 	X(STAT_UNTRACKED, untracked, "packets of no flow entry, passed on")                        \
-	X(STAT_EVENTS_LOST, events_lost, "events lost because the ring buffer was full")
+	X(STAT_EVENTS_LOST, events_lost, "events lost because the ring buffer was full")           \
+	X(STAT_DNS_BLOCKED, dns_blocked, "DNS queries blocked by the kernel half")                 \
+	X(STAT_DNS_ANSWERED, dns_answered, "DNS queries answered from the kernel half's cache")    \
+	X(STAT_DNS_ASKED, dns_asked, "DNS queries that the kernel half left to the resolver")      \
+	X(STAT_DNS_LOG_LOST, dns_log_lost, "DNS answers not logged because the ring was full")
 
 enum kernel_stat { KERNEL_STATS(CONTRACT_DROP_ENUM) STAT_NUM };
 
@@ -458,11 +462,18 @@ struct dns_policy {
 	__u8 pad[3];
 };
 
-/* Maps `dns_clients`, an array of two LPM tries (by epoch & 1); v4-mapped: bits count in 128. */
+/*
+ * Maps `dns_clients`, an array of two LPM tries (by epoch & 1); v4-mapped: bits count in 128.
+ * Value: __u32, the policy's number, with DNS_CLIENT_ALLOWED if the configuration lets in
+ * foreign clients of the prefix. Who is in none goes to the resolver.
+ */
 struct dns_client_key {
 	__u32 bits;
 	__u8 addr[16];
 };
+
+#define DNS_CLIENT_ALLOWED 0x80000000U
+#define DNS_CLIENT_POLICY 0xffffU
 
 /*
  * Maps `dns_names`, an array of two arrays of buckets (mmapable; buckets[epoch & 1] of
@@ -473,7 +484,10 @@ struct dns_bucket {
 	__u64 slot[DNS_BUCKET_SLOTS];
 };
 
-/* Map `dns_state`: array of one entry. */
+/*
+ * Map `dns_state`: array of one entry (mmapable). A new generation's `buckets` are there
+ * before `epoch` names them, and `epoch` is written in one piece.
+ */
 struct dns_state {
 	__u64 seed[2]; /* of name hashes; of one start */
 	__u64 epoch; /* answers of another one are not given: +1 = new policies, +2 = flush */
@@ -482,7 +496,7 @@ struct dns_state {
 	__u32 buckets[2]; /* 0 = no names */
 };
 
-/* Key of `dns_answers` (hash). */
+/* Key of `dns_answers` (hash). All that an answer depends on: of queries with RD alone. */
 struct dns_answer_key {
 	__u64 hash; /* of the name; the value has it in full */
 	__u32 policy;

@@ -133,6 +133,77 @@ struct {
 	__uint(max_entries, 1);
 } scratch __weak SEC(".maps");
 
+/*
+ * Two generations of what decides on DNS: entry epoch & 1 is in force. Of the types in an
+ * inner map's definition clang 14 leaves only the names, so sizes stand for them.
+ */
+struct dns_client_map {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(key_size, sizeof(struct dns_client_key));
+	__uint(value_size, sizeof(__u32));
+	__uint(max_entries, DNS_CLIENTS_MAX);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__type(key, __u32);
+	__uint(max_entries, 2);
+	__array(values, struct dns_client_map);
+} dns_clients __weak SEC(".maps");
+
+/* Each table has a size of its own, which BPF_F_INNER_MAP allows. */
+struct dns_name_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct dns_bucket));
+	__uint(max_entries, DNS_BUCKETS_LOOKED);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__type(key, __u32);
+	__uint(max_entries, 2);
+	__array(values, struct dns_name_map);
+} dns_names __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct dns_policy);
+	__uint(max_entries, 2 * DNS_POLICIES_MAX);
+} dns_policies __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct dns_state);
+	__uint(max_entries, 1);
+} dns_state __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct dns_answer_key);
+	__type(value, struct dns_answer);
+	__uint(max_entries, DNS_ANSWERS_MAX);
+} dns_answers __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, DNS_LOG_BYTES);
+} dns_log __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct dns_local_key);
+	__type(value, __u32); /* 1 */
+	__uint(max_entries, DNS_LOCAL_MAX);
+} dns_local __weak SEC(".maps");
+
 static __always_inline struct settings *settings_get(void)
 {
 	__u32 zero = 0;
