@@ -399,13 +399,14 @@ struct abi {
  * of them is in force, so that no query is answered by a mixture of two.
  *
  * A name's hash is folded label by label from the root, so that one pass gives the hashes of all
- * its parents. A policy is its ordered rules as bit vectors: what the name matches gives a set
- * of rules (of each group that it or a parent is in), its type another; the lowest bit of both
- * decides. The resolver decides by the very same code.
+ * its parents (bpf/dns_names.h). A policy is its ordered rules as bit vectors: what the name and
+ * its parents match gives sets of rules (of each group that one of them is in), the query's type
+ * another; the lowest bit that is in all of them decides. The resolver decides by the same code.
  */
 #define DNS_POLICIES_MAX 64
 #define DNS_RULES_MAX 64 /* of a policy; what comes behind shares the last bit: DNS_ASK */
-#define DNS_GROUPS_MAX 128 /* distinct sets of lists that names are in; 0 = none */
+#define DNS_GROUPS_MAX 128 /* what names are in, all told; 0 = nothing */
+#define DNS_GROUP_ASK (DNS_GROUPS_MAX - 1) /* only the resolver knows what the name is in */
 #define DNS_CLIENTS_MAX 4096 /* prefixes */
 #define DNS_ANSWERS_MAX 8192
 #define DNS_ANSWER_BYTES 512 /* of a message that the kernel gives, without its OPT */
@@ -450,11 +451,19 @@ enum dns_type { DNS_TYPES(CONTRACT_ENUM) DNS_TYPE_NUM };
 #define DNS_ONLY_RESOLVED 1U /* flags of a policy: to other addresses no flow may begin */
 #define DNS_BLOCK_QUIC 2U /* UDP to 443 and 80 is refused with ICMP at once */
 
+/* What being in a group means to a policy, as bits of its rules. */
+struct dns_group {
+	__u64 domains; /* whose domains have the name */
+	__u64 lists; /* whose lists have it */
+	__u64 except; /* whose lists name it as an exception from them */
+};
+
 /* Map `dns_policies`: array, entry = (epoch & 1) * DNS_POLICIES_MAX + policy. Bits are rules. */
 struct dns_policy {
-	__u64 group_rules[DNS_GROUPS_MAX]; /* that names of the group match */
-	__u64 any_name; /* without a condition on the name */
-	__u64 type_rules[DNS_TYPE_NUM]; /* that the type matches */
+	struct dns_group group[DNS_GROUPS_MAX]; /* of no meaning at 0 and at DNS_GROUP_ASK */
+	__u64 any_domain; /* without a condition on domains */
+	__u64 any_list; /* without a condition on lists */
+	__u64 type_rules[DNS_TYPE_NUM]; /* that the type matches; of DNS_TYPE_OTHER: may match */
 	__u64 ask_other; /* that match some of DNS_TYPE_OTHER only: there they mean DNS_ASK */
 	__u8 action[DNS_RULES_MAX]; /* enum dns_action */
 	__u32 flags; /* DNS_ONLY_RESOLVED, DNS_BLOCK_QUIC */
@@ -475,10 +484,18 @@ struct dns_client_key {
 #define DNS_CLIENT_ALLOWED 0x80000000U
 #define DNS_CLIENT_POLICY 0xffffU
 
+#define DNS_NAME_SELF 1U /* the slot is of the name itself */
+#define DNS_NAME_BELOW 2U /* of all names below it */
+#define DNS_SLOT_GROUP_SHIFT 2
+#define DNS_SLOT_HASH_SHIFT 9
+/* slot[0] of a bucket that a name found full, and the next ones too: only the resolver has it. */
+#define DNS_BUCKET_SPILLED (DNS_GROUP_ASK << DNS_SLOT_GROUP_SHIFT | DNS_NAME_SELF | DNS_NAME_BELOW)
+
 /*
  * Maps `dns_names`, an array of two arrays of buckets (mmapable; buckets[epoch & 1] of
- * dns_state and DNS_BUCKETS_LOOKED - 1 more). A slot is hash << 8 | group << 1 | suffix, 0 =
- * empty; `suffix`: the name and all below it, else the name alone. A name may have one of each.
+ * dns_state and DNS_BUCKETS_LOOKED - 1 more). A slot is hash << 9 | group << 2 | DNS_NAME_SELF
+ * and DNS_NAME_BELOW, 0 = empty, and none is behind it. A name whose groups for itself and for
+ * what is below it differ has two.
  */
 struct dns_bucket {
 	__u64 slot[DNS_BUCKET_SLOTS];
@@ -565,7 +582,8 @@ CONTRACT_SIZE(struct domain_value, 264);
 CONTRACT_SIZE(struct flow_event, 432);
 CONTRACT_SIZE(struct settings, 120);
 CONTRACT_SIZE(struct abi, 48);
-CONTRACT_SIZE(struct dns_policy, 8 * (DNS_GROUPS_MAX + DNS_TYPE_NUM + 2) + DNS_RULES_MAX + 8);
+CONTRACT_SIZE(struct dns_group, 24);
+CONTRACT_SIZE(struct dns_policy, 24 * DNS_GROUPS_MAX + 8 * (DNS_TYPE_NUM + 3) + DNS_RULES_MAX + 8);
 CONTRACT_SIZE(struct dns_client_key, 20);
 CONTRACT_SIZE(struct dns_bucket, 64);
 CONTRACT_SIZE(struct dns_state, 40);
