@@ -17,7 +17,7 @@
 #include "base/random.h"
 #include "dns/cache.h"
 
-#define SOA_MINIMUM_BYTES 20 /* five words behind the two names; the last is the minimum */
+#define SWEEP_PARTS 64 /* of the entries are looked at by each sweep */
 
 struct entry {
 	struct list lru; /* in cache.used (oldest first) or cache.unused */
@@ -25,6 +25,10 @@ struct entry {
 	struct cache_key key;
 	uint64_t stored_ms;
 	uint64_t expires_ms;
+	uint64_t gone_ms; /* not even stale any more */
+	uint64_t retry_ms; /* a failure: nobody is asked again before that */
+	uint32_t hits;
+	bool asked;
 	size_t question_end;
 	uint8_t *answer; /* owned */
 	uint16_t len;
@@ -34,25 +38,25 @@ struct cache {
 	struct entry *entries;
 	struct entry **buckets;
 	size_t bucket_mask;
-	size_t entries_max;
+	struct cache_options options;
 	size_t touched; /* entries[0..touched) were in use at least once */
-	size_t bytes_max;
+	size_t swept; /* the next entry that a sweep looks at */
 	struct list used;
 	struct list unused;
 	struct siphash_key hash_key;
 	struct cache_figures figures;
 };
 
-int cache_new(size_t entries_max, size_t bytes_max, struct cache **ret_cache)
+int cache_new(const struct cache_options *options, struct cache **ret_cache)
 {
 	struct cache *c = calloc(1, sizeof(*c));
 	size_t buckets = 16;
 
 	if (!c)
 		return -ENOMEM;
-	while (buckets < entries_max)
+	while (buckets < options->entries_max)
 		buckets *= 2;
-	c->entries = calloc(entries_max, sizeof(*c->entries));
+	c->entries = calloc(options->entries_max, sizeof(*c->entries));
 	c->buckets = calloc(buckets, sizeof(struct entry *));
 	if (!c->entries || !c->buckets) {
 		free(c->entries);
@@ -61,10 +65,9 @@ int cache_new(size_t entries_max, size_t bytes_max, struct cache **ret_cache)
 		return -ENOMEM;
 	}
 	c->bucket_mask = buckets - 1;
-	c->bytes_max = bytes_max;
+	c->options = *options;
 	list_init(&c->used);
 	list_init(&c->unused);
-	c->entries_max = entries_max;
 	random_bytes(&c->hash_key, sizeof(c->hash_key));
 	*ret_cache = c;
 	return 0;
@@ -85,7 +88,8 @@ static struct entry **bucket_of(struct cache *c, const struct cache_key *key)
 {
 	uint64_t hash = name_hash(&c->hash_key, &key->name);
 
-	hash ^= (uint64_t)key->type << 32 | (uint64_t)key->class << 16 | key->flags;
+	hash ^= (uint64_t)key->scope << 48 | (uint64_t)key->type << 32 |
+		(uint64_t)key->class << 16 | key->flags;
 	hash *= 0x9e3779b97f4a7c15ULL; /* 2^64 / golden ratio: spreads what was mixed in */
 	return &c->buckets[(hash >> 32) & c->bucket_mask];
 }
@@ -93,7 +97,7 @@ static struct entry **bucket_of(struct cache *c, const struct cache_key *key)
 static bool key_eq(const struct cache_key *a, const struct cache_key *b)
 {
 	return a->type == b->type && a->class == b->class && a->flags == b->flags &&
-	       name_eq(&a->name, &b->name);
+	       a->scope == b->scope && name_eq(&a->name, &b->name);
 }
 
 static struct entry *find(struct cache *c, const struct cache_key *key)
@@ -128,11 +132,11 @@ static void evict(struct cache *c)
 /* An unused entry, with room for `len` bytes. NULL if there cannot be one. */
 static struct entry *make_room(struct cache *c, size_t len)
 {
-	if (len > c->bytes_max)
+	if (len > c->options.bytes_max)
 		return NULL;
-	while (c->figures.bytes + len > c->bytes_max)
+	while (c->figures.bytes + len > c->options.bytes_max)
 		evict(c);
-	if (list_is_empty(&c->unused) && c->touched < c->entries_max) {
+	if (list_is_empty(&c->unused) && c->touched < c->options.entries_max) {
 		list_init(&c->entries[c->touched].lru);
 		list_append(&c->unused, &c->entries[c->touched++].lru);
 	}
@@ -149,15 +153,32 @@ static bool age_into(uint8_t *buf, const struct entry *e, uint64_t now)
 	return msg_age(buf, e->len, e->question_end, seconds) == 0;
 }
 
-size_t cache_get(struct cache *c, const struct cache_key *key, uint8_t *buf)
+/* The entry, if it may be given at all; `fresh`: as if nothing were the matter. */
+static struct entry *usable(struct cache *c, const struct cache_key *key, bool fresh)
 {
 	struct entry *e = find(c, key);
 	uint64_t now = clock_ms();
 
-	if (e && now >= e->expires_ms) {
+	if (e && now >= e->gone_ms) {
 		drop_entry(c, e);
 		e = NULL;
 	}
+	return e && fresh == (now < e->expires_ms) ? e : NULL;
+}
+
+static void tell(const struct entry *e, uint64_t now, struct cache_hit *ret_hit)
+{
+	ret_hit->hits = e->hits;
+	ret_hit->late = e->expires_ms - now <= (e->expires_ms - e->stored_ms) / 10;
+	ret_hit->asked = e->asked;
+}
+
+size_t cache_get(struct cache *c, const struct cache_key *key, uint8_t *buf,
+		 struct cache_hit *ret_hit)
+{
+	struct entry *e = usable(c, key, true);
+	uint64_t now = clock_ms();
+
 	/* Names that point into a TTL (nobody honest writes that) may not survive its ageing. */
 	if (e && !age_into(buf, e, now)) {
 		drop_entry(c, e);
@@ -169,7 +190,53 @@ size_t cache_get(struct cache *c, const struct cache_key *key, uint8_t *buf)
 	}
 	list_touch(&c->used, &e->lru);
 	c->figures.hits++;
+	e->hits++;
+	if (ret_hit)
+		tell(e, now, ret_hit);
 	return e->len;
+}
+
+bool cache_is_stale(struct cache *c, const struct cache_key *key, bool *ret_hold)
+{
+	const struct entry *e = usable(c, key, false);
+
+	*ret_hold = e && clock_ms() < e->retry_ms;
+	return e != NULL;
+}
+
+size_t cache_get_stale(struct cache *c, const struct cache_key *key, uint8_t *buf)
+{
+	struct entry *e = usable(c, key, false);
+
+	if (!e)
+		return 0;
+	memcpy(buf, e->answer, e->len);
+	if (ttl_set(buf, e->len, e->question_end, CACHE_STALE_TTL) < 0) {
+		drop_entry(c, e);
+		return 0;
+	}
+	list_touch(&c->used, &e->lru);
+	c->figures.stale++;
+	e->hits++;
+	return e->len;
+}
+
+void cache_asked(struct cache *c, const struct cache_key *key)
+{
+	struct entry *e = find(c, key);
+
+	if (e)
+		e->asked = true;
+}
+
+void cache_failed(struct cache *c, const struct cache_key *key)
+{
+	struct entry *e = find(c, key);
+
+	if (!e)
+		return;
+	e->retry_ms = clock_ms() + CACHE_RETRY_MS;
+	e->asked = false;
 }
 
 /* A copy without OPT and without AA, which only the server itself may claim. */
@@ -185,95 +252,105 @@ static uint8_t *copy_answer(const uint8_t *msg, const struct edns *e, size_t *re
 	return copy;
 }
 
-void cache_put(struct cache *c, const struct cache_key *key, const uint8_t *msg,
-	       size_t question_end, const struct edns *e)
+static void insert(struct cache *c, struct entry *e)
 {
-	uint32_t seconds = cache_lifetime(msg, e->message_end, question_end, key->type);
+	struct entry **bucket = bucket_of(c, &e->key);
+
+	e->chain = *bucket;
+	*bucket = e;
+	list_touch(&c->used, &e->lru);
+	c->figures.bytes += e->len;
+	c->figures.entries++;
+}
+
+uint32_t cache_put(struct cache *c, const struct cache_key *key, const uint8_t *msg,
+		   size_t question_end, const struct edns *e)
+{
+	uint32_t seconds =
+		ttl_lifetime(msg, e->message_end, question_end, key->type, &c->options.ttl);
 	struct entry *entry = find(c, key);
-	struct entry **bucket;
 	uint8_t *copy;
 	size_t len;
 
 	if (!seconds || (e->present && (e->end != e->message_end || e->rcode_high)))
-		return;
+		return 0;
 	if (entry)
 		drop_entry(c, entry);
 	entry = make_room(c, e->message_end);
 	copy = entry ? copy_answer(msg, e, &len) : NULL;
 	if (!copy)
-		return;
+		return 0;
 	entry->key = *key;
 	entry->answer = copy;
 	entry->len = (uint16_t)len;
 	entry->question_end = question_end;
 	entry->stored_ms = clock_ms();
 	entry->expires_ms = entry->stored_ms + seconds * 1000ULL;
-	bucket = bucket_of(c, key);
-	entry->chain = *bucket;
-	*bucket = entry;
-	list_touch(&c->used, &entry->lru);
-	c->figures.bytes += len;
-	c->figures.entries++;
+	entry->gone_ms = entry->expires_ms + c->options.stale * 1000ULL;
+	entry->retry_ms = 0;
+	entry->hits = 0;
+	entry->asked = false;
+	insert(c, entry);
+	return seconds;
 }
 
-/* What the records of an answer say about its lifetime. */
-struct lifetime {
-	uint32_t least; /* TTL */
-	bool wanted; /* a record of the type asked for is in the answer section */
-	bool soa; /* in the authority section */
-};
-
-static void account(struct lifetime *l, const uint8_t *msg, const struct msg_record *record,
-		    uint16_t type)
+void cache_set(struct cache *c, const struct ttl_limits *ttl, uint32_t stale)
 {
-	uint32_t ttl = msg_ttl(record);
-
-	if (record->type == TYPE_OPT)
-		return;
-	if (ttl < l->least)
-		l->least = ttl;
-	if (record->section == SECTION_ANSWER && record->type == type)
-		l->wanted = true;
-	if (record->section == SECTION_AUTHORITY && record->type == TYPE_SOA &&
-	    record->rdata_len > SOA_MINIMUM_BYTES)
-		l->soa = true;
+	c->options.ttl = *ttl;
+	c->options.stale = stale;
 }
 
-/* The SOA's last field, which only bounds answers that deny something. */
-static uint32_t soa_minimum(const uint8_t *msg, const struct msg_record *record)
-{
-	uint32_t minimum = msg_get32(msg + record->rdata + record->rdata_len - 4);
+/* --- by all entries ---------------------------------------------------------------------- */
 
-	return minimum & 0x80000000U ? 0 : minimum;
+static bool in_use(const struct entry *e)
+{
+	return e->answer;
 }
 
-uint32_t cache_lifetime(const uint8_t *msg, size_t len, size_t question_end, uint16_t type)
+size_t cache_flush(struct cache *c, const struct name *name, bool below)
 {
-	uint16_t flags = msg_get16(msg + 2);
-	uint32_t rcode = flags & MSG_RCODE, minimum = CACHE_NEGATIVE_MAX;
-	struct lifetime l = { .least = CACHE_TTL_MAX };
-	struct msg_record record;
-	struct msg_walk w;
-	int r;
+	size_t before = c->figures.entries;
 
-	if ((flags & MSG_TC) || (rcode != RCODE_NOERROR && rcode != RCODE_NXDOMAIN) ||
-	    type == TYPE_ANY)
-		return 0;
-	msg_walk_begin(&w, msg, len, question_end);
-	while ((r = msg_walk_next(&w, &record)) > 0) {
-		bool had_soa = l.soa;
+	list_for_each_safe(pos, next, &c->used) {
+		struct entry *e = container_of(pos, struct entry, lru);
 
-		account(&l, msg, &record, type);
-		if (l.soa && !had_soa && soa_minimum(msg, &record) < minimum)
-			minimum = soa_minimum(msg, &record);
+		if (!name || name_eq(name, &e->key.name) ||
+		    (below && name_is_below(&e->key.name, name)))
+			drop_entry(c, e);
 	}
-	if (r < 0)
-		return 0;
-	if (rcode == RCODE_NOERROR && l.wanted)
-		return l.least;
-	if (!l.soa)
-		return 0;
-	return l.least < minimum ? l.least : minimum;
+	return before - c->figures.entries;
+}
+
+void cache_sweep(struct cache *c)
+{
+	uint64_t now = clock_ms();
+
+	for (size_t n = c->touched / SWEEP_PARTS + 1; n-- > 0 && c->touched;) {
+		struct entry *e = &c->entries[c->swept++ % c->touched];
+
+		if (in_use(e) && now >= e->gone_ms)
+			drop_entry(c, e);
+	}
+}
+
+bool cache_next(const struct cache *c, size_t *place, struct cache_view *ret_view)
+{
+	uint64_t now = clock_ms();
+
+	for (; *place < c->touched; ++*place) {
+		const struct entry *e = &c->entries[*place];
+
+		if (!in_use(e) || now >= e->gone_ms)
+			continue;
+		ret_view->key = &e->key;
+		ret_view->ttl = now < e->expires_ms ? (uint32_t)((e->expires_ms - now) / 1000) : 0;
+		ret_view->hits = e->hits;
+		ret_view->rcode = msg_get16(e->answer + 2) & MSG_RCODE;
+		ret_view->len = e->len;
+		++*place;
+		return true;
+	}
+	return false;
 }
 
 void cache_figures(const struct cache *c, struct cache_figures *ret_figures)

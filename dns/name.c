@@ -79,6 +79,66 @@ ssize_t name_parse(const uint8_t *msg, size_t len, size_t offset, struct name *r
 	return (ssize_t)((w.end ? w.end : w.pos) - offset);
 }
 
+/* One octet of a label from `*text`, which is moved on. -EINVAL = a broken escape. */
+static int unescape(const char **text)
+{
+	const char *t = *text;
+	int value = 0;
+
+	if (*t != '\\') {
+		*text = t + 1;
+		return (uint8_t)*t;
+	}
+	if (t[1] < '0' || t[1] > '9') {
+		*text = t + 2;
+		return t[1] ? (uint8_t)t[1] : -EINVAL;
+	}
+	for (int i = 1; i <= 3; i++) {
+		if (t[i] < '0' || t[i] > '9')
+			return -EINVAL;
+		value = value * 10 + t[i] - '0';
+	}
+	*text = t + 4;
+	return value <= 0xff ? value : -EINVAL;
+}
+
+/* The label at `*text` up to its dot or the end, appended. 0 or -EINVAL. */
+static int label_from_text(const char **text, struct name *name)
+{
+	size_t start = name->len, end = start + 1;
+
+	while (**text && **text != '.') {
+		int octet = unescape(text);
+
+		/* Room for the root label stays. */
+		if (octet < 0 || end - start > NAME_LABEL_MAX || end + 1 >= NAME_WIRE_MAX)
+			return -EINVAL;
+		name->wire[end++] = (uint8_t)octet;
+	}
+	if (end == start + 1)
+		return -EINVAL;
+	name->wire[start] = (uint8_t)(end - start - 1);
+	name->len = (uint8_t)end;
+	if (**text == '.')
+		++*text;
+	return 0;
+}
+
+int name_from_text(const char *text, struct name *ret_name)
+{
+	struct name name = { .len = 0 };
+
+	if (strcmp(text, ".") != 0) {
+		do {
+			if (label_from_text(&text, &name) < 0)
+				return -EINVAL;
+		} while (*text);
+	}
+	name.wire[name.len++] = 0;
+	*ret_name = name;
+	return 0;
+}
+
 static uint8_t lower(uint8_t c)
 {
 	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
@@ -95,6 +155,24 @@ bool name_eq(const struct name *a, const struct name *b)
 		return false;
 	for (size_t i = 0; i < a->len; i++) {
 		if (lower(a->wire[i]) != lower(b->wire[i]))
+			return false;
+	}
+	return true;
+}
+
+bool name_is_below(const struct name *name, const struct name *parent)
+{
+	size_t pos = 0, skip;
+
+	if (name->len <= parent->len)
+		return false;
+	skip = (size_t)name->len - parent->len;
+	while (pos < skip)
+		pos += 1U + name->wire[pos];
+	if (pos != skip)
+		return false;
+	for (size_t i = 0; i < parent->len; i++) {
+		if (lower(name->wire[skip + i]) != lower(parent->wire[i]))
 			return false;
 	}
 	return true;

@@ -26,7 +26,16 @@ struct name {
  */
 ssize_t name_parse(const uint8_t *msg, size_t len, size_t offset, struct name *ret_name);
 
+/*
+ * Reads presentation form, with or without the last dot; "." is the root; \DDD and \X as
+ * name_format() writes them. 0 or -EINVAL: an empty or too long label, too long a name, a
+ * broken escape.
+ */
+int name_from_text(const char *text, struct name *ret_name);
+
 bool name_eq(const struct name *a, const struct name *b); /* without regard to case (RFC 4343) */
+/* `name` has more labels than `parent` and ends in it. */
+bool name_is_below(const struct name *name, const struct name *parent);
 
 /* ASCII letters to lower case; length octets (<= 63) are no letters. */
 void name_lower(uint8_t *wire, size_t len);

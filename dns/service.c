@@ -59,6 +59,11 @@ int service_new(struct loop *loop, struct datapath *dp, const struct service_opt
 		struct service **ret_service)
 {
 	struct service *s = calloc(1, sizeof(*s));
+	const struct cache_options cache = {
+		.entries_max = DNS_CACHE_ENTRIES,
+		.bytes_max = DNS_CACHE_BYTES,
+		.ttl = { .max = TTL_MAX, .negative_max = TTL_NEGATIVE_MAX },
+	};
 	struct exchange_limits limits;
 	int r;
 
@@ -85,7 +90,7 @@ int service_new(struct loop *loop, struct datapath *dp, const struct service_opt
 		     s->options.client_queries_max, 1);
 	r = query_table_new(s->options.queries_max, &s->queries);
 	if (r == 0)
-		r = cache_new(DNS_CACHE_ENTRIES, DNS_CACHE_BYTES, &s->cache);
+		r = cache_new(&cache, &s->cache);
 	if (r == 0)
 		r = flows_new(dp, s->options.flows_max, &s->flows);
 	if (r == 0)
@@ -233,7 +238,7 @@ static bool answer_from_cache(struct service *s, const struct client *client,
 
 	if (!intake_cacheable(in->header.flags, &in->edns))
 		return false;
-	len = cache_get(s->cache, &key, s->answer);
+	len = cache_get(s->cache, &key, s->answer, NULL);
 	if (!len)
 		return false;
 	q = passing_query(client, in);

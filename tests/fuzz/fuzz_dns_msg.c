@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "bpf/contract.h"
-#include "dns/cache.h"
 #include "dns/edns.h"
 #include "dns/msg.h"
+#include "dns/ttl.h"
 
 /* A name as text, and its uncompressed form read once more. */
 static void check_name(const struct name *name)
@@ -80,6 +80,8 @@ static void check_opt(const uint8_t *msg, const struct edns *e)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct ttl_limits limits = { .max = TTL_MAX,
+						  .negative_max = TTL_NEGATIVE_MAX };
 	struct msg_question question;
 	struct edns e;
 
@@ -93,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	require(e.message_end <= size && e.end <= e.message_end);
 	require(check_records(data, size, question.end) == e.message_end);
-	require(cache_lifetime(data, size, question.end, question.type) <= CACHE_TTL_MAX);
+	require(ttl_lifetime(data, size, question.end, question.type, &limits) <= TTL_MAX);
 	check_age(data, e.message_end, question.end);
 	check_opt(data, &e);
 	return 0;

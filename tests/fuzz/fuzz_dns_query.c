@@ -58,11 +58,17 @@ static void make_world(void)
 		.reply = take_reply,
 	};
 
+	const struct cache_options cache = {
+		.entries_max = 16,
+		.bytes_max = 1 << 20,
+		.ttl = { .max = TTL_MAX, .negative_max = TTL_NEGATIVE_MAX },
+	};
+
 	log_setup("fuzz", LOG_LEVEL_ERROR);
 	datapath_init(&world.datapath, 0);
 	require(loop_new(&world.loop) == 0);
 	require(service_new(world.loop, &world.datapath, &options, &world.service) == 0);
-	require(cache_new(16, 1 << 20, &world.cache) == 0);
+	require(cache_new(&cache, &world.cache) == 0);
 }
 
 static struct client client_of(uint8_t choices)
@@ -111,7 +117,7 @@ static void answer(const struct intake *in, const uint8_t *rest, size_t len)
 	domains_note(&world.datapath, &in->question, msg, e.message_end);
 	cache_put(world.cache, &key, msg, in->question.end, &e);
 	/* what cannot be kept leaves an earlier answer in place */
-	kept = cache_get(world.cache, &key, out);
+	kept = cache_get(world.cache, &key, out, NULL);
 	if (kept)
 		require(edns_find(out, kept, in->question.end, &e) == 0 && !e.present);
 }

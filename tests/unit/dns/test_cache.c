@@ -8,10 +8,19 @@ static struct cache *cache;
 static struct wire w;
 static uint8_t out[MSG_MAX];
 
+#define TTL_LIMITS                                                                                 \
+	{                                                                                          \
+		.max = TTL_MAX, .negative_max = TTL_NEGATIVE_MAX                                   \
+	}
+
 static int setup(void **state)
 {
+	const struct cache_options options = { .entries_max = 4,
+					       .bytes_max = 1 << 20,
+					       .ttl = TTL_LIMITS };
+
 	clock_inject(test_clock);
-	return cache_new(4, 1 << 20, &cache);
+	return cache_new(&options, &cache);
 }
 
 static int teardown(void **state)
@@ -46,11 +55,6 @@ static size_t question_end(void)
 	return question.end;
 }
 
-static uint32_t lifetime(uint16_t type)
-{
-	return cache_lifetime(w.b, w.len, question_end(), type);
-}
-
 static void put(const char *name, uint16_t type)
 {
 	struct cache_key key = key_of(name, type);
@@ -64,7 +68,7 @@ static size_t get(const char *name, uint16_t type)
 {
 	struct cache_key key = key_of(name, type);
 
-	return cache_get(cache, &key, out);
+	return cache_get(cache, &key, out, NULL);
 }
 
 static void put_a(const char *name, uint32_t ttl)
@@ -72,74 +76,6 @@ static void put_a(const char *name, uint32_t ttl)
 	answer(name, TYPE_A, 0);
 	wire_a(&w, ttl, "192.0.2.1");
 	put(name, TYPE_A);
-}
-
-static void lives_as_long_as_its_shortest_record(void **state)
-{
-	answer("www.test", TYPE_A, 0);
-	wire_a(&w, 300, "192.0.2.1");
-	wire_a(&w, 20, "192.0.2.2");
-	wire_record(&w, SECTION_ADDITIONAL, "ns", TYPE_A, 30, "1234", 4);
-	assert_int_equal(lifetime(TYPE_A), 20);
-}
-
-static void an_opt_says_nothing_about_lifetime(void **state)
-{
-	answer("www.test", TYPE_A, 0);
-	wire_a(&w, 300, "192.0.2.1");
-	wire_opt(&w, 1232, false, NULL, 0);
-	assert_int_equal(lifetime(TYPE_A), 300);
-}
-
-static void lifetime_is_bounded(void **state)
-{
-	answer("www.test", TYPE_A, 0);
-	wire_a(&w, 0x7fffffff, "192.0.2.1");
-	assert_int_equal(lifetime(TYPE_A), CACHE_TTL_MAX);
-}
-
-/* RFC 2308 */
-static void denials_live_by_the_soas_minimum(void **state)
-{
-	answer("no.test", TYPE_A, RCODE_NXDOMAIN);
-	wire_soa(&w, 900, 60);
-	assert_int_equal(lifetime(TYPE_A), 60);
-	answer("no.test", TYPE_A, RCODE_NXDOMAIN);
-	wire_soa(&w, 30, 600);
-	assert_int_equal(lifetime(TYPE_A), 30);
-	answer("no.test", TYPE_A, RCODE_NXDOMAIN);
-	wire_soa(&w, 86400, 86400);
-	assert_int_equal(lifetime(TYPE_A), CACHE_NEGATIVE_MAX);
-}
-
-static void no_data_behind_a_cname_is_a_denial(void **state)
-{
-	answer("alias.test", TYPE_AAAA, 0);
-	wire_record(&w, SECTION_ANSWER, NULL, TYPE_CNAME, 300, "\4name\0", 6);
-	assert_int_equal(lifetime(TYPE_AAAA), 0);
-	wire_soa(&w, 900, 60);
-	assert_int_equal(lifetime(TYPE_AAAA), 60);
-}
-
-static void denials_without_soa_are_not_kept(void **state)
-{
-	answer("no.test", TYPE_A, RCODE_NXDOMAIN);
-	assert_int_equal(lifetime(TYPE_A), 0);
-	answer("no.test", TYPE_A, 0);
-	wire_record(&w, SECTION_AUTHORITY, "test", 2, 300, "\2ns\0", 4);
-	assert_int_equal(lifetime(TYPE_A), 0);
-}
-
-static void failures_and_cut_answers_are_not_kept(void **state)
-{
-	answer("www.test", TYPE_A, RCODE_SERVFAIL);
-	wire_soa(&w, 300, 300);
-	assert_int_equal(lifetime(TYPE_A), 0);
-	answer("www.test", TYPE_A, MSG_TC);
-	wire_a(&w, 300, "192.0.2.1");
-	assert_int_equal(lifetime(TYPE_A), 0);
-	answer("www.test", TYPE_A, RCODE_REFUSED);
-	assert_int_equal(lifetime(TYPE_A), 0);
 }
 
 static void gives_back_what_was_put_with_aged_ttl(void **state)
@@ -173,14 +109,14 @@ static void name_type_class_and_flags_tell_answers_apart(void **state)
 	assert_int_equal(get("www.test", TYPE_AAAA), 0);
 	assert_int_equal(get("ww.test", TYPE_A), 0);
 	key.flags = CACHE_DO;
-	assert_int_equal(cache_get(cache, &key, out), 0);
+	assert_int_equal(cache_get(cache, &key, out, NULL), 0);
 	key.flags = MSG_CD;
-	assert_int_equal(cache_get(cache, &key, out), 0);
+	assert_int_equal(cache_get(cache, &key, out, NULL), 0);
 	key.flags = 0;
 	key.class = 3;
-	assert_int_equal(cache_get(cache, &key, out), 0);
+	assert_int_equal(cache_get(cache, &key, out, NULL), 0);
 	key.class = CLASS_IN;
-	assert_int_not_equal(cache_get(cache, &key, out), 0);
+	assert_int_not_equal(cache_get(cache, &key, out, NULL), 0);
 }
 
 static void keeps_no_opt_and_no_claim_of_authority(void **state)
@@ -241,12 +177,13 @@ static void a_newer_answer_replaces_the_older(void **state)
 
 static void bytes_are_bounded_too(void **state)
 {
+	struct cache_options options = { .entries_max = 100, .bytes_max = 100, .ttl = TTL_LIMITS };
 	struct cache_figures f;
 	struct cache *small;
 	struct cache_key key = key_of("a.test", TYPE_A);
 	struct edns e;
 
-	assert_int_equal(cache_new(100, 100, &small), 0);
+	assert_int_equal(cache_new(&options, &small), 0);
 	answer("a.test", TYPE_A, 0);
 	wire_a(&w, 300, "192.0.2.1");
 	assert_int_equal(edns_find(w.b, w.len, question_end(), &e), 0);
@@ -258,11 +195,164 @@ static void bytes_are_bounded_too(void **state)
 	assert_int_equal(f.entries, 100 / w.len);
 	assert_true(f.bytes <= 100);
 	cache_free(small);
-	assert_int_equal(cache_new(100, 10, &small), 0);
+	options.bytes_max = 10;
+	assert_int_equal(cache_new(&options, &small), 0);
 	cache_put(small, &key, w.b, question_end(), &e);
 	cache_figures(small, &f);
 	assert_int_equal(f.entries, 0);
 	cache_free(small);
+}
+
+static uint32_t first_ttl(void)
+{
+	struct msg_record record;
+	struct msg_walk walk;
+
+	msg_walk_begin(&walk, out, w.len, question_end());
+	assert_int_equal(msg_walk_next(&walk, &record), 1);
+	return record.ttl;
+}
+
+/* RFC 8767 */
+static void c30_stale_answers_are_there_for_the_time_allowed(void **state)
+{
+	const struct ttl_limits limits = TTL_LIMITS;
+	struct cache_key key = key_of("www.test", TYPE_A);
+	struct cache_figures f;
+	bool hold;
+
+	cache_set(cache, &limits, 3600);
+	put_a("www.test", 300);
+	assert_false(cache_is_stale(cache, &key, &hold));
+	assert_int_equal(cache_get_stale(cache, &key, out), 0);
+	advance_ms(300000);
+	assert_int_equal(get("www.test", TYPE_A), 0);
+	assert_true(cache_is_stale(cache, &key, &hold));
+	assert_false(hold);
+	assert_int_equal(cache_get_stale(cache, &key, out), w.len);
+	assert_int_equal(first_ttl(), CACHE_STALE_TTL);
+	cache_figures(cache, &f);
+	assert_int_equal(f.stale, 1);
+	advance_ms(3599999);
+	assert_true(cache_is_stale(cache, &key, &hold));
+	advance_ms(1);
+	assert_false(cache_is_stale(cache, &key, &hold));
+	cache_figures(cache, &f);
+	assert_int_equal(f.entries, 0);
+}
+
+static void after_a_failure_a_stale_answer_is_held_for_a_while(void **state)
+{
+	const struct ttl_limits limits = TTL_LIMITS;
+	struct cache_key key = key_of("www.test", TYPE_A);
+	bool hold;
+
+	cache_set(cache, &limits, 3600);
+	put_a("www.test", 300);
+	advance_ms(300000);
+	cache_failed(cache, &key);
+	assert_true(cache_is_stale(cache, &key, &hold));
+	assert_true(hold);
+	advance_ms(CACHE_RETRY_MS);
+	assert_true(cache_is_stale(cache, &key, &hold));
+	assert_false(hold);
+}
+
+static void tells_how_late_and_how_hot_an_answer_is(void **state)
+{
+	struct cache_key key = key_of("www.test", TYPE_A);
+	struct cache_hit hit;
+
+	put_a("www.test", 100);
+	advance_ms(89999);
+	assert_int_not_equal(cache_get(cache, &key, out, &hit), 0);
+	assert_false(hit.late);
+	advance_ms(1);
+	assert_int_not_equal(cache_get(cache, &key, out, &hit), 0);
+	assert_true(hit.late);
+	assert_false(hit.asked);
+	assert_int_equal(hit.hits, 2);
+	cache_asked(cache, &key);
+	assert_int_not_equal(cache_get(cache, &key, out, &hit), 0);
+	assert_true(hit.asked);
+	put_a("www.test", 100);
+	assert_int_not_equal(cache_get(cache, &key, out, &hit), 0);
+	assert_false(hit.late || hit.asked);
+	assert_int_equal(hit.hits, 1);
+}
+
+static void c30_a_configured_minimum_and_maximum_override_ttls(void **state)
+{
+	const struct ttl_limits limits = { .min = 60, .max = 120, .negative_max = 60 };
+
+	cache_set(cache, &limits, 0);
+	put_a("a.test", 0);
+	put_a("b.test", 1000);
+	advance_ms(59999);
+	assert_int_not_equal(get("a.test", TYPE_A), 0);
+	advance_ms(1);
+	assert_int_equal(get("a.test", TYPE_A), 0);
+	advance_ms(59999);
+	assert_int_not_equal(get("b.test", TYPE_A), 0);
+	advance_ms(1);
+	assert_int_equal(get("b.test", TYPE_A), 0);
+}
+
+static void scopes_do_not_share_answers(void **state)
+{
+	struct cache_key key = key_of("www.test", TYPE_A);
+
+	put_a("www.test", 300);
+	key.scope = 1;
+	assert_int_equal(cache_get(cache, &key, out, NULL), 0);
+}
+
+static void c30_flushes_a_name_or_all_below_it_or_everything(void **state)
+{
+	struct name name = key_of("b.test", TYPE_A).name;
+
+	put_a("a.b.test", 300);
+	put_a("b.test", 300);
+	put_a("ab.test", 300);
+	assert_int_equal(cache_flush(cache, &name, false), 1);
+	assert_int_not_equal(get("a.b.test", TYPE_A), 0);
+	put_a("b.test", 300);
+	assert_int_equal(cache_flush(cache, &name, true), 2);
+	assert_int_not_equal(get("ab.test", TYPE_A), 0);
+	assert_int_equal(cache_flush(cache, NULL, false), 1);
+	assert_int_equal(get("ab.test", TYPE_A), 0);
+}
+
+static void a_sweep_frees_what_is_over(void **state)
+{
+	struct cache_figures f;
+
+	put_a("a.test", 30);
+	put_a("b.test", 300);
+	advance_ms(30000);
+	for (int i = 0; i < 2; i++)
+		cache_sweep(cache);
+	cache_figures(cache, &f);
+	assert_int_equal(f.entries, 1);
+	assert_int_equal(f.misses, 0);
+}
+
+static void shows_what_it_has(void **state)
+{
+	struct cache_view v;
+	size_t place = 0;
+	char text[64];
+
+	put_a("a.test", 30);
+	put_a("b.test", 300);
+	get("b.test", TYPE_A);
+	advance_ms(30000);
+	assert_true(cache_next(cache, &place, &v));
+	assert_string_equal(name_format(&v.key->name, text, sizeof(text)), "b.test");
+	assert_int_equal(v.ttl, 270);
+	assert_int_equal(v.hits, 1);
+	assert_int_equal(v.rcode, RCODE_NOERROR);
+	assert_false(cache_next(cache, &place, &v));
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -270,13 +360,6 @@ static void bytes_are_bounded_too(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(lives_as_long_as_its_shortest_record),
-		T(an_opt_says_nothing_about_lifetime),
-		T(lifetime_is_bounded),
-		T(denials_live_by_the_soas_minimum),
-		T(no_data_behind_a_cname_is_a_denial),
-		T(denials_without_soa_are_not_kept),
-		T(failures_and_cut_answers_are_not_kept),
 		T(gives_back_what_was_put_with_aged_ttl),
 		T(a_ttl_of_zero_is_not_kept),
 		T(name_type_class_and_flags_tell_answers_apart),
@@ -285,6 +368,14 @@ int main(void)
 		T(the_least_recently_used_leaves_first),
 		T(a_newer_answer_replaces_the_older),
 		T(bytes_are_bounded_too),
+		T(c30_stale_answers_are_there_for_the_time_allowed),
+		T(after_a_failure_a_stale_answer_is_held_for_a_while),
+		T(tells_how_late_and_how_hot_an_answer_is),
+		T(c30_a_configured_minimum_and_maximum_override_ttls),
+		T(scopes_do_not_share_answers),
+		T(c30_flushes_a_name_or_all_below_it_or_everything),
+		T(a_sweep_frees_what_is_over),
+		T(shows_what_it_has),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -218,6 +218,75 @@ static void the_longest_text_fits_its_buffer(void **state)
 			DOMAIN_TEXT_MAX - 1);
 }
 
+static void reads_text_as_it_is_written(void **state)
+{
+	static const char *const same[] = {
+		".", "a", "www.Example.test", "a\\.b.test", "\\000\\255\\\\.x", "_dns.*.test"
+	};
+	struct name name;
+
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		assert_int_equal(name_from_text(same[i], &name), 0);
+		assert_string_equal(text_of(&name), same[i]);
+		assert_int_equal(name.wire[name.len - 1], 0);
+	}
+	assert_int_equal(name_from_text("www.test.", &name), 0);
+	assert_string_equal(text_of(&name), "www.test");
+}
+
+static void refuses_text_that_is_no_name(void **state)
+{
+	static const char *const bad[] = { "",	  "a..b",  ".a",     "..",
+					   "a\\", "a\\25", "a\\256", "a\\2x5" };
+	struct name name = { .len = 7 };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(name_from_text(bad[i], &name), -EINVAL);
+	assert_int_equal(name.len, 7);
+}
+
+static void text_has_63_octets_a_label_and_255_in_all(void **state)
+{
+	char text[300];
+	struct name name;
+
+	memset(text, 'a', sizeof(text));
+	text[63] = '\0';
+	assert_int_equal(name_from_text(text, &name), 0);
+	memset(text, 'a', 64);
+	text[64] = '\0';
+	assert_int_equal(name_from_text(text, &name), -EINVAL);
+	memset(text, 'a', sizeof(text));
+	for (size_t i = 1; i < sizeof(text); i += 2)
+		text[i] = '.';
+	text[2 * 127 - 1] = '\0';
+	assert_int_equal(name_from_text(text, &name), 0);
+	assert_int_equal(name.len, 255);
+	text[2 * 127 - 1] = '.';
+	text[2 * 127 + 1] = '\0';
+	assert_int_equal(name_from_text(text, &name), -EINVAL);
+}
+
+static bool below(const char *name, const char *parent)
+{
+	struct name n = parsed(name), p = parsed(parent);
+
+	return name_is_below(&n, &p);
+}
+
+static void tells_what_is_below_a_name(void **state)
+{
+	assert_true(below("www.example.TEST", "Example.test"));
+	assert_true(below("a.b.example.test", "example.test"));
+	assert_true(below("test", ""));
+	assert_false(below("example.test", "example.test"));
+	assert_false(below("wwwexample.test", "example.test"));
+	assert_false(below("test", "example.test"));
+	assert_false(below("", ""));
+	/* the parent's bytes inside of a label are no parent */
+	assert_false(below("a\1b.test", "b.test"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +306,10 @@ int main(void)
 		cmocka_unit_test(escapes_what_is_not_plain_text),
 		cmocka_unit_test(cuts_before_what_does_not_fit),
 		cmocka_unit_test(the_longest_text_fits_its_buffer),
+		cmocka_unit_test(reads_text_as_it_is_written),
+		cmocka_unit_test(refuses_text_that_is_no_name),
+		cmocka_unit_test(text_has_63_octets_a_label_and_255_in_all),
+		cmocka_unit_test(tells_what_is_below_a_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
