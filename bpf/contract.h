@@ -114,6 +114,7 @@ enum verdict { VERDICTS(CONTRACT_ENUM) VERDICT_NUM };
 	X(DROP_DNS_LIMIT, dns_limit, "more queries in flight than allowed")                        \
 	X(DROP_DNS_SOURCE, dns_source, "one client has its share of queries in flight")            \
 	X(DROP_DNS_SPOOF, dns_spoof, "upstream answer whose ID, question or case does not match")  \
+	X(DROP_DNS_ANSWER, dns_answer, "DNS answer that a listener's socket did not take")         \
 	X(DROP_DNS_TIMEOUT, dns_timeout, "no upstream answered in time (answered with SERVFAIL)")  \
 	X(DROP_ROLE_RESTART, role_restart, "left in the queue of a role that died")                \
 	X(DROP_HANDOVER, handover, "for another worker, whose inbox was full")

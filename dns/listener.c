@@ -18,6 +18,7 @@
 #include "bpf/parse.h"
 #include "dns/filter.h"
 #include "dns/listener.h"
+#include "dns/sockets.h"
 #include "dns/stream.h"
 
 #define PACKETS_MAX 64 /* per turn and source */
@@ -39,11 +40,23 @@ struct listener {
 	bool failing; /* the last read failed, and it was said */
 	struct relay relay[ROLES_MAX];
 	struct streams *streams;
+	struct sockets *sockets;
 	uint8_t packet[sizeof(struct relay_message) + PACKET_BYTES];
 };
 
 static void queue_ready(struct watch *w, uint32_t events);
 static void queue_retry(struct timer *t);
+
+static int new_sockets(struct listener *l)
+{
+	struct sockets_options sockets = {
+		.streams = l->streams,
+		.query = l->options.query,
+		.arg = l->options.arg,
+	};
+
+	return sockets_new(l->loop, l->datapath, &sockets, &l->sockets);
+}
 
 int listener_new(struct loop *loop, struct datapath *dp, const struct listener_options *options,
 		 struct listener **ret_listener)
@@ -71,6 +84,8 @@ int listener_new(struct loop *loop, struct datapath *dp, const struct listener_o
 		l->relay[i].watch.fd = -1;
 	}
 	r = streams_new(loop, dp, &streams, &l->streams);
+	if (r == 0)
+		r = new_sockets(l);
 	if (r == 0 && options->read_queue) {
 		l->watch.fd = l->queue.fd;
 		r = loop_add(loop, &l->watch, EPOLLIN);
@@ -100,6 +115,7 @@ void listener_free(struct listener *l)
 		close_relay(&l->relay[i]);
 	loop_remove(l->loop, &l->watch);
 	loop_disarm(&l->retry);
+	sockets_free(l->sockets);
 	streams_free(l->streams);
 	free(l);
 }
@@ -203,7 +219,9 @@ static void take_relay_message(struct listener *l, size_t len, int fd)
 		if (m.type == RELAY_PACKET) {
 			take_relayed(l, len);
 		} else if (m.type == RELAY_STREAM && fd >= 0) {
-			stream_open(l->streams, fd, &m.key);
+			struct client client = { .flow = m.key };
+
+			stream_open(l->streams, fd, &client);
 			return;
 		}
 	}
@@ -255,12 +273,21 @@ void listener_relay(struct listener *l, unsigned int slot, int fd)
 	fd_close(fd);
 }
 
+int listener_sockets(struct listener *l, const int *fds, size_t num)
+{
+	return sockets_assign(l->sockets, fds, num);
+}
+
 /* --- answers ----------------------------------------------------------------------------- */
 
 void listener_reply(struct listener *l, const struct client *client, const uint8_t *msg, size_t len)
 {
 	if (client->flow.proto == IPPROTO_TCP) {
 		stream_reply(l->streams, client, msg, len);
+		return;
+	}
+	if (client->socket) {
+		sockets_reply(l->sockets, client, msg, len);
 		return;
 	}
 	if (filter_write(&l->queue, &client->flow, msg, len) < 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Where queries come from and answers go to: the resolver's TUN queue, and what workers
- * relay (packets that had to be reassembled or came in by a single queue; TCP streams).
+ * Where queries come from and answers go to: the resolver's TUN queue, what workers relay
+ * (packets that had to be reassembled or came in by a single queue; TCP streams), and sockets.
  */
 #ifndef DNS_LISTENER_H
 #define DNS_LISTENER_H
@@ -37,6 +37,12 @@ void listener_free(struct listener *l);
 
 /* Takes a worker's relay socket, in place of the one it had before. Owns fd. */
 void listener_relay(struct listener *l, unsigned int slot, int fd);
+
+/*
+ * The sockets that main has bound, in place of those before; see sockets_assign(), which owns
+ * them from here on. 0 or -errno.
+ */
+int listener_sockets(struct listener *l, const int *fds, size_t num);
 
 /* Sends an answer to whoever asked. */
 void listener_reply(struct listener *l, const struct client *client, const uint8_t *msg,

@@ -87,7 +87,7 @@ static struct query **bucket_of(struct query_table *t, const struct client *clie
 static bool client_eq(const struct client *a, const struct client *b)
 {
 	return memcmp(&a->flow, &b->flow, sizeof(a->flow)) == 0 && a->stream == b->stream &&
-	       a->generation == b->generation;
+	       a->generation == b->generation && a->socket == b->socket;
 }
 
 struct query *query_find(struct query_table *t, const struct client *client, uint16_t id,

@@ -142,6 +142,12 @@ static void remember(struct service *s, const struct query *q, const uint8_t *an
 	name_format(&q->question.name, h->name, sizeof(h->name));
 }
 
+/* Has the kernel half an entry for this client in its flows? */
+static bool has_flow(const struct client *client)
+{
+	return client->flow.proto == IPPROTO_UDP && !client->socket;
+}
+
 /* Bytes of message that this client can take in one piece. */
 static size_t client_limit(const struct service *s, const struct query *q)
 {
@@ -149,7 +155,9 @@ static size_t client_limit(const struct service *s, const struct query *q)
 
 	if (q->client.flow.proto != IPPROTO_UDP)
 		return MSG_MAX;
-	room = filter_room(&q->client.flow, s->options.mtu);
+	if (q->client.socket && addr_is_loopback(&q->client.flow.saddr))
+		return limit;
+	room = filter_room(&q->client.flow, q->client.socket ? MTU_MIN : s->options.mtu);
 	return limit < room ? limit : room;
 }
 
@@ -178,7 +186,7 @@ static void send_answer(struct service *s, const struct query *q, uint8_t *answe
 	msg_put16(answer + 2, flags | (q->flags & (MSG_RD | MSG_CD)));
 	memcpy(answer + MSG_HEADER_BYTES, q->question.name.wire, q->question.name.len);
 	remember(s, q, answer, source);
-	if (q->client.flow.proto == IPPROTO_UDP)
+	if (has_flow(&q->client))
 		flows_answered(s->flows, &q->client.flow, answered, &source->upstream);
 	if (len > client_limit(s, q)) {
 		len = cut(s, q, answer);
@@ -385,7 +393,7 @@ static void take_query(struct service *s, const struct client *client, const str
 	char text[DOMAIN_TEXT_MAX];
 
 	datapath_count(s->datapath, RSTAT_DNS_QUERIES, 1);
-	if (client->flow.proto != IPPROTO_UDP)
+	if (!has_flow(client))
 		return;
 	domains_text(&in->question.name, text);
 	flows_asked(s->flows, &client->flow, text);
@@ -413,7 +421,7 @@ int service_query(struct service *s, const struct client *client, const uint8_t 
 	int r = intake_read(&in, msg, len);
 	bool udp = client->flow.proto == IPPROTO_UDP;
 
-	if (udp)
+	if (has_flow(client))
 		service_flow_seen(s, &client->flow);
 	if (r < 0) {
 		datapath_drop(s->datapath, DROP_DNS_MALFORMED);

@@ -42,7 +42,7 @@ struct stream {
 	struct streams *owner;
 	struct watch watch;
 	uint32_t generation; /* changes when the stream is closed */
-	struct flow_key key;
+	struct client peer; /* as each of its queries names it */
 	uint64_t touched_ms;
 	uint32_t in_flight;
 	bool eof; /* the client has sent its FIN */
@@ -192,17 +192,19 @@ static void refuse(struct streams *ss, int fd, enum drop_reason why)
 	fd_close(fd);
 }
 
-void stream_open(struct streams *ss, int fd, const struct flow_key *key)
+void stream_open(struct streams *ss, int fd, const struct client *client)
 {
 	enum drop_reason why;
 	struct stream *s;
 
-	if (!make_room(ss, &key->saddr, &why)) {
+	if (!make_room(ss, &client->flow.saddr, &why)) {
 		refuse(ss, fd, why);
 		return;
 	}
 	s = list_first(&ss->unused, struct stream, link);
-	s->key = *key;
+	s->peer = *client;
+	s->peer.stream = (uint32_t)(s - ss->items);
+	s->peer.generation = s->generation;
 	s->in_flight = 0;
 	s->eof = false;
 	s->broken = false;
@@ -219,7 +221,7 @@ void stream_open(struct streams *ss, int fd, const struct flow_key *key)
 		refuse(ss, fd, DROP_NO_MEMORY);
 		return;
 	}
-	s->client = sources_enter(&ss->clients, &key->saddr, 0, &s->of_client);
+	s->client = sources_enter(&ss->clients, &client->flow.saddr, 0, &s->of_client);
 	if (!s->client) {
 		loop_remove(ss->loop, &s->watch);
 		refuse(ss, fd, DROP_NO_MEMORY);
@@ -366,16 +368,11 @@ static void take_query(struct stream *s)
 {
 	struct streams *ss = s->owner;
 	size_t len = msg_get16(s->buf);
-	struct client client = {
-		.flow = s->key,
-		.stream = (uint32_t)(s - ss->items),
-		.generation = s->generation,
-	};
 
 	s->in = 0;
 	s->skip = len > TAKEN_MAX ? len - TAKEN_MAX : 0;
 	s->in_flight++;
-	if (ss->options.query(ss->options.arg, &client, s->buf + PREFIX_BYTES,
+	if (ss->options.query(ss->options.arg, &s->peer, s->buf + PREFIX_BYTES,
 			      len < TAKEN_MAX ? len : TAKEN_MAX) < 0) {
 		s->in_flight--;
 		s->broken = true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * DNS over TCP (RFC 7766), on the stream sockets that workers hand over: length-prefixed
+ * DNS over TCP (RFC 7766), on the stream sockets that workers hand over and
+ * those accepted here: length-prefixed
  * queries, as many at a time as the client likes, answered in whatever order they are done.
  */
 #ifndef DNS_STREAM_H
@@ -34,10 +35,11 @@ int streams_new(struct loop *loop, struct datapath *dp, const struct stream_opti
 void streams_free(struct streams *ss);
 
 /*
- * Takes `fd` (SOCK_STREAM, closed here whatever happens), the stream of flow `key`. With all
- * streams in use, or all of this client's, an idle one is closed for it; else it is refused.
+ * Takes `fd` (SOCK_STREAM, closed here whatever happens), the stream of `client` (flow and
+ * socket). With all streams in use, or all of this client's, an idle one is closed for it; else
+ * it is refused.
  */
-void stream_open(struct streams *ss, int fd, const struct flow_key *key);
+void stream_open(struct streams *ss, int fd, const struct client *client);
 /* Sends an answer, or forgets it if the client's stream is gone. */
 void stream_reply(struct streams *ss, const struct client *client, const uint8_t *msg, size_t len);
 uint32_t streams_count(const struct streams *ss);

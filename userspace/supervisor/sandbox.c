@@ -64,7 +64,8 @@ static const int calls_common[] = {
 };
 
 /* Also of getaddrinfo-like code in c-ares: it reads files, asks for the host's name. */
-static const int calls_resolver[] = { SCMP_SYS(newfstatat),
+static const int calls_resolver[] = { SCMP_SYS(accept4),
+				      SCMP_SYS(newfstatat),
 				      SCMP_SYS(stat),
 				      SCMP_SYS(statx),
 				      SCMP_SYS(access),
@@ -102,11 +103,13 @@ static const struct {
 	{ SOL_SOCKET, SO_RCVBUF },
 	{ SOL_SOCKET, SO_LINGER },
 	{ SOL_SOCKET, SO_KEEPALIVE },
+	{ IPPROTO_IP, IP_PKTINFO },
 	{ IPPROTO_IP, IP_RECVERR },
 	{ IPPROTO_IP, IP_TTL },
 	{ IPPROTO_IP, IP_TOS },
 	{ IPPROTO_IP, IP_RECVTOS },
 	{ IPPROTO_IP, IP_MTU_DISCOVER },
+	{ IPPROTO_IPV6, IPV6_RECVPKTINFO },
 	{ IPPROTO_IPV6, IPV6_RECVERR },
 	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS },
 	{ IPPROTO_IPV6, IPV6_TCLASS },

@@ -58,13 +58,13 @@ static int teardown(void **state)
 
 static int open_stream_of(uint8_t client)
 {
-	struct flow_key key = { .proto = IPPROTO_TCP, .dport = htons(DNS_PORT) };
+	struct client peer = { .flow = { .proto = IPPROTO_TCP, .dport = htons(DNS_PORT) } };
 	int pair[2];
 
-	key.saddr.b[15] = client;
+	peer.flow.saddr.b[15] = client;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	stream_open(streams, pair[1], &key);
+	stream_open(streams, pair[1], &peer);
 	return pair[0];
 }
 
