@@ -174,10 +174,12 @@ static const struct role_ops role_fuzz_ops = { .hand_over = on_hand_over,
 					       .text = on_text,
 					       .hung = on_hung };
 
+static const struct query_ask dns_ask = { .key = "dns", .limit_ms = CONTROL_QUERY_MS };
+
 static void on_request(struct control *c, struct control_client *cl, const json_t *request)
 {
 	asks = true;
-	queries_ask(&queries, &role, "dns", cl);
+	queries_ask(&queries, &role, &dns_ask, cl);
 }
 
 static void on_gone(struct control *c, struct control_client *cl)

@@ -90,7 +90,21 @@ static int take_query(struct role_link *link, const uint8_t *body, size_t len)
 	if (q.length > len - sizeof(q))
 		return -EPROTO;
 	err = link->ops->query(link, q.tag, (const char *)body + sizeof(q), q.length);
+	if (err > 0)
+		return 0;
 	return err ? err : role_send_text(q.tag, NULL, 0);
+}
+
+static int take_forget(struct role_link *link, const uint8_t *body, size_t len)
+{
+	struct role_text q;
+
+	if (len != sizeof(q) || !link->started)
+		return -EPROTO;
+	memcpy(&q, body, sizeof(q));
+	if (link->ops->forget)
+		link->ops->forget(link, q.tag);
+	return 0;
 }
 
 /* Closes `fd` where the message is not one that carries a descriptor. */
@@ -113,6 +127,8 @@ static int take_message(struct role_link *link, size_t len, int fd)
 		return take_start(link);
 	case ROLE_QUERY:
 		return take_query(link, body, len);
+	case ROLE_FORGET:
+		return take_forget(link, body, len);
 	case ROLE_PING:
 		return send_bare(ROLE_PONG);
 	case ROLE_STOP:

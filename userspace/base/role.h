@@ -6,8 +6,9 @@
  *
  * Order: main sends CONFIG, then one FD per descriptor, then START; the role answers READY.
  * Later main may send STOP (end in order) and QUERY; the role answers a QUERY by any number
- * of TEXT messages with its tag and one TEXT with length 0, and a PING by a PONG: a role that
- * does not answer for ROLE_HANG_MS hangs, and is killed. EOF means that the other is gone.
+ * of TEXT messages with its tag and one TEXT with length 0, now or later (FORGET: nobody waits
+ * for it any more), and a PING by a PONG: a role that does not answer for ROLE_HANG_MS hangs,
+ * and is killed. EOF means that the other is gone.
  */
 #ifndef BASE_ROLE_H
 #define BASE_ROLE_H
@@ -36,6 +37,7 @@ enum role_message_type {
 	ROLE_TEXT, /* role -> main: struct role_text, JSON lines cut anywhere */
 	ROLE_PING, /* main -> role, one at a time */
 	ROLE_PONG, /* role -> main */
+	ROLE_FORGET, /* main -> role: struct role_text without text, a QUERY's tag */
 	ROLE_MESSAGE_NUM
 };
 
@@ -132,8 +134,12 @@ struct role_link_ops {
 	/* `fd` is the role's from here on, whatever is returned; after config only. */
 	int (*descriptor)(struct role_link *link, const struct role_descriptor *d, int fd);
 	int (*start)(struct role_link *link); /* once; READY is sent after it */
-	/* Answers by role_send_text(); the end mark is sent after it. */
+	/*
+	 * Answers by role_send_text(): 0 = all of it, and the end mark is sent after it; 1 = more
+	 * will follow, and the role itself sends the end mark, unless it is told to forget it.
+	 */
 	int (*query)(struct role_link *link, uint64_t tag, const char *text, size_t len);
+	void (*forget)(struct role_link *link, uint64_t tag); /* NULL = nothing takes longer */
 };
 
 struct role_link {

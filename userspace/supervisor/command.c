@@ -60,7 +60,9 @@ static void do_events(struct instance *in, struct control_client *client, const 
 
 static void do_dns(struct instance *in, struct control_client *client, const json_t *request)
 {
-	queries_ask(&in->queries, crew_resolver(&in->crew), "dns", client);
+	static const struct query_ask ask = { .key = "dns", .limit_ms = CONTROL_QUERY_MS };
+
+	queries_ask(&in->queries, crew_resolver(&in->crew), &ask, client);
 }
 
 static void do_stop(struct instance *in, struct control_client *client, const json_t *request)

@@ -275,6 +275,7 @@ static void role_died(struct role *r, bool was_ready, const char *how)
 		c->ops->failed(c, text);
 		return;
 	}
+	c->ops->died(c, r);
 	if (!r->slot || !was_ready)
 		kernel_flow_end_all(c->kernel, (int)r->slot, END_ROLE_DIED);
 }

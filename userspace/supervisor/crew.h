@@ -24,6 +24,8 @@ struct crew_ops {
 	void (*failed)(struct crew *c, const char *text);
 	/* After crew_stop(): no process is left. */
 	void (*stopped)(struct crew *c);
+	/* A role's process has ended unasked, once all had been ready; it will be restarted. */
+	void (*died)(struct crew *c, const struct role *r);
 	/* See role_ops. */
 	void (*text)(struct crew *c, uint64_t tag, const char *text, size_t len);
 };

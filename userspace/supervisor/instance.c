@@ -335,6 +335,13 @@ static void crew_stopped(struct crew *c)
 	ended(in);
 }
 
+static void crew_role_died(struct crew *c, const struct role *r)
+{
+	struct instance *in = container_of(c, struct instance, crew);
+
+	queries_role_died(&in->queries, r);
+}
+
 static void crew_text(struct crew *c, uint64_t tag, const char *text, size_t len)
 {
 	struct instance *in = container_of(c, struct instance, crew);
@@ -346,6 +353,7 @@ static const struct crew_ops crew_ops = {
 	.ready = crew_ready,
 	.failed = crew_failed,
 	.stopped = crew_stopped,
+	.died = crew_role_died,
 	.text = crew_text,
 };
 

@@ -26,8 +26,9 @@ static void limit_expired(struct timer *t)
 	struct query *q = container_of(t, struct query, limit);
 	struct control_client *client = q->client;
 
+	role_forget(q->role, q->tag);
 	end(q);
-	control_refuse(client, "no answer within %d ms", CONTROL_QUERY_MS);
+	control_refuse(client, "no answer within %u ms", q->limit_ms);
 }
 
 void queries_init(struct queries *q, struct loop *loop)
@@ -51,7 +52,8 @@ static struct query *query_new(struct queries *q)
 	return NULL;
 }
 
-void queries_ask(struct queries *qs, struct role *r, const char *key, struct control_client *client)
+void queries_ask(struct queries *qs, struct role *r, const struct query_ask *ask,
+		 struct control_client *client)
 {
 	struct query *q;
 	int err;
@@ -62,17 +64,20 @@ void queries_ask(struct queries *qs, struct role *r, const char *key, struct con
 		control_refuse(client, "out of memory");
 		return;
 	}
-	err = role_query(r, ++qs->last_tag, key);
+	err = role_query(r, ++qs->last_tag, ask->text ? ask->text : ask->key);
 	if (err) {
 		control_refuse(client, "the %s is %s: %s", r->name, role_state_name(r->state),
 			       strerror(-err));
 		return;
 	}
 	q->client = client;
-	q->key = key;
+	q->role = r;
+	q->key = ask->key;
 	q->tag = qs->last_tag;
 	q->len = 0;
-	loop_arm(qs->loop, &q->limit, CONTROL_QUERY_MS);
+	q->limit_ms = ask->limit_ms;
+	if (q->limit_ms)
+		loop_arm(qs->loop, &q->limit, q->limit_ms);
 }
 
 /* One whole line: {"KEY": {...}} or it is left out. */
@@ -136,9 +141,27 @@ void queries_text(struct queries *qs, uint64_t tag, const char *text, size_t len
 
 void queries_forget(struct queries *qs, const struct control_client *client)
 {
-	for (size_t i = 0; i < QUERIES; i++)
-		if (qs->query[i] && qs->query[i]->client == client)
-			end(qs->query[i]);
+	for (size_t i = 0; i < QUERIES; i++) {
+		struct query *q = qs->query[i];
+
+		if (!q || q->client != client)
+			continue;
+		role_forget(q->role, q->tag);
+		end(q);
+	}
+}
+
+void queries_role_died(struct queries *qs, const struct role *r)
+{
+	for (size_t i = 0; i < QUERIES; i++) {
+		struct query *q = qs->query[i];
+		struct control_client *client = q ? q->client : NULL;
+
+		if (!client || q->role != r)
+			continue;
+		end(q);
+		control_refuse(client, "the %s ended before its answer did", r->name);
+	}
 }
 
 void queries_done(struct queries *qs)

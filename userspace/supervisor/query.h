@@ -15,8 +15,10 @@ struct role;
 
 struct query {
 	struct control_client *client; /* NULL = this entry is free */
+	struct role *role; /* that was asked */
 	struct timer limit;
 	const char *key; /* the one key that an object of the answer may have */
+	uint32_t limit_ms;
 	uint64_t tag;
 	size_t len;
 	char line[CONTROL_LINE_MAX];
@@ -30,8 +32,18 @@ struct queries {
 };
 
 void queries_init(struct queries *q, struct loop *loop);
-/* Asks `r` for `key`; answers or refuses `client` now or later. */
-void queries_ask(struct queries *q, struct role *r, const char *key, struct control_client *client);
+/* What a role is asked for. */
+struct query_ask {
+	const char *key; /* outlives the query */
+	const char *text; /* NULL = the key itself */
+	uint32_t limit_ms; /* 0 = the answer lasts as long as its client stays */
+};
+
+/* Asks `r`; answers or refuses `client` now or later. */
+void queries_ask(struct queries *q, struct role *r, const struct query_ask *ask,
+		 struct control_client *client);
+/* The role's process has ended: those it was asked for are refused. */
+void queries_role_died(struct queries *q, const struct role *r);
 /* What the role said; an answer to nobody is dropped. Text is checked, not trusted. */
 void queries_text(struct queries *q, uint64_t tag, const char *text, size_t len);
 /* The client is gone. */

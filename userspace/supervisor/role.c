@@ -454,7 +454,7 @@ int role_send_descriptor(struct role *r, enum role_descriptor_kind kind, uint32_
 
 int role_query(struct role *r, uint64_t tag, const char *text)
 {
-	uint8_t body[sizeof(struct role_text) + 256];
+	uint8_t body[sizeof(struct role_text) + ROLE_TEXT_MAX];
 	struct role_text t = { .tag = tag, .length = (uint32_t)strlen(text) };
 
 	if (t.length > sizeof(body) - sizeof(t))
@@ -462,4 +462,13 @@ int role_query(struct role *r, uint64_t tag, const char *text)
 	memcpy(body, &t, sizeof(t));
 	memcpy(body + sizeof(t), text, t.length);
 	return role_send(r, ROLE_QUERY, body, sizeof(t) + t.length, -1);
+}
+
+void role_forget(struct role *r, uint64_t tag)
+{
+	struct role_text t = { .tag = tag };
+	int err = role_is_alive(r) ? role_send(r, ROLE_FORGET, &t, sizeof(t), -1) : 0;
+
+	if (err)
+		log_debug("role", "%s not told to forget a query: %s", r->name, strerror(-err));
 }

@@ -98,8 +98,10 @@ bool role_is_alive(const struct role *r);
 /* Sends one message; fd -1 = none. 0 or -errno (-ENOTCONN without a process). */
 int role_send(struct role *r, enum role_message_type type, const void *body, size_t len, int fd);
 int role_send_descriptor(struct role *r, enum role_descriptor_kind kind, uint32_t index, int fd);
-/* Text query; the answer comes by ops->text. 0 or -errno. */
+/* Text query (at most ROLE_TEXT_MAX bytes); the answer comes by ops->text. 0 or -errno. */
 int role_query(struct role *r, uint64_t tag, const char *text);
+/* Nobody waits for the answer to this query any more. */
+void role_forget(struct role *r, uint64_t tag);
 
 const char *role_state_name(enum role_state state);
 

@@ -23,6 +23,7 @@ static struct role_link role;
 static int main_end = -1;
 static int start_result;
 static unsigned int configs, starts, queries;
+static uint64_t forgotten;
 static int taken_fd = -1;
 static struct role_descriptor taken;
 
@@ -48,10 +49,18 @@ static int on_start(struct role_link *link)
 static int on_query(struct role_link *link, uint64_t tag, const char *text, size_t len)
 {
 	queries++;
+	if (len == 5 && memcmp(text, "later", 5) == 0)
+		return 1;
 	return role_send_text(tag, text, len); /* an echo */
 }
 
-static const struct role_link_ops ops = { "test", on_config, on_descriptor, on_start, on_query };
+static void on_forget(struct role_link *link, uint64_t tag)
+{
+	forgotten = tag;
+}
+
+static const struct role_link_ops ops = { "test",   on_config, on_descriptor,
+					  on_start, on_query,  on_forget };
 
 static int link_setup(void **state)
 {
@@ -159,6 +168,24 @@ static void answers_a_query_and_marks_its_end(void **state)
 	answer(ROLE_TEXT, &a, sizeof(a), &len);
 	assert_int_equal(a.head.tag, 42);
 	assert_int_equal(a.head.length, 0);
+}
+
+static void ends_an_answer_later_or_is_told_to_forget_it(void **state)
+{
+	struct {
+		struct role_text head;
+		char text[8];
+	} q = { { .tag = 43, .length = 5 }, "later" }, a;
+	size_t len;
+
+	say_config();
+	say(ROLE_START, NULL, 0, -1);
+	answer(ROLE_READY, &a, sizeof(a), &len);
+	say(ROLE_QUERY, &q, sizeof(q.head) + 5, -1);
+	say(ROLE_PING, NULL, 0, -1);
+	answer(ROLE_PONG, &a, sizeof(a), &len); /* and no end mark before it */
+	say(ROLE_FORGET, &q.head, sizeof(q.head), -1);
+	assert_int_equal(forgotten, 43);
 }
 
 static void answers_a_ping(void **state)
@@ -280,6 +307,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LINK_TEST(goes_through_config_descriptor_start_and_stop),
 		LINK_TEST(answers_a_query_and_marks_its_end),
+		LINK_TEST(ends_an_answer_later_or_is_told_to_forget_it),
 		LINK_TEST(answers_a_ping),
 		LINK_TEST(refuses_a_query_that_lies_about_its_length),
 		LINK_TEST(refuses_a_second_config),

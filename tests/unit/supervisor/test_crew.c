@@ -48,6 +48,10 @@ static void on_stopped(struct crew *c)
 	stops++;
 }
 
+static void on_died(struct crew *c, const struct role *r)
+{
+}
+
 static void on_text(struct crew *c, uint64_t tag, const char *text, size_t len)
 {
 	size_t have = strlen(answer);
@@ -59,9 +63,11 @@ static void on_text(struct crew *c, uint64_t tag, const char *text, size_t len)
 	}
 }
 
-static const struct crew_ops ops = {
-	.ready = on_ready, .failed = on_failed, .stopped = on_stopped, .text = on_text
-};
+static const struct crew_ops ops = { .ready = on_ready,
+				     .failed = on_failed,
+				     .stopped = on_stopped,
+				     .died = on_died,
+				     .text = on_text };
 
 static int setup(void **state)
 {

@@ -32,10 +32,12 @@ static uint64_t test_clock(void)
 	return now_ns;
 }
 
+static const struct query_ask dns_ask = { .key = "dns", .limit_ms = CONTROL_QUERY_MS };
+
 static void on_request(struct control *c, struct control_client *cl, const json_t *request)
 {
 	client = cl;
-	queries_ask(&queries, &role, "dns", cl);
+	queries_ask(&queries, &role, &dns_ask, cl);
 }
 
 static void on_gone(struct control *c, struct control_client *cl)
@@ -161,6 +163,34 @@ static void forgets_a_client_that_is_gone(void **state)
 	assert_null(queries.query[0]->client);
 }
 
+static void tells_the_role_that_nobody_waits_any_more(void **state)
+{
+	struct role_message m;
+	char buf[256];
+	int fd;
+
+	ask();
+	assert_true(message_recv(role_peer, buf, sizeof(buf), &fd) > 0);
+	fd_close(peer);
+	peer = -1;
+	loop_once(loop, 0);
+	assert_int_equal(message_recv(role_peer, buf, sizeof(buf), &fd),
+			 sizeof(m) + sizeof(struct role_text));
+	memcpy(&m, buf, sizeof(m));
+	assert_int_equal(m.type, ROLE_FORGET);
+}
+
+static void refuses_when_the_role_dies_over_it(void **state)
+{
+	ask();
+	answer(1, "{\"dns\":{\"half\":1}}\n");
+	queries_role_died(&queries, &role);
+	assert_string_equal(heard(), "{\"dns\":{\"half\":1}}\n"
+				     "{\"error\":\"the resolver ended before its answer did\"}\n");
+	answer(1, "{\"dns\":{}}\n");
+	assert_string_equal(heard(), "");
+}
+
 static void says_when_the_role_is_not_there(void **state)
 {
 	role.pid = -1;
@@ -178,6 +208,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refuses_in_time_when_nothing_comes, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(forgets_a_client_that_is_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(tells_the_role_that_nobody_waits_any_more, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(refuses_when_the_role_dies_over_it, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(says_when_the_role_is_not_there, setup, teardown),
 	};
 
