@@ -488,15 +488,15 @@ struct dns_client_key {
 #define DNS_NAME_SELF 1U /* the slot is of the name itself */
 #define DNS_NAME_BELOW 2U /* of all names below it */
 #define DNS_SLOT_GROUP_SHIFT 2
-#define DNS_SLOT_HASH_SHIFT 9
-/* slot[0] of a bucket that a name found full, and the next ones too: only the resolver has it. */
-#define DNS_BUCKET_SPILLED (DNS_GROUP_ASK << DNS_SLOT_GROUP_SHIFT | DNS_NAME_SELF | DNS_NAME_BELOW)
+#define DNS_SLOT_SPILLED (1U << 9) /* in slot[0]: a name found its bucket and the next ones full */
+#define DNS_SLOT_HASH_SHIFT 10
 
 /*
  * Maps `dns_names`, an array of two arrays of buckets (mmapable; buckets[epoch & 1] of
- * dns_state and DNS_BUCKETS_LOOKED - 1 more). A slot is hash << 9 | group << 2 | DNS_NAME_SELF
+ * dns_state and DNS_BUCKETS_LOOKED - 1 more). A slot is hash << 10 | group << 2 | DNS_NAME_SELF
  * and DNS_NAME_BELOW, 0 = empty, and none is behind it. A name whose groups for itself and for
- * what is below it differ has two.
+ * what is below it differ has two. What found no slot only the resolver knows: DNS_SLOT_SPILLED
+ * in the bucket where it belongs sends it all queries that come by.
  */
 struct dns_bucket {
 	__u64 slot[DNS_BUCKET_SLOTS];

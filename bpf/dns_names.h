@@ -125,7 +125,7 @@ PARSE_INLINE __u32 dns_bucket_find(const struct dns_bucket *b, __u64 hash, __u32
 #endif
 	for (i = 0; i < DNS_BUCKET_SLOTS; i++) {
 		slot = b->slot[i];
-		/* below 2^55: less 1 it is negative for 0 alone */
+		/* below 2^54: less 1 it is negative for 0 alone */
 		same = ((slot ^ want) >> DNS_SLOT_HASH_SHIFT) - 1;
 		same = same >> 63 & slot >> (kind >> 1);
 		found |= (0 - (same & 1)) & slot;
@@ -144,7 +144,7 @@ PARSE_INLINE __u32 dns_names_find(const void *table, __u32 buckets, __u64 hash, 
 	for (i = 0; i < DNS_BUCKETS_LOOKED; i++) {
 		at = home + i;
 		b = DNS_BUCKET(table, at);
-		if (!b || (!i && b->slot[0] == DNS_BUCKET_SPILLED))
+		if (!b || (!i && (b->slot[0] & DNS_SLOT_SPILLED)))
 			return DNS_GROUP_ASK;
 		group = dns_bucket_find(b, hash, kind);
 		if (group || !b->slot[DNS_BUCKET_SLOTS - 1])

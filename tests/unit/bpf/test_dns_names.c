@@ -143,7 +143,9 @@ static void table_is_looked_at_as_far_as_buckets_are_full(void **unused)
 	for (unsigned int i = 0; i < DNS_BUCKET_SLOTS; i++)
 		table[1].slot[i] = table[2].slot[i] = slot(1000 + i, 1, DNS_NAME_SELF);
 	assert_int_equal(dns_names_find(table, 2, hash, DNS_NAME_SELF), 9);
-	table[1].slot[0] = DNS_BUCKET_SPILLED;
+	assert_int_equal(dns_names_find(table, 2, 0x80000000000003e8ULL, DNS_NAME_SELF), 1);
+	table[1].slot[0] |= DNS_SLOT_SPILLED;
+	assert_int_equal(dns_bucket_find(&table[1], 1000, DNS_NAME_SELF), 1);
 	assert_int_equal(dns_names_find(table, 2, hash, DNS_NAME_SELF), DNS_GROUP_ASK);
 	assert_int_equal(dns_names_find(table, 0, hash, DNS_NAME_SELF), 0);
 }
