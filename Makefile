@@ -75,8 +75,8 @@ LWIP_CPPFLAGS := -Iuserspace/stack/lwip -I$(LWIP_DIR)/src/include
 COMPILE = $(CC) $(CFLAGS_ALL) $(EXTRA) $(CFLAGS)
 LINK = $(CC) $(CFLAGS_ALL) $(EXTRA) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS)
 
-DAEMON_PKGS := libbpf libcares libmnl jansson libseccomp libcap-ng libssl libcrypto libnghttp2
-CLIENT_PKGS := jansson
+DAEMON_PKGS := libbpf libcares libmnl jansson yaml-0.1 libseccomp libcap-ng libssl libcrypto libnghttp2
+CLIENT_PKGS := jansson yaml-0.1
 TEST_PKGS := cmocka
 SUITE_PKGS := check
 # Asked once, and only when something is linked.
@@ -89,7 +89,7 @@ SUITE_LIBS = $(call once,SUITE_LIBS,$(SUITE_PKGS))
 # --- sources ------------------------------------------------------------------------------
 BPF_SRC := $(wildcard bpf/*.bpf.c)
 TESTBPF_SRC := $(wildcard tests/net/*.bpf.c)
-BASE_SRC := $(wildcard userspace/base/*.c)
+BASE_SRC := $(wildcard userspace/base/*.c userspace/conf/*.c)
 LIB_SRC := $(wildcard userspace/*/*.c dns/*.c)
 CLIENT_SRC := $(wildcard tools/*.c)
 LWIP_SRC := $(addprefix $(LWIP_DIR)/src/core/,def.c inet_chksum.c init.c ip.c mem.c memp.c netif.c \

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/dns_words.h"
 #include "dns/msg.h"
 
 #define RECORD_FIXED 10 /* type, class, TTL, RDLENGTH */
@@ -115,44 +116,12 @@ size_t msg_reply(uint8_t *buf, const uint8_t *query, size_t question_end, enum m
 	return question_end;
 }
 
-struct word {
-	uint16_t value;
-	const char *text;
-};
-
-static const struct word types[] = {
-	{ 1, "A" },	 { 2, "NS" },	  { 5, "CNAME" },  { 6, "SOA" },     { 12, "PTR" },
-	{ 13, "HINFO" }, { 15, "MX" },	  { 16, "TXT" },   { 28, "AAAA" },   { 29, "LOC" },
-	{ 33, "SRV" },	 { 35, "NAPTR" }, { 39, "DNAME" }, { 41, "OPT" },    { 43, "DS" },
-	{ 44, "SSHFP" }, { 46, "RRSIG" }, { 47, "NSEC" },  { 48, "DNSKEY" }, { 50, "NSEC3" },
-	{ 52, "TLSA" },	 { 64, "SVCB" },  { 65, "HTTPS" }, { 99, "SPF" },    { 249, "TKEY" },
-	{ 250, "TSIG" }, { 251, "IXFR" }, { 252, "AXFR" }, { 255, "ANY" },   { 256, "URI" },
-	{ 257, "CAA" },
-};
-
-static const struct word rcodes[] = {
-	{ 0, "NOERROR" }, { 1, "FORMERR" }, { 2, "SERVFAIL" }, { 3, "NXDOMAIN" },
-	{ 4, "NOTIMP" },  { 5, "REFUSED" }, { 6, "YXDOMAIN" }, { 7, "YXRRSET" },
-	{ 8, "NXRRSET" }, { 9, "NOTAUTH" }, { 10, "NOTZONE" }, { 16, "BADVERS" },
-};
-
-static const char *word_text(const struct word *words, size_t num, unsigned int value,
-			     const char *prefix, char buf[MSG_TEXT_MAX])
-{
-	for (size_t i = 0; i < num; i++) {
-		if (words[i].value == value)
-			return words[i].text;
-	}
-	snprintf(buf, MSG_TEXT_MAX, "%s%u", prefix, value);
-	return buf;
-}
-
 const char *msg_type_text(uint16_t type, char buf[MSG_TEXT_MAX])
 {
-	return word_text(types, sizeof(types) / sizeof(types[0]), type, "TYPE", buf);
+	return dns_type_text(type, buf);
 }
 
 const char *msg_rcode_text(unsigned int rcode, char buf[MSG_TEXT_MAX])
 {
-	return word_text(rcodes, sizeof(rcodes) / sizeof(rcodes[0]), rcode, "RCODE", buf);
+	return dns_rcode_text(rcode, buf);
 }

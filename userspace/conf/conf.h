@@ -21,7 +21,16 @@
 #define CONF_UPSTREAMS_MAX 64
 #define CONF_GROUP_UPSTREAMS_MAX 8
 #define CONF_LISTENERS_MAX 32
+#define CONF_GROUPS_MAX 64
 #define CONF_LISTS_MAX 63
+#define CONF_RULES_MAX 1024 /* of a policy */
+#define CONF_DOMAINS_MAX 4096 /* of a rule */
+#define CONF_TYPES_MAX 32 /* of a rule */
+#define CONF_ALLOWS_MAX 1024
+#define CONF_DEVICES_MAX 64
+#define CONF_FLUSH_DOMAINS_MAX 256
+#define CONF_PRIVATE_DOMAINS_MAX 1024
+#define CONF_CNAME_CHAIN 8 /* rewrites that are followed when cycles are looked for */
 #define CONF_PINS_MAX 8
 #define CONF_ADDRESSES_MAX 8 /* of an upstream */
 #define CONF_NONE UINT32_MAX /* no such place */
@@ -186,7 +195,7 @@ struct conf {
 	struct conf_dns dns;
 };
 
-/* Top-level keys that command-line options may also set; those win. */
+/* Keys of which it matters whether the file has them: options on the command line win. */
 enum conf_given {
 	CONF_GIVEN_LOG = 1,
 	CONF_GIVEN_WORKERS = 2,
@@ -194,12 +203,14 @@ enum conf_given {
 	CONF_GIVEN_MTU = 8,
 	CONF_GIVEN_HOST_LOOPBACK = 16,
 	CONF_GIVEN_LIMITS = 32,
-	CONF_GIVEN_UPSTREAMS = 64
+	CONF_GIVEN_UPSTREAMS = 64,
+	CONF_GIVEN_REBIND = 128
 };
 
 /* All errors, one a line: "FILE:LINE: KEY: what is wrong, what was expected". */
 struct conf_errors {
-	unsigned int num; /* also of those that found no room */
+	unsigned int num; /* of errors, also of those that found no room */
+	unsigned int warnings; /* "FILE:LINE: warning: ..."; there may be some in a good file, too */
 	size_t used;
 	char text[16384]; /* NUL-terminated, each line with its \n */
 };
