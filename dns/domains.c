@@ -37,8 +37,8 @@ const char *domains_text(const struct name *name, char text[DOMAIN_TEXT_MAX])
 	return name_format(&lower, text, DOMAIN_TEXT_MAX);
 }
 
-void domains_note(struct datapath *dp, const struct msg_question *question, const uint8_t *msg,
-		  size_t len)
+void domains_note(struct datapath *dp, uint32_t policy, const struct msg_question *question,
+		  const uint8_t *msg, size_t len)
 {
 	char text[DOMAIN_TEXT_MAX];
 	struct msg_record record;
@@ -55,7 +55,7 @@ void domains_note(struct datapath *dp, const struct msg_question *question, cons
 
 		if (!record_address(msg, &record, &addr))
 			continue;
-		datapath_domain_put(dp, &addr, text, clock_ns() + ms * NSEC_PER_MSEC);
+		datapath_domain_put(dp, policy, &addr, text, clock_ns() + ms * NSEC_PER_MSEC);
 		noted++;
 	}
 }

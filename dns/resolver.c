@@ -79,7 +79,7 @@ static int take_relay(struct resolver *r, uint32_t slot, int fd)
 static int take_descriptor(struct role_link *link, const struct role_descriptor *d, int fd)
 {
 	struct resolver *r = resolver_of(link);
-	int err = datapath_take(&r->datapath, d->kind, fd);
+	int err = datapath_take(&r->datapath, d->kind, d->index, fd);
 
 	if (err != -ENOENT)
 		return err;

@@ -250,7 +250,7 @@ static bool answer_from_cache(struct service *s, const struct client *client,
 	if (!len)
 		return false;
 	q = passing_query(client, in);
-	domains_note(s->datapath, &q.question, s->answer, len);
+	domains_note(s->datapath, 0, &q.question, s->answer, len);
 	if (q.edns.present)
 		len = edns_append(s->answer, len, q.edns.dnssec_ok);
 	datapath_count(s->datapath, RSTAT_DNS_CACHED, 1);
@@ -486,7 +486,7 @@ static void exchange_done(void *arg, struct exchange *x, struct exchange_result 
 	if (result->msg) {
 		if (intake_cacheable(first->flags, &first->edns))
 			keep_answer(s, first, result);
-		domains_note(s->datapath, &first->question, result->msg, result->len);
+		domains_note(s->datapath, 0, &first->question, result->msg, result->len);
 	}
 	list_for_each_safe(pos, next, &x->queries) {
 		struct query *q = container_of(pos, struct query, waiting);

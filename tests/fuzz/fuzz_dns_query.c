@@ -114,7 +114,7 @@ static void answer(const struct intake *in, const uint8_t *rest, size_t len)
 	bytes += len - 8;
 	if (edns_find(msg, bytes, in->question.end, &e) < 0)
 		return;
-	domains_note(&world.datapath, &in->question, msg, e.message_end);
+	domains_note(&world.datapath, 0, &in->question, msg, e.message_end);
 	cache_put(world.cache, &key, msg, in->question.end, &e);
 	/* what cannot be kept leaves an earlier answer in place */
 	kept = cache_get(world.cache, &key, out, NULL);

@@ -167,12 +167,19 @@ static void on_hung(struct role *r)
 	require(r->state == ROLE_STATE_READY);
 }
 
+static int on_want_names(struct role *r, uint32_t buckets)
+{
+	require(r->kind == ROLE_RESOLVER && buckets && buckets <= DNS_NAMES_BUCKETS_MAX);
+	return 0;
+}
+
 static const struct role_ops role_fuzz_ops = { .hand_over = on_hand_over,
 					       .ready = on_ready,
 					       .died = on_died,
 					       .stopped = on_stopped,
 					       .text = on_text,
-					       .hung = on_hung };
+					       .hung = on_hung,
+					       .want_names = on_want_names };
 
 static const struct query_ask dns_ask = { .key = "dns", .limit_ms = CONTROL_QUERY_MS };
 

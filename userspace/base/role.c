@@ -45,6 +45,17 @@ int role_send_text(uint64_t tag, const char *text, size_t len)
 	return send_to_main(buf, sizeof(m) + sizeof(t) + len);
 }
 
+int role_send_want_names(uint32_t buckets)
+{
+	struct role_want_names want = { .buckets = buckets };
+	struct role_message m = { .type = ROLE_WANT_NAMES };
+	uint8_t buf[sizeof(m) + sizeof(want)];
+
+	memcpy(buf, &m, sizeof(m));
+	memcpy(buf + sizeof(m), &want, sizeof(want));
+	return send_to_main(buf, sizeof(buf));
+}
+
 static int take_config(struct role_link *link, const uint8_t *body, size_t len)
 {
 	struct role_config config;

@@ -38,6 +38,7 @@ enum role_message_type {
 	ROLE_PING, /* main -> role, one at a time */
 	ROLE_PONG, /* role -> main */
 	ROLE_FORGET, /* main -> role: struct role_text without text, a QUERY's tag */
+	ROLE_WANT_NAMES, /* resolver -> main: struct role_want_names; ROLE_FD_NAMES follows */
 	ROLE_MESSAGE_NUM
 };
 
@@ -48,12 +49,21 @@ enum role_descriptor_kind {
 	ROLE_FD_FLOWS, /* BPF maps and programs; absent without BPF */
 	ROLE_FD_FLOW_INFO,
 	ROLE_FD_DOMAINS,
+	ROLE_FD_DNS_STATE,
+	ROLE_FD_DNS_POLICIES,
+	ROLE_FD_DNS_CLIENTS0, /* the tries in `dns_clients`, by the lowest bit of the epoch */
+	ROLE_FD_DNS_CLIENTS1,
+	ROLE_FD_DNS_NAMES, /* resolver only, from here on */
+	ROLE_FD_DNS_ANSWERS,
+	ROLE_FD_DNS_LOG,
 	ROLE_FD_COUNTERS, /* role_counters: a BPF map, or a memfd of ROLES_MAX entries */
 	ROLE_FD_FLOW_END, /* program */
 	ROLE_FD_ICMP4, /* raw socket, filter for icmp_id_base/icmp_id_bits locked on */
 	ROLE_FD_ICMP6,
 	ROLE_FD_INBOX, /* of several workers each: receiving end of a SOCK_SEQPACKET pair by which */
 	ROLE_FD_PEER, /* the others hand it packets; theirs is the sending end, index = its slot */
+	ROLE_FD_NAMES, /* a new table for `dns_names`, index = its buckets; 0 = none is to be had,
+			* and the descriptor is of no use */
 	ROLE_FD_NUM
 };
 
@@ -70,6 +80,12 @@ struct role_message {
 struct role_descriptor {
 	uint32_t kind;
 	uint32_t index;
+};
+
+/* `buckets` without the DNS_BUCKETS_LOOKED - 1 behind the last, which main adds. */
+struct role_want_names {
+	uint32_t buckets; /* 1..DNS_NAMES_BUCKETS_MAX */
+	uint32_t pad;
 };
 
 struct role_text {
@@ -160,5 +176,7 @@ void role_link_close(struct role_link *link);
 
 /* One ROLE_TEXT; length 0 is the end mark. Waits a second at most for main. 0 or -errno. */
 int role_send_text(uint64_t tag, const char *text, size_t len);
+/* Asks main for a table of names. 0 or -errno. */
+int role_send_want_names(uint32_t buckets);
 
 #endif

@@ -100,8 +100,7 @@ static int write_abi(const struct kernel *k)
 	return bpf_map_update_elem(k->maps.abi, &zero, &abi, BPF_ANY);
 }
 
-/* A second descriptor of the map by which nobody can write to it. */
-static int open_readonly(int map_fd, int *ret_fd)
+int map_open_readonly(int map_fd, int *ret_fd)
 {
 	LIBBPF_OPTS(bpf_get_fd_by_id_opts, opts, .open_flags = BPF_F_RDONLY);
 	struct bpf_map_info info = { 0 };
@@ -136,14 +135,17 @@ static int load_programs(struct kernel *k, uint32_t flows_max)
 	take_descriptors(k);
 	err = write_abi(k);
 	if (!err)
-		err = open_readonly(k->maps.flows, &k->flows_readonly);
+		err = map_open_readonly(k->maps.flows, &k->flows_readonly);
 	if (!err)
-		err = open_readonly(k->maps.domains, &k->domains_readonly);
+		err = map_open_readonly(k->maps.domains, &k->domains_readonly);
+	if (!err)
+		err = dns_maps_open(&k->dns, &k->maps);
 	if (!err)
 		err = events_open(&k->events, k->maps.events);
 	if (!err)
 		return 0;
 err_destroy:
+	dns_maps_close(&k->dns);
 	k->flows_readonly = fd_close(k->flows_readonly);
 	k->domains_readonly = fd_close(k->domains_readonly);
 	headrace__destroy(k->skeleton);
@@ -202,6 +204,7 @@ static struct kernel *kernel_alloc(void)
 	maps_none(k);
 	attachment_init(&k->tun);
 	cgroup_init(&k->cgroup);
+	dns_maps_init(&k->dns);
 	counters_init(&k->counters);
 	strays_init(&k->strays);
 	return k;
@@ -251,6 +254,7 @@ void kernel_unload(struct kernel *k)
 	attachment_detach(&k->tun);
 	cgroup_remove(&k->cgroup);
 	pins_remove(&k->pins);
+	dns_maps_close(&k->dns);
 	events_close(&k->events);
 	counters_close(&k->counters);
 	walk_end(&k->strays.walk);
@@ -300,6 +304,32 @@ void kernel_heartbeat(struct kernel *k)
 	write_settings(k);
 }
 
+/* What workers read of what the resolver writes, which alone gets it to write to. */
+static int dns_fd(const struct kernel *k, bool resolver, enum role_descriptor_kind kind)
+{
+	const struct dns_maps *d = &k->dns;
+
+	switch (kind) {
+	case ROLE_FD_DOMAINS:
+		return resolver ? k->maps.domains : k->domains_readonly;
+	case ROLE_FD_DNS_STATE:
+		return resolver ? k->maps.dns_state : d->state_readonly;
+	case ROLE_FD_DNS_POLICIES:
+		return resolver ? k->maps.dns_policies : d->policies_readonly;
+	case ROLE_FD_DNS_CLIENTS0:
+	case ROLE_FD_DNS_CLIENTS1:
+		return (resolver ? d->clients : d->clients_readonly)[kind - ROLE_FD_DNS_CLIENTS0];
+	case ROLE_FD_DNS_NAMES:
+		return resolver ? k->maps.dns_names : -1;
+	case ROLE_FD_DNS_ANSWERS:
+		return resolver ? k->maps.dns_answers : -1;
+	case ROLE_FD_DNS_LOG:
+		return resolver ? k->maps.dns_log : -1;
+	default:
+		return -1;
+	}
+}
+
 int kernel_role_fd(const struct kernel *k, unsigned int slot, enum role_descriptor_kind kind)
 {
 	switch (kind) {
@@ -307,14 +337,12 @@ int kernel_role_fd(const struct kernel *k, unsigned int slot, enum role_descript
 		return k->flows_readonly;
 	case ROLE_FD_FLOW_INFO:
 		return k->maps.flow_info;
-	case ROLE_FD_DOMAINS:
-		return slot == RESOLVER_QUEUE ? k->maps.domains : k->domains_readonly;
 	case ROLE_FD_COUNTERS:
 		return k->counters.memfd >= 0 ? k->counters.memfd : k->maps.role_counters;
 	case ROLE_FD_FLOW_END:
 		return k->programs.flow_end;
 	default:
-		return -1;
+		return dns_fd(k, slot == RESOLVER_QUEUE, kind);
 	}
 }
 

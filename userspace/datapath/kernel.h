@@ -63,6 +63,11 @@ void kernel_heartbeat(struct kernel *k);
  * the kernel half's, `domains` the resolver's.
  */
 int kernel_role_fd(const struct kernel *k, unsigned int slot, enum role_descriptor_kind kind);
+/*
+ * A new table for `dns_names`, for the resolver to fill and to put there; the descriptor is the
+ * caller's. 0 or -errno; -EBUSY = as many as may exist are still in use.
+ */
+int kernel_names_make(struct kernel *k, uint32_t buckets, int *ret_fd);
 /* Moves a process into the roles' cgroup. 0 or -errno. */
 int kernel_adopt(struct kernel *k, int pid);
 

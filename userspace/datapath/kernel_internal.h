@@ -26,7 +26,14 @@ struct ring_buffer;
 	X(abi)                                                                                     \
 	X(drops)                                                                                   \
 	X(stats)                                                                                   \
-	X(role_counters)
+	X(role_counters)                                                                           \
+	X(dns_state)                                                                               \
+	X(dns_policies)                                                                            \
+	X(dns_clients)                                                                             \
+	X(dns_names)                                                                               \
+	X(dns_answers)                                                                             \
+	X(dns_local)                                                                               \
+	X(dns_log)
 
 #define KERNEL_MAP_FIELD(name) int name;
 
@@ -79,6 +86,16 @@ struct events {
 	unsigned int left; /* events that this read may still take */
 };
 
+/* dns_maps.c */
+#define NAMES_ALIVE 3 /* tables of names that may exist at a time */
+struct dns_maps {
+	int clients[2]; /* the tries in `dns_clients` */
+	int clients_readonly[2]; /* what workers get, of this and the next two */
+	int state_readonly;
+	int policies_readonly;
+	__u32 names_id[NAMES_ALIVE]; /* of the last ones made, 0 = none */
+};
+
 /* strays.c */
 struct strays {
 	struct walk walk;
@@ -102,6 +119,7 @@ struct kernel {
 	struct cgroup cgroup;
 	struct pins pins;
 	struct counters counters;
+	struct dns_maps dns;
 	struct events events;
 	struct strays strays;
 	struct settings settings; /* as last written */
@@ -127,6 +145,13 @@ int pins_find(bool mounts_private, const char **ret_how);
 int pins_make(struct pins *p, const char *instance, const struct kernel_maps *maps);
 void pins_remove(struct pins *p);
 void pins_clean_stale(void);
+
+void dns_maps_init(struct dns_maps *d);
+/* Makes what is not in the object, and the first state. 0 or -errno. */
+int dns_maps_open(struct dns_maps *d, const struct kernel_maps *maps);
+void dns_maps_close(struct dns_maps *d);
+/* A second descriptor of the map by which nobody can write to it. 0 or -errno. */
+int map_open_readonly(int map_fd, int *ret_fd);
 
 void counters_init(struct counters *c);
 /* map_fd = -1: in a memfd. 0 or -errno. */

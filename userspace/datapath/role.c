@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/role.h"
+#include "datapath/dns.h"
 #include "datapath/role.h"
 #include "datapath/walk.h"
 
@@ -29,6 +30,8 @@ void datapath_init(struct datapath *dp, unsigned int slot)
 
 	memset(dp, 0, sizeof(*dp));
 	dp->flows = dp->flow_info = dp->domains = dp->flow_end = -1;
+	dp->dns_state = dp->dns_policies = dp->dns_clients[0] = dp->dns_clients[1] = -1;
+	dp->dns_names = dp->dns_answers = dp->dns_log = dp->names = -1;
 	dp->slot = slot;
 	all = mmap(NULL, COUNTERS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		   0);
@@ -56,13 +59,30 @@ int datapath_map_counters(struct datapath *dp, int counters_fd)
 	return 0;
 }
 
-int datapath_take(struct datapath *dp, uint32_t kind, int fd)
+/* Each table that main makes takes the place of one that was not taken. */
+static int take_names(struct datapath *dp, uint32_t buckets, int fd)
+{
+	fd_close(dp->names);
+	dp->names = buckets ? fd : fd_close(fd);
+	dp->names_buckets = buckets;
+	dp->names_answered = true;
+	return 0;
+}
+
+int datapath_take(struct datapath *dp, uint32_t kind, uint32_t index, int fd)
 {
 	int *places[ROLE_FD_NUM] = {
 		[ROLE_FD_FLOWS] = &dp->flows,
 		[ROLE_FD_FLOW_INFO] = &dp->flow_info,
 		[ROLE_FD_DOMAINS] = &dp->domains,
 		[ROLE_FD_FLOW_END] = &dp->flow_end,
+		[ROLE_FD_DNS_STATE] = &dp->dns_state,
+		[ROLE_FD_DNS_POLICIES] = &dp->dns_policies,
+		[ROLE_FD_DNS_CLIENTS0] = &dp->dns_clients[0],
+		[ROLE_FD_DNS_CLIENTS1] = &dp->dns_clients[1],
+		[ROLE_FD_DNS_NAMES] = &dp->dns_names,
+		[ROLE_FD_DNS_ANSWERS] = &dp->dns_answers,
+		[ROLE_FD_DNS_LOG] = &dp->dns_log,
 	};
 	int err;
 
@@ -71,6 +91,8 @@ int datapath_take(struct datapath *dp, uint32_t kind, int fd)
 		fd_close(fd); /* the mapping stays */
 		return err;
 	}
+	if (kind == ROLE_FD_NAMES)
+		return take_names(dp, index, fd);
 	if (kind >= ROLE_FD_NUM || !places[kind])
 		return -ENOENT;
 	if (*places[kind] >= 0) {
@@ -88,6 +110,7 @@ void datapath_done(struct datapath *dp)
 	dp->flow_info = fd_close(dp->flow_info);
 	dp->domains = fd_close(dp->domains);
 	dp->flow_end = fd_close(dp->flow_end);
+	datapath_dns_done(dp);
 }
 
 int datapath_flow_note(struct datapath *dp, const struct flow_key *key,
@@ -140,10 +163,10 @@ int datapath_flow_each(struct datapath *dp, unsigned int slot,
 	return walk_flows(dp->flows, each_of_slot, &each);
 }
 
-const char *datapath_domain_get(struct datapath *dp, const struct addr *addr,
+const char *datapath_domain_get(struct datapath *dp, uint32_t policy, const struct addr *addr,
 				char buf[DOMAIN_TEXT_MAX])
 {
-	struct domain_key key = { .addr = *addr };
+	struct domain_key key = { .addr = *addr, .policy = policy };
 	struct domain_value value;
 
 	buf[0] = '\0';
@@ -156,10 +179,10 @@ const char *datapath_domain_get(struct datapath *dp, const struct addr *addr,
 	return buf;
 }
 
-int datapath_domain_put(struct datapath *dp, const struct addr *addr, const char *name,
-			uint64_t expires_ns)
+int datapath_domain_put(struct datapath *dp, uint32_t policy, const struct addr *addr,
+			const char *name, uint64_t expires_ns)
 {
-	struct domain_key key = { .addr = *addr };
+	struct domain_key key = { .addr = *addr, .policy = policy };
 	struct domain_value value = { .expires_ns = expires_ns };
 
 	if (dp->domains < 0)

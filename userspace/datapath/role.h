@@ -12,11 +12,32 @@
 
 #include "bpf/contract.h"
 
+/* Whose policy a client has; what was found is remembered in 2^DATAPATH_CLIENT_BITS places. */
+#define DATAPATH_CLIENT_BITS 6
+struct datapath_client {
+	struct addr addr;
+	uint64_t epoch; /* while which it holds */
+	uint32_t policy;
+	bool known;
+};
+
 struct datapath {
 	int flows;
 	int flow_info;
 	int domains;
 	int flow_end;
+	/* datapath/dns.h; workers have the first three, to read */
+	int dns_state;
+	int dns_policies;
+	int dns_clients[2]; /* by the lowest bit of the epoch */
+	int dns_names;
+	int dns_answers;
+	int dns_log;
+	int names; /* the table that main made last, until it is taken */
+	uint32_t names_buckets;
+	bool names_answered; /* main has said yes or no to the last wish */
+	struct dns_state *dns_state_mapped; /* the resolver's, NULL until it writes */
+	struct datapath_client clients[1 << DATAPATH_CLIENT_BITS];
 	unsigned int slot; /* of this role */
 	struct role_counters *counters; /* own entry, never NULL */
 };
@@ -26,10 +47,10 @@ void datapath_init(struct datapath *dp, unsigned int slot);
 /* Maps the role's entry of the counters map or memfd. 0 or -errno. */
 int datapath_map_counters(struct datapath *dp, int counters_fd);
 /*
- * Takes a descriptor that main hands over (kind: enum role_descriptor_kind), which is then
+ * Takes a descriptor that main hands over (struct role_descriptor), which is then
  * the datapath's. 0 or -errno; -ENOENT = it is not one of the datapath's, and is left alone.
  */
-int datapath_take(struct datapath *dp, uint32_t kind, int fd);
+int datapath_take(struct datapath *dp, uint32_t kind, uint32_t index, int fd);
 void datapath_done(struct datapath *dp);
 
 static inline void datapath_drop(struct datapath *dp, enum drop_reason why)
@@ -72,11 +93,14 @@ int datapath_flow_each(struct datapath *dp, unsigned int slot,
 		       void (*fn)(void *arg, const struct flow_key *key, const struct flow *flow),
 		       void *arg);
 
-/* Name that `addr` was last resolved from, "" if none or expired. Returns buf. */
-const char *datapath_domain_get(struct datapath *dp, const struct addr *addr,
+/*
+ * Name that clients of the policy last resolved `addr` from, "" if none or expired. Returns
+ * buf.
+ */
+const char *datapath_domain_get(struct datapath *dp, uint32_t policy, const struct addr *addr,
 				char buf[DOMAIN_TEXT_MAX]);
 /* Notes that `name` (presentation form) resolved to `addr` until expires_ns. 0 or -errno. */
-int datapath_domain_put(struct datapath *dp, const struct addr *addr, const char *name,
-			uint64_t expires_ns);
+int datapath_domain_put(struct datapath *dp, uint32_t policy, const struct addr *addr,
+			const char *name, uint64_t expires_ns);
 
 #endif

@@ -302,6 +302,33 @@ static void role_text(struct role *r, uint64_t tag, const char *text, size_t len
 	c->ops->text(c, tag, text, len);
 }
 
+/* What stands in for a table that is not to be had, as a descriptor has to come along. */
+static int send_no_names(struct role *r)
+{
+	int pair[2], err = message_pair(pair);
+
+	if (err)
+		return err;
+	err = role_send_descriptor(r, ROLE_FD_NAMES, 0, pair[0]);
+	fd_close(pair[0]);
+	fd_close(pair[1]);
+	return err;
+}
+
+static int role_want_names(struct role *r, uint32_t buckets)
+{
+	struct crew *c = crew_of(r);
+	int fd = -1, err = kernel_names_make(c->kernel, buckets, &fd);
+
+	if (err) {
+		log_warn("crew", "no table for %u buckets of names: %s", buckets, strerror(-err));
+		return send_no_names(r);
+	}
+	err = role_send_descriptor(r, ROLE_FD_NAMES, buckets, fd);
+	fd_close(fd);
+	return err;
+}
+
 static const struct role_ops role_ops = {
 	.hand_over = role_hand_over,
 	.ready = role_ready,
@@ -309,6 +336,7 @@ static const struct role_ops role_ops = {
 	.stopped = role_stopped,
 	.hung = role_hung,
 	.text = role_text,
+	.want_names = role_want_names,
 };
 
 int crew_start(struct crew *c)

@@ -263,6 +263,18 @@ static int take_text(struct role *r, const uint8_t *body, size_t len)
 	return 0;
 }
 
+static int take_want_names(struct role *r, const uint8_t *body, size_t len)
+{
+	struct role_want_names want;
+
+	if (len != sizeof(want) || r->kind != ROLE_RESOLVER)
+		return -EPROTO;
+	memcpy(&want, body, len);
+	if (!want.buckets || want.buckets > DNS_NAMES_BUCKETS_MAX)
+		return -EPROTO;
+	return r->ops->want_names(r, want.buckets);
+}
+
 static int take_message(struct role *r, const uint8_t *data, size_t len)
 {
 	struct role_message m;
@@ -282,6 +294,8 @@ static int take_message(struct role *r, const uint8_t *data, size_t len)
 		return take_text(r, data, len);
 	case ROLE_PONG:
 		return len ? -EPROTO : take_pong(r);
+	case ROLE_WANT_NAMES:
+		return take_want_names(r, data, len);
 	}
 	return -EPROTO;
 }

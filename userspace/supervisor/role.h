@@ -49,6 +49,8 @@ struct role_ops {
 	void (*hung)(struct role *r);
 	/* Part of an answer to a query; length 0 is its end. Not NUL-terminated, not trusted. */
 	void (*text)(struct role *r, uint64_t tag, const char *text, size_t len);
+	/* The resolver wishes a table of so many buckets, which is within bounds. 0 or -errno. */
+	int (*want_names)(struct role *r, uint32_t buckets);
 };
 
 struct role {

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "datapath/dns.h"
 #include "netdev/fragment.h"
 #include "netdev/packet.h"
 #include "worker/worker.h"
@@ -124,7 +125,8 @@ void worker_flow_info(struct worker *w, const struct flow_key *key, const struct
 		ret_info->upstream_port = upstream->port;
 	}
 	memcpy(ret_info->outbound, "direct", sizeof("direct"));
-	datapath_domain_get(&w->datapath, &key->daddr, ret_info->domain);
+	datapath_domain_get(&w->datapath, datapath_policy_of(&w->datapath, &key->saddr),
+			    &key->daddr, ret_info->domain);
 }
 
 void worker_flow_end(struct worker *w, const struct flow_key *key, uint64_t created_ns,

@@ -77,7 +77,7 @@ static int take_descriptor(struct role_link *link, const struct role_descriptor 
 		[ROLE_FD_ICMP4] = &w->icmp_fd[0],
 		[ROLE_FD_ICMP6] = &w->icmp_fd[1],
 	};
-	int err = datapath_take(&w->datapath, d->kind, fd);
+	int err = datapath_take(&w->datapath, d->kind, d->index, fd);
 
 	if (err == -ENOENT)
 		err = inbox_take(w, d, fd);

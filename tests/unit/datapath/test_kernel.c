@@ -31,39 +31,7 @@
 #include "datapath/kernel_internal.h"
 #include "datapath/role.h"
 #include "lib/own_bpffs.h"
-
-static char instance[32];
-
-static struct kernel *load(bool pin)
-{
-	struct kernel_options opt = { .instance = instance, .flows_max = 512, .pin = pin };
-	struct kernel *k = NULL;
-	char err[256] = "";
-
-	assert_int_equal(kernel_load(&opt, &k, err), 0);
-	assert_non_null(k);
-	return k;
-}
-
-static struct kernel *load_bpf(bool pin)
-{
-	struct kernel *k = load(pin);
-
-	if (!kernel_features(k)->bpf)
-		fail_msg("no BPF: %s", kernel_features(k)->bpf_error);
-	return k;
-}
-
-/* A role as main starts it: every descriptor is its own. */
-static void role_of(struct kernel *k, struct datapath *dp, unsigned int slot)
-{
-	datapath_init(dp, slot);
-	dp->flows = dup(kernel_role_fd(k, slot, ROLE_FD_FLOWS));
-	dp->flow_info = dup(kernel_role_fd(k, slot, ROLE_FD_FLOW_INFO));
-	dp->domains = dup(kernel_role_fd(k, slot, ROLE_FD_DOMAINS));
-	dp->flow_end = dup(kernel_role_fd(k, slot, ROLE_FD_FLOW_END));
-	assert_int_equal(datapath_map_counters(dp, kernel_role_fd(k, slot, ROLE_FD_COUNTERS)), 0);
-}
+#include "unit/datapath/support.h"
 
 /* Puts a flow in the table by main's writable descriptor, as the programs would. */
 static void put_flow(struct kernel *k, struct flow_key *key, uint16_t port, unsigned int slot,
@@ -238,9 +206,9 @@ static void worker_cannot_name_addresses(void **state)
 
 	role_of(k, &worker, 1);
 	role_of(k, &resolver, RESOLVER_QUEUE);
-	assert_int_equal(datapath_domain_put(&worker, &a, "bank.test", later), -EPERM);
-	assert_int_equal(datapath_domain_put(&resolver, &a, "a.test", later), 0);
-	assert_string_equal(datapath_domain_get(&worker, &a, name), "a.test");
+	assert_int_equal(datapath_domain_put(&worker, 0, &a, "bank.test", later), -EPERM);
+	assert_int_equal(datapath_domain_put(&resolver, 0, &a, "a.test", later), 0);
+	assert_string_equal(datapath_domain_get(&worker, 0, &a, name), "a.test");
 	datapath_done(&worker);
 	datapath_done(&resolver);
 	kernel_unload(k);
@@ -265,8 +233,8 @@ static void act_as_nobody(struct kernel *k, const struct flow_key *key)
 	role_of(k, &dp, 1);
 	role_of(k, &resolver, RESOLVER_QUEUE);
 	datapath_drop(&dp, DROP_TTL);
-	if (datapath_domain_put(&resolver, &a, "a.test", clock_ns() + NSEC_PER_SEC) ||
-	    strcmp(datapath_domain_get(&dp, &a, name), "a.test") != 0)
+	if (datapath_domain_put(&resolver, 0, &a, "a.test", clock_ns() + NSEC_PER_SEC) ||
+	    strcmp(datapath_domain_get(&dp, 0, &a, name), "a.test") != 0)
 		_exit(3);
 	if (datapath_flow_note(&dp, key, &info) || datapath_flow_noted(&dp, key, &info))
 		_exit(4);
@@ -447,15 +415,15 @@ static void domain_is_known_until_it_expires(void **state)
 	struct datapath dp;
 
 	role_of(k, &dp, 0);
-	assert_string_equal(datapath_domain_get(&dp, &a, name), "");
-	assert_int_equal(datapath_domain_put(&dp, &a, "a.test", clock_ns() + NSEC_PER_SEC), 0);
-	assert_string_equal(datapath_domain_get(&dp, &a, name), "a.test");
-	assert_int_equal(datapath_domain_put(&dp, &a, "a.test", clock_ns() - 1), 0);
-	assert_string_equal(datapath_domain_get(&dp, &a, name), "");
+	assert_string_equal(datapath_domain_get(&dp, 0, &a, name), "");
+	assert_int_equal(datapath_domain_put(&dp, 0, &a, "a.test", clock_ns() + NSEC_PER_SEC), 0);
+	assert_string_equal(datapath_domain_get(&dp, 0, &a, name), "a.test");
+	assert_int_equal(datapath_domain_put(&dp, 0, &a, "a.test", clock_ns() - 1), 0);
+	assert_string_equal(datapath_domain_get(&dp, 0, &a, name), "");
 	memset(longest, 'x', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
-	assert_int_equal(datapath_domain_put(&dp, &a, longest, clock_ns() + NSEC_PER_SEC), 0);
-	assert_int_equal(strlen(datapath_domain_get(&dp, &a, name)), DOMAIN_TEXT_MAX - 1);
+	assert_int_equal(datapath_domain_put(&dp, 0, &a, longest, clock_ns() + NSEC_PER_SEC), 0);
+	assert_int_equal(strlen(datapath_domain_get(&dp, 0, &a, name)), DOMAIN_TEXT_MAX - 1);
 	datapath_done(&dp);
 	kernel_unload(k);
 }
@@ -608,6 +576,6 @@ int main(void)
 
 	if (own_bpffs())
 		return 77;
-	snprintf(instance, sizeof(instance), "test-%d", getpid());
+	support_instance();
 	return cmocka_run_group_tests_name("datapath/kernel", tests, NULL, NULL);
 }

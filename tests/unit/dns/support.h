@@ -71,7 +71,7 @@ void datapath_init(struct datapath *dp, unsigned int slot)
 }
 
 /* Only whether it is one of the datapath's counts here. */
-int datapath_take(struct datapath *dp, uint32_t kind, int fd)
+int datapath_take(struct datapath *dp, uint32_t kind, uint32_t index, int fd)
 {
 	if (kind < ROLE_FD_FLOWS || kind > ROLE_FD_FLOW_END)
 		return -ENOENT;
@@ -114,15 +114,15 @@ int datapath_flow_each(struct datapath *dp, unsigned int slot,
 	return 0;
 }
 
-const char *datapath_domain_get(struct datapath *dp, const struct addr *addr,
+const char *datapath_domain_get(struct datapath *dp, uint32_t policy, const struct addr *addr,
 				char buf[DOMAIN_TEXT_MAX])
 {
 	buf[0] = '\0';
 	return buf;
 }
 
-int datapath_domain_put(struct datapath *dp, const struct addr *addr, const char *name,
-			uint64_t expires_ns)
+int datapath_domain_put(struct datapath *dp, uint32_t policy, const struct addr *addr,
+			const char *name, uint64_t expires_ns)
 {
 	test_kernel.domains++;
 	test_kernel.addr = *addr;

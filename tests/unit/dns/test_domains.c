@@ -26,7 +26,7 @@ static void note(void)
 	struct msg_question question;
 
 	assert_int_equal(msg_question_get(w.b, w.len, &question), 0);
-	domains_note(&datapath, &question, w.b, w.len);
+	domains_note(&datapath, 0, &question, w.b, w.len);
 }
 
 static void answer(unsigned int flags)

@@ -7,6 +7,7 @@
 #ifndef TESTS_KERNEL_FAKE_H
 #define TESTS_KERNEL_FAKE_H
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -84,6 +85,11 @@ void kernel_heartbeat(struct kernel *k)
 int kernel_role_fd(const struct kernel *k, unsigned int slot, enum role_descriptor_kind kind)
 {
 	return -1;
+}
+
+int kernel_names_make(struct kernel *k, uint32_t buckets, int *ret_fd)
+{
+	return -EOPNOTSUPP;
 }
 
 int kernel_adopt(struct kernel *k, int pid)

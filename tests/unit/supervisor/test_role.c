@@ -80,12 +80,21 @@ static void on_text(struct role *r, uint64_t tag, const char *text, size_t len)
 	}
 }
 
+static uint32_t wished;
+
+static int on_want_names(struct role *r, uint32_t buckets)
+{
+	wished = buckets;
+	return 0;
+}
+
 static const struct role_ops ops = { .hand_over = on_hand_over,
 				     .ready = on_ready,
 				     .died = on_died,
 				     .stopped = on_stopped,
 				     .hung = on_hung,
-				     .text = on_text };
+				     .text = on_text,
+				     .want_names = on_want_names };
 
 static int setup(void **state)
 {
@@ -326,6 +335,35 @@ static void an_answer_that_nobody_asked_for_breaks_the_protocol(void **state)
 	end_it();
 }
 
+/* As role_send_want_names() sends it: bounds are main's to check, whatever the role is. */
+static int wish(uint32_t buckets, size_t len)
+{
+	struct {
+		struct role_message m;
+		struct role_want_names want;
+	} __attribute__((packed)) message = { .m.type = ROLE_WANT_NAMES, .want.buckets = buckets };
+
+	return take_message(&role, (const uint8_t *)&message, len);
+}
+
+static void a_wish_for_names_is_checked(void **state)
+{
+	size_t len = sizeof(struct role_message) + sizeof(struct role_want_names);
+
+	start(FAKE_GOOD);
+	wait_for(&readies, 1);
+	role.kind = ROLE_WORKER;
+	assert_int_equal(wish(1000, len), -EPROTO);
+	role.kind = ROLE_RESOLVER;
+	assert_int_equal(wish(0, len), -EPROTO);
+	assert_int_equal(wish(DNS_NAMES_BUCKETS_MAX + 1, len), -EPROTO);
+	assert_int_equal(wish(1000, len - 1), -EPROTO);
+	assert_int_equal(wished, 0);
+	assert_int_equal(wish(1000, len), 0);
+	assert_int_equal(wished, 1000);
+	end_it();
+}
+
 static void refuses_a_message_that_is_too_long(void **state)
 {
 	static char big[ROLE_MESSAGE_MAX];
@@ -357,6 +395,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(lives_while_it_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(time_that_main_did_not_live_is_no_hang, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_wish_for_names_is_checked, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_answer_that_nobody_asked_for_breaks_the_protocol,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_a_message_that_is_too_long, setup,
