@@ -105,7 +105,7 @@ void app_dialled(struct app *a, uint32_t isn)
 	a->answered = false;
 	a->fin_count = 0;
 	a->down_read = 0;
-	a->down_end = false;
+	a->down_end = a->up_end = false;
 }
 
 /* --- packets ---------------------------------------------------------------------------- */
@@ -499,11 +499,14 @@ size_t apps_next(struct input *in, uint32_t operation, bool offload, uint8_t *pa
 	return len;
 }
 
+static bool fin_taken(const struct app *a)
+{
+	return a->up_end || ((int32_t)(a->next - a->acked) < 0 && has_fin(a, a->acked - 1));
+}
+
 uint32_t app_behind_fin(const struct app *a)
 {
-	bool taken = (int32_t)(a->next - a->acked) < 0 && has_fin(a, a->acked - 1);
-
-	return taken && (int32_t)(a->top - a->acked) > 0 ? a->top - a->acked : 0;
+	return fin_taken(a) && (int32_t)(a->top - a->acked) > 0 ? a->top - a->acked : 0;
 }
 
 /* Everything that the worker has not acknowledged again, then the end of it. */
@@ -519,7 +522,7 @@ size_t apps_finish(unsigned int i, uint8_t *packet)
 	/* In SYN-SENT, it answers an ACK of the old connection by a RST (RFC 9293, 3.10.7.3). */
 	if (a->isn != a->dialled_isn)
 		return finish_tcp(&m, a, TCP_RST, a->last_ack, 0, 0, 0, 0);
-	if ((int32_t)(a->next - a->acked) < 0 && has_fin(a, a->acked - 1)) /* its FIN is in */
+	if (fin_taken(a))
 		return finish_tcp(&m, a, TCP_ACK, a->acked + app_behind_fin(a), a->got, 0xffff, 0,
 				  0);
 	if ((int32_t)(a->next - a->acked) < 0)

@@ -201,6 +201,8 @@ static int tcp_shutdown(struct fake *f, int how)
 	for (unsigned int i = 0; !ends && i < p->app->fin_count; i++)
 		ends = p->app->fins[i] == p->seq || (int32_t)(p->app->top - p->app->fins[i]) > 0;
 	require(ends);
+	if (p->app)
+		p->app->up_end = true;
 	return 0;
 }
 
@@ -294,6 +296,8 @@ static void udp_note_read(struct peer *p, const struct datagram *d)
 	unsigned int segment = d->segment ? d->segment : d->len;
 	size_t at = 0;
 
+	if (apps_wild) /* what of it is written is not looked at either */
+		return;
 	require(!read_count || read_udp == p->udp);
 	if (!read_count)
 		read_first = 0;

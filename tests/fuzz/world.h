@@ -55,6 +55,7 @@ struct app {
 	unsigned int fin_count;
 	uint32_t down_read; /* bytes that the worker took from upstream */
 	bool down_end; /* and the end */
+	bool up_end; /* it told upstream of the end */
 };
 
 extern struct app apps[APPS];
