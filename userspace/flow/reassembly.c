@@ -67,6 +67,7 @@ struct reassembly {
 	struct list spare;
 	unsigned int fragments;
 	struct datagram *pool; /* FRAGMENT_DATAGRAMS_MAX */
+	unsigned int made; /* of the pool: the rest was never needed and takes no memory yet */
 	uint8_t lone_space[HEADER_MAX + PAYLOAD_MAX]; /* for atomic fragments */
 };
 
@@ -99,10 +100,6 @@ int reassembly_new(struct datapath *dp, reassembly_expired expired, void *arg,
 	r->arg = arg;
 	list_init(&r->held);
 	list_init(&r->spare);
-	for (int i = 0; i < FRAGMENT_DATAGRAMS_MAX; i++) {
-		list_init(&r->pool[i].age);
-		list_append(&r->spare, &r->pool[i].age);
-	}
 	*ret_reassembly = r;
 	return 0;
 }
@@ -284,14 +281,26 @@ static struct datagram *datagram_find(struct reassembly *r, const struct fragmen
 	return NULL;
 }
 
-static struct datagram *datagram_new(struct reassembly *r, const struct fragment_key *key,
-				     uint64_t now_ms)
+/* A spare one, the last that was used first: its memory is there. */
+static struct datagram *datagram_take(struct reassembly *r)
 {
 	struct datagram *d;
 
+	if (list_is_empty(&r->spare) && r->made < FRAGMENT_DATAGRAMS_MAX) {
+		d = &r->pool[r->made++];
+		list_init(&d->age);
+		return d;
+	}
 	if (list_is_empty(&r->spare))
 		datagram_drop(r, list_first(&r->held, struct datagram, age), DROP_FRAGMENT_CAP);
-	d = list_first(&r->spare, struct datagram, age);
+	return container_of(r->spare.prev, struct datagram, age);
+}
+
+static struct datagram *datagram_new(struct reassembly *r, const struct fragment_key *key,
+				     uint64_t now_ms)
+{
+	struct datagram *d = datagram_take(r);
+
 	list_touch(&r->held, &d->age);
 	d->key = *key;
 	d->deadline_ms = now_ms + FRAGMENT_TIMEOUT_MS;
