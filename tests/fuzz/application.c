@@ -153,6 +153,9 @@ static size_t finish_tcp(struct making *m, struct app *a, uint8_t flags, uint32_
 
 	if ((int32_t)(seq + (uint32_t)len - a->top) > 0)
 		a->top = seq + (uint32_t)len;
+	/* what it says it has it will not be sent again */
+	if ((flags & TCP_ACK) && (int32_t)(ack - a->got) > 0 && (int32_t)(a->told - ack) >= 0)
+		a->got = ack;
 	memset(tcp, 0, TCP_BYTES);
 	memcpy(tcp, &a->path.sport, 2);
 	memcpy(tcp + 2, &a->path.dport, 2);

@@ -46,6 +46,7 @@ struct app {
 	uint32_t acked; /* byte that the worker expects */
 	uint32_t last_ack; /* what the last segment said of it */
 	uint32_t got; /* byte to acknowledge */
+	uint32_t told; /* behind the last byte that the worker ever sent */
 	uint32_t peer_isn;
 	bool answered; /* a SYN-ACK came */
 	/* of the connection that the worker dialled last */

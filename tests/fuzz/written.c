@@ -63,7 +63,7 @@ static void take_tcp(const struct packet *h, const uint8_t *p)
 {
 	struct app *a = app_of_port(ntohs(h->sport));
 	const uint8_t *tcp = p + h->l4_offset;
-	uint32_t seq = get32(tcp + 4), len = h->total_len - h->payload_offset, at;
+	uint32_t seq = get32(tcp + 4), len = h->total_len - h->payload_offset, at, end;
 	uint8_t flags = tcp[13];
 
 	if (!a || apps_wild || h->dport != a->path.sport)
@@ -71,7 +71,7 @@ static void take_tcp(const struct packet *h, const uint8_t *p)
 	if (flags & TCP_SYN) {
 		require((flags & TCP_ACK) && get32(tcp + 8) == a->dialled_isn + 1);
 		a->peer_isn = seq;
-		a->got = seq + 1;
+		a->got = a->told = seq + 1;
 		a->answered = true;
 	} else if (len > 0 || (flags & TCP_FIN)) {
 		at = seq - (a->peer_isn + 1);
@@ -79,8 +79,11 @@ static void take_tcp(const struct packet *h, const uint8_t *p)
 		require(!memcmp(p + h->payload_offset, app_bytes_down(a, at), len));
 		if (flags & TCP_FIN)
 			require(a->down_end && at + len == a->down_read);
-		if (seq == a->got)
-			a->got += len + (flags & TCP_FIN);
+		end = seq + len + (flags & TCP_FIN);
+		if ((int32_t)(end - a->told) > 0)
+			a->told = end;
+		if ((int32_t)(seq - a->got) <= 0 && (int32_t)(end - a->got) > 0)
+			a->got = end;
 	}
 	if ((flags & TCP_RST) || !(flags & TCP_ACK))
 		return;
