@@ -359,18 +359,16 @@ static bool alloc_fails(void)
 	return fake_world.alloc_countdown && --fake_world.alloc_countdown == 0;
 }
 
-void *__wrap_malloc(size_t size)
-{
-	return alloc_fails() ? NULL : __real_malloc(size);
-}
-
 /*
  * Tables: large blocks of zeroes, which every input makes anew and hardly uses. ASan's
- * allocator would map and unmap each; here a freed one waits for the next of its size, and
- * only the pages that were touched are zeroed. Their neighbourhood is poisoned, as they are
- * when they are free.
+ * allocator would map and unmap each; here a freed one waits for the next of its size. A small
+ * one is zeroed then, of a large one the pages that were touched are given back. Their
+ * neighbourhood is poisoned, as they are when they are free: a large one every POISON_TURNS
+ * times, the first of a process among them, as that takes as long as many an input.
  */
 #define TABLE_MIN 16384
+#define TABLE_LARGE (256U << 10)
+#define POISON_TURNS 16
 #define TABLES_MAX 64
 #define TABLES_BYTES (64U << 20)
 #define PAGE 4096
@@ -378,7 +376,8 @@ void *__wrap_malloc(size_t size)
 static struct {
 	uint8_t *at;
 	size_t size;
-	bool used;
+	bool used, poisoned;
+	unsigned int turns; /* times that it was freed */
 } tables[TABLES_MAX];
 static unsigned int table_num, table_count; /* all, and those in use */
 static uint8_t *tables_begin, *tables_end;
@@ -398,6 +397,7 @@ static int table_new(size_t size)
 		return -1;
 	tables[table_num].at = tables_end;
 	tables[table_num].size = size;
+	tables[table_num].poisoned = true;
 	tables_end += room;
 	return (int)table_num++;
 }
@@ -414,7 +414,8 @@ static void *table_get(size_t size)
 		return __real_calloc(1, size);
 	tables[i].used = true;
 	table_count++;
-	ASAN_UNPOISON_MEMORY_REGION(tables[i].at, size);
+	if (tables[i].poisoned)
+		ASAN_UNPOISON_MEMORY_REGION(tables[i].at, size);
 	return tables[i].at;
 }
 
@@ -427,13 +428,26 @@ static void table_put(uint8_t *block)
 	require(i < table_num && tables[i].used);
 	tables[i].used = false;
 	table_count--;
-	require(madvise(block, tables[i].size, MADV_DONTNEED) == 0);
-	ASAN_POISON_MEMORY_REGION(block, tables[i].size);
+	if (tables[i].size < TABLE_LARGE)
+		memset(block, 0, tables[i].size);
+	else
+		require(madvise(block, tables[i].size, MADV_DONTNEED) == 0);
+	tables[i].poisoned = tables[i].size < TABLE_LARGE || tables[i].turns++ % POISON_TURNS == 0;
+	if (tables[i].poisoned)
+		ASAN_POISON_MEMORY_REGION(block, tables[i].size);
 }
 
 unsigned int fake_tables(void)
 {
 	return table_count;
+}
+
+/* Its bytes are zeroes too if it is large: what an input does depends on none before. */
+void *__wrap_malloc(size_t size)
+{
+	if (alloc_fails())
+		return NULL;
+	return size >= TABLE_LARGE ? table_get(size) : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t num, size_t size)

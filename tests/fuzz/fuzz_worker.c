@@ -272,7 +272,7 @@ static void turn(int timeout_ms)
 	account();
 	require(peers_read() == 0);
 	require(!tcp_active_pcbs && !tcp_tw_pcbs);
-	require(stack_buffer_bytes(worker->tcp->stack) < 64U << 20);
+	require(!worker->tcp || stack_buffer_bytes(worker->tcp->stack) < 64U << 20);
 }
 
 /* A loop that is woken again and again by what it does not take away would stop the clock. */
@@ -352,20 +352,25 @@ static void step(struct input *in)
 
 /* --- beginning and end ------------------------------------------------------------------ */
 
-static void role_begin(bool raw)
+static void role_begin(uint32_t how)
 {
+	static const unsigned int header_bytes[] = { 12, 12, 10, 0 };
 	static const struct queue_io io = { tun_read, tun_write, tun_close };
 	static const struct fake_ops tun_ops = { .poll = tun_poll };
 	struct role_config config = {
 		.kind = ROLE_WORKER,
 		.slot = 1,
 		.log_level = LOG_LEVEL_ERROR,
+		.vnet_hdr_bytes = header_bytes[how & 3],
+		.tun_tso = header_bytes[how & 3] && !(how & 8),
+		.tun_uso = header_bytes[how & 3] && !(how & 16),
 		.settings = tun_settings(),
 		.icmp_id_base = WORLD_ICMP_ID,
 		.icmp_id_bits = 3,
 		.protect = PROTECT_CGROUP,
 	};
 
+	config.settings.resolver_queue = !(how & 32);
 	limits_init(&config.limits);
 	config.limits.n[LIMIT_FLOWS] = 16;
 	config.limits.n[LIMIT_CONNECTS] = 4;
@@ -378,7 +383,7 @@ static void role_begin(bool raw)
 	role.link.control.fd = -1;
 	role.link.configured = true;
 	require(take_config(&role.link, &config) == 0);
-	peers_start(raw);
+	peers_start(!(how & 4));
 	worker->relay_fd = peers.relay_fd;
 	worker->icmp_fd[0] = peers.raw_fd[0];
 	worker->icmp_fd[1] = peers.raw_fd[1];
@@ -433,8 +438,6 @@ static void lwip_clock_reset(void)
 
 static void set_up(uint32_t how)
 {
-	static const unsigned int header_bytes[] = { 12, 12, 10, 0 };
-
 	fake_world = (struct fake_world){ .now_ns = NSEC_PER_SEC, .random = 0x9e3779b97f4a7c15 };
 	lwip_clock_reset();
 	last_len = 0;
@@ -442,14 +445,8 @@ static void set_up(uint32_t how)
 	read_error = write_error = 0;
 	finishing = 0;
 	apps_reset();
-	role_begin(!(how & 4));
+	role_begin(how);
 	peers_reset();
-	worker->queue.vnet_hdr_bytes = header_bytes[how & 3];
-	worker->queue.tso = worker->queue.vnet_hdr_bytes && !(how & 8);
-	worker->queue.uso = worker->queue.vnet_hdr_bytes && !(how & 16);
-	worker->config.settings.resolver_queue = !(how & 32);
-	tcp_engine_free(worker->tcp); /* it asks the queue what it can do when it is made */
-	require(tcp_engine_new(worker, &worker->tcp) == 0);
 }
 
 /* Connections of applications that know how to end them. */
@@ -482,9 +479,10 @@ static void end_in_peace(bool by_applications)
 {
 	if (by_applications)
 		come_to_an_end();
-	tcp_engine_free(worker->tcp);
-	require(tcp_engine_new(worker, &worker->tcp) == 0);
 	finishing = 0;
+	account();
+	tcp_engine_free(worker->tcp);
+	worker->tcp = NULL;
 	pass(QUIET_MS);
 	check_nothing_left();
 }
