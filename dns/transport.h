@@ -33,6 +33,7 @@ struct transport_request {
 	 * Called once per transport_ask() that returned 0, never from within it: 0 and the answer
 	 * (valid during the call, may be written to; its ID is of no meaning, its question
 	 * section is the asked one byte by byte), or -errno: transport_figures() has the text.
+	 * It may give and cancel requests, not reset or free the transport.
 	 */
 	void (*done)(struct transport_request *r, int status, uint8_t *answer, size_t len);
 	const struct plain_question *question; /* stays the owner's, outlives the request */
@@ -40,7 +41,7 @@ struct transport_request {
 	struct transport *transport; /* that it was given to, NULL = idle */
 	struct connection *connection; /* that carries it, NULL = waits for one */
 	struct list link; /* of those waiting, or of its connection's */
-	struct transport_request *chain; /* of its ID's or stream's bucket */
+	void *own; /* the protocol's */
 	uint64_t sent_ms; /* clock_ms() */
 	uint32_t id; /* of its message or stream, on its connection */
 	bool again; /* the second connection that it is on */

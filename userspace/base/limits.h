@@ -66,6 +66,16 @@
 #define DNS_FLOW_IDLE_MS 10000 /* a DNS client's flow after its last answer */
 #define DNS_DOMAIN_GRACE_MS 300000 /* address -> name outlives the TTL, 5 min as the floor */
 #define DNS_TCP_IDLE_MS 30000
+#define TRANSPORT_CONNECTIONS_MAX 16 /* to one upstream */
+#define TRANSPORT_CONNECT_MS 2000 /* two SYNs; then the next address is tried */
+#define TRANSPORT_HANDSHAKE_MS 3000 /* of TLS */
+#define TRANSPORT_SILENT_MS 3000 /* what was sent is not acknowledged: given up */
+#define TRANSPORT_SUSPECT_MS 1000 /* nothing came for so long while one waited in vain */
+#define TRANSPORT_IDLE_MS 30000 /* a connection without requests is closed */
+#define TRANSPORT_HOLD_MS 125 /* after a failure to connect; doubles to */
+#define TRANSPORT_HOLD_MAX_MS 1000
+#define TRANSPORT_PING_MS 10000 /* nothing was heard for so long: HTTP/2 PING */
+#define TRANSPORT_PONG_MS 5000 /* for its answer */
 
 /* Processes */
 #define DESCRIPTORS_SPARE 16 /* of a role, beside those open at its start and its flows' */
