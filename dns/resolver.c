@@ -18,10 +18,10 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/role.h"
+#include "dns/console.h"
 #include "dns/listener.h"
 #include "dns/resolver.h"
 #include "dns/service.h"
-#include "dns/show.h"
 #include "netdev/socket.h"
 
 #define FDS_SPARE 32 /* new relays, files being read, streams on their way to us */
@@ -36,6 +36,7 @@ struct resolver {
 	int relay_fd[ROLES_MAX]; /* that came before START, -1 = none */
 	struct service *service; /* NULL until START */
 	struct listener *listener;
+	struct console *console;
 };
 
 static struct resolver *resolver_of(struct role_link *link)
@@ -175,6 +176,17 @@ static int make_listener(struct resolver *r)
 	return listener_new(r->loop, &r->datapath, &options, &r->listener);
 }
 
+static int make_console(struct resolver *r)
+{
+	struct console_options options = {
+		.loop = r->loop,
+		.service = r->service,
+		.send = role_send_text,
+	};
+
+	return console_new(&options, &r->console);
+}
+
 /*
  * After a restart the queue still holds what came meanwhile: it is read as ever, so clients
  * that still wait are answered. What the dead one had in flight is asked again by clients.
@@ -193,6 +205,9 @@ static int start(struct role_link *link)
 	err = make_listener(r);
 	if (err)
 		return err;
+	err = make_console(r);
+	if (err)
+		return err;
 	if (r->config.restarted)
 		service_adopt(r->service);
 	for (unsigned int slot = 0; slot < ROLES_MAX; slot++) {
@@ -206,54 +221,14 @@ static int start(struct role_link *link)
 
 /* --- what main asks ---------------------------------------------------------------------- */
 
-/* Gathers lines into messages as large as may be. */
-struct text_answer {
-	uint64_t tag;
-	size_t used;
-	char text[ROLE_TEXT_MAX];
-};
-
-static void send_text(struct text_answer *a)
-{
-	int err = role_send_text(a->tag, a->text, a->used);
-
-	if (err)
-		log_warn("dns", "answer to main lost: %s", strerror(-err));
-	a->used = 0;
-}
-
-static void add_text(void *arg, const char *text)
-{
-	struct text_answer *a = arg;
-	size_t left = strlen(text);
-
-	while (left) {
-		size_t room = sizeof(a->text) - a->used;
-		size_t bytes = left < room ? left : room;
-
-		memcpy(a->text + a->used, text, bytes);
-		a->used += bytes;
-		text += bytes;
-		left -= bytes;
-		if (bytes == room)
-			send_text(a);
-	}
-}
-
 static int answer_query(struct role_link *link, uint64_t tag, const char *text, size_t len)
 {
-	static const char what[] = "dns";
-	struct text_answer *a = calloc(1, sizeof(*a));
+	return console_ask(resolver_of(link)->console, tag, text, len);
+}
 
-	if (!a)
-		return -ENOMEM;
-	a->tag = tag;
-	if (len == sizeof(what) - 1 && memcmp(text, what, len) == 0)
-		dns_show(resolver_of(link)->service, add_text, a);
-	if (a->used)
-		send_text(a);
-	free(a);
-	return 0;
+static void forget_query(struct role_link *link, uint64_t tag)
+{
+	console_forget(resolver_of(link)->console, tag);
 }
 
 static const struct role_link_ops ops = {
@@ -262,6 +237,7 @@ static const struct role_link_ops ops = {
 	.descriptor = take_descriptor,
 	.start = start,
 	.query = answer_query,
+	.forget = forget_query,
 };
 
 /* --- loop -------------------------------------------------------------------------------- */
@@ -277,6 +253,7 @@ static int run(struct resolver *r)
 		err = loop_run(r->loop);
 	if (err < 0)
 		log_err("dns", "event loop failed: %s", strerror(-err));
+	console_free(r->console);
 	service_free(r->service); /* what is in flight gets SERVFAIL through the listener */
 	listener_free(r->listener);
 	role_link_close(&r->link);

@@ -465,16 +465,29 @@ static enum drop_reason reason_of(int status)
 	}
 }
 
+static void show_entries(struct service *s)
+{
+	struct cache_figures figures;
+
+	cache_figures(s->cache, &figures);
+	s->datapath->counters->stats.dns_cache_entries = figures.entries;
+}
+
+size_t service_flush(struct service *s, const struct name *name)
+{
+	size_t count = cache_flush(s->cache, name, true);
+
+	show_entries(s);
+	return count;
+}
+
 static void keep_answer(struct service *s, const struct query *q,
 			const struct exchange_result *result)
 {
 	struct cache_key key = intake_cache_key(&q->question, q->flags, &q->edns);
-	struct cache_figures figures;
-	__u64 *gauge = &s->datapath->counters->stats.dns_cache_entries;
 
 	cache_put(s->cache, &key, result->msg, q->question.end, &result->edns);
-	cache_figures(s->cache, &figures);
-	*gauge = figures.entries;
+	show_entries(s);
 }
 
 static void exchange_done(void *arg, struct exchange *x, struct exchange_result *result)

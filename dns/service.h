@@ -63,6 +63,10 @@ int service_query(struct service *s, const struct client *client, const uint8_t 
 /* After a restart: takes over the DNS flows that the predecessor left open. */
 void service_adopt(struct service *s);
 
+/* Forgets what is kept for `name` (lower case) and all below it, NULL = everything. Returns how
+ * many answers that were. */
+size_t service_flush(struct service *s, const struct name *name);
+
 /* A packet of this flow came that held no query. */
 void service_flow_seen(struct service *s, const struct flow_key *key);
 

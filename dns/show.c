@@ -8,26 +8,32 @@
 
 #include "dns/show.h"
 
-struct sink {
-	void (*line)(void *arg, const char *text);
-	void *arg;
-};
-
 /* Wraps `o` (which may be NULL: out of memory) into {"dns": o} and gives it out. */
-static void emit(const struct sink *sink, json_t *o)
+static void emit(struct show_sink sink, json_t *o)
 {
 	json_t *wrapped = json_pack("{s:o*}", "dns", o);
 	char *text = wrapped ? json_dumps(wrapped, JSON_COMPACT) : NULL;
 
 	if (o && text) {
-		sink->line(sink->arg, text);
-		sink->line(sink->arg, "\n");
+		sink.line(sink.arg, text);
+		sink.line(sink.arg, "\n");
 	}
 	free(text);
 	json_decref(wrapped);
 }
 
-static void show_upstream(const struct sink *sink, const struct upstream *u)
+#define ACTION_TEXT(name, text) text,
+
+static const char *action_text(unsigned int action)
+{
+	static const char *const texts[] = { DNS_ACTIONS(ACTION_TEXT) };
+
+	return action < DNS_ACTION_NUM ? texts[action] : "?";
+}
+
+/* --- stats ------------------------------------------------------------------------------- */
+
+static void show_upstream(struct show_sink sink, const struct upstream *u)
 {
 	char address[ENDPOINT_TEXT_MAX];
 	json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "type", "upstream",
@@ -42,56 +48,100 @@ static void show_upstream(const struct sink *sink, const struct upstream *u)
 	emit(sink, o);
 }
 
-static void show_cache(const struct sink *sink, const struct service *s)
+static void show_cache(struct show_sink sink, const struct service *s)
 {
 	struct cache_figures f;
 
 	cache_figures(s->cache, &f);
-	emit(sink, json_pack("{s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "type", "cache",
-			     "entries", (json_int_t)f.entries, "entries_max", DNS_CACHE_ENTRIES,
-			     "bytes", (json_int_t)f.bytes, "hits", (json_int_t)f.hits, "misses",
-			     (json_int_t)f.misses, "evicted", (json_int_t)f.evicted, "in_flight",
-			     (json_int_t)query_count(s->queries), "sockets_max",
-			     (json_int_t)s->options.sockets_max));
-}
-
-static const char *source_text(const struct history_entry *h, char address[ENDPOINT_TEXT_MAX])
-{
-	switch (h->source) {
-	case SOURCE_CACHE:
-		return "cache";
-	case SOURCE_UPSTREAM:
-		return endpoint_format(&h->upstream, address);
-	default:
-		return "resolver";
-	}
-}
-
-static void show_query(const struct sink *sink, const struct history_entry *h)
-{
-	char client[ENDPOINT_TEXT_MAX], source[ENDPOINT_TEXT_MAX];
-	char type[MSG_TEXT_MAX], rcode[MSG_TEXT_MAX];
-
 	emit(sink,
-	     json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "type", "query", "time_ms",
-		       (json_int_t)h->time_ms, "client", endpoint_format(&h->client, client),
-		       "proto", h->proto == IPPROTO_TCP ? "tcp" : "udp", "name", h->name, "qtype",
-		       msg_type_text(h->type, type), "rcode", msg_rcode_text(h->rcode, rcode),
-		       "source", source_text(h, source), "duration_us",
-		       (json_int_t)h->duration_us));
+	     json_pack("{s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "type", "cache",
+		       "entries", (json_int_t)f.entries, "entries_max", DNS_CACHE_ENTRIES, "bytes",
+		       (json_int_t)f.bytes, "hits", (json_int_t)f.hits, "misses",
+		       (json_int_t)f.misses, "stale", (json_int_t)f.stale, "evicted",
+		       (json_int_t)f.evicted, "in_flight", (json_int_t)query_count(s->queries),
+		       "sockets_max", (json_int_t)s->options.sockets_max));
 }
 
-void dns_show(struct service *s, void (*line)(void *arg, const char *text), void *arg)
+void show_stats(struct show_sink sink, const struct service *s)
 {
-	struct sink sink = { .line = line, .arg = arg };
-
 	for (unsigned int i = 0; i < s->upstreams.num; i++)
-		show_upstream(&sink, &s->upstreams.item[i]);
-	show_cache(&sink, s);
-	for (uint64_t age = HISTORY_ENTRIES; age-- > 0;) {
-		const struct history_entry *h = history_get(&s->history, age);
+		show_upstream(sink, &s->upstreams.item[i]);
+	show_cache(sink, s);
+}
 
-		if (h)
-			show_query(&sink, h);
+/* --- the log ----------------------------------------------------------------------------- */
+
+static void add_text(json_t *o, const char *key, const char *text)
+{
+	if (*text)
+		json_object_set_new(o, key, json_string(text));
+}
+
+static void show_query(struct show_sink sink, const struct history_entry *h)
+{
+	char client[ENDPOINT_TEXT_MAX], upstream[ENDPOINT_TEXT_MAX];
+	char type[MSG_TEXT_MAX], rcode[MSG_TEXT_MAX];
+	json_t *o = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "type", "query",
+			      "time_ms", (json_int_t)h->time_ms, "client",
+			      endpoint_format(&h->client, client), "proto",
+			      h->proto == IPPROTO_TCP ? "tcp" : "udp", "name", h->name, "qtype",
+			      msg_type_text(h->type, type), "rcode",
+			      msg_rcode_text(h->rcode, rcode), "action", action_text(h->action),
+			      "source", history_source_text((enum history_source)h->source),
+			      "duration_us", (json_int_t)h->duration_us);
+
+	if (o) {
+		add_text(o, "process", h->process);
+		add_text(o, "rule", h->rule);
+		if (h->source == SOURCE_UPSTREAM)
+			add_text(o, "upstream", endpoint_format(&h->upstream, upstream));
+		if (h->uid != UINT32_MAX)
+			json_object_set_new(o, "uid", json_integer(h->uid));
 	}
+	emit(sink, o);
+}
+
+void show_log(struct show_sink sink, const struct history *h, uint64_t from)
+{
+	uint64_t first = history_first(h);
+
+	if (from < first)
+		emit(sink,
+		     json_pack("{s:s, s:I}", "type", "lost", "count", (json_int_t)(first - from)));
+	for (uint64_t at = from < first ? first : from; at < h->total; at++)
+		show_query(sink, history_get(h, h->total - 1 - at));
+}
+
+/* --- the cache --------------------------------------------------------------------------- */
+
+static void show_entry(struct show_sink sink, const struct cache_view *v)
+{
+	char type[MSG_TEXT_MAX], rcode[MSG_TEXT_MAX], text[DOMAIN_TEXT_MAX];
+
+	emit(sink, json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I}", "type", "cached", "name",
+			     name_format(&v->key->name, text, sizeof(text)), "qtype",
+			     msg_type_text(v->key->type, type), "policy", (json_int_t)v->key->scope,
+			     "rcode", msg_rcode_text(v->rcode, rcode), "ttl", (json_int_t)v->ttl,
+			     "hits", (json_int_t)v->hits, "bytes", (json_int_t)v->len));
+}
+
+void show_cached(struct show_sink sink, const struct service *s, const struct name *name)
+{
+	struct cache_view v;
+	size_t place = 0;
+
+	while (cache_next(s->cache, &place, &v)) {
+		if (!name || name_eq(&v.key->name, name) || name_is_below(&v.key->name, name))
+			show_entry(sink, &v);
+	}
+}
+
+void show_flushed(struct show_sink sink, size_t count)
+{
+	emit(sink, json_pack("{s:s, s:I}", "type", "flushed", "count", (json_int_t)count));
+}
+
+void show_error(struct show_sink sink, const char *text)
+{
+	emit(sink, json_pack("{s:s, s:s}", "type", "error", "text", text));
 }

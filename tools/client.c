@@ -315,14 +315,12 @@ static int show_answer(struct client *c, int follow, const struct client_show *s
 	return more ? EXIT_TROUBLE : EXIT_SUCCESS;
 }
 
-int client_command(const char *instance, const char *name, int follow,
-		   const struct client_show *show)
+int client_ask(const char *instance, json_t *request, const struct client_show *show)
 {
-	int status = EXIT_TROUBLE;
+	int status = EXIT_TROUBLE, follow = json_is_true(json_object_get(request, "follow"));
 	struct client *c = malloc(sizeof(*c));
-	json_t *request = json_pack("{s:s}", "command", name);
 
-	if (!c || !request || (follow && json_object_set_new(request, "follow", json_true()))) {
+	if (!c || !request) {
 		fprintf(stderr, "headrace: out of memory\n");
 		goto out;
 	}
@@ -340,6 +338,15 @@ out:
 	json_decref(request);
 	free(c);
 	return status;
+}
+
+int client_command(const char *instance, const char *name, int follow,
+		   const struct client_show *show)
+{
+	json_t *request = follow ? json_pack("{s:s, s:b}", "command", name, "follow", 1) :
+				   json_pack("{s:s}", "command", name);
+
+	return client_ask(instance, request, show);
 }
 
 const char *client_instance_wrong(const char *name)

@@ -67,6 +67,8 @@ struct client_show {
  */
 int client_command(const char *instance, const char *name, int follow,
 		   const struct client_show *show);
+/* The same for any request, which is given away; NULL is out of memory. */
+int client_ask(const char *instance, json_t *request, const struct client_show *show);
 
 /* Common options of such commands, for their tables. */
 struct client_options {

@@ -1,34 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * `headrace dns`: what the resolver says of itself. Lines are told apart by their "type" and
- * shown as one table per type; the columns are the keys of the type's first line.
+ * `headrace dns [VERB]`: what the resolver says of itself, and what it is told. Each verb is a
+ * command of its own with options behind it; without one the state and the log are shown.
  */
-#include <ctype.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tools/client.h"
 #include "tools/command.h"
-#include "tools/object.h"
-#include "tools/table.h"
-
-#define DNS_TYPES_MAX 8
-
-struct dns_section {
-	json_t *first; /* keeps the keys, which are the heads */
-	struct table *table;
-	struct table_column columns[TABLE_COLUMNS_MAX];
-	const char *keys[TABLE_COLUMNS_MAX]; /* of `first` */
-	char heads[TABLE_COLUMNS_MAX][OBJECT_LABEL_MAX];
-	size_t count;
-};
-
-struct dns_view {
-	struct dns_section sections[DNS_TYPES_MAX];
-	size_t used;
-};
+#include "tools/dns.h"
+#include "tools/dns_view.h"
 
 static const struct option_spec dns_options[] = {
 	CLIENT_OPTION_INSTANCE,
@@ -36,108 +18,124 @@ static const struct option_spec dns_options[] = {
 	CLIENT_OPTION_END,
 };
 
-static const char *dns_type(const json_t *object)
-{
-	const char *type = json_string_value(json_object_get(object, "type"));
+static int stats_main(int argc, char **argv);
+static int cache_main(int argc, char **argv);
+static int flush_main(int argc, char **argv);
 
-	return type ? type : "";
+static const struct command stats_command = {
+	.name = "dns stats",
+	.operands = "",
+	.summary = "upstream servers and the cache",
+	.details = "Shows upstream servers with their answers and failures, and the cache.",
+	.options = dns_options,
+	.run = stats_main,
+};
+
+static const struct command cache_command = {
+	.name = "dns cache",
+	.operands = "[NAME]",
+	.summary = "the answers that are kept",
+	.details = "Shows the answers that are kept: all, or those of NAME and of names below it.",
+	.options = dns_options,
+	.run = cache_main,
+};
+
+static const struct command flush_command = {
+	.name = "dns flush",
+	.operands = "[NAME]",
+	.summary = "forget kept answers",
+	.details =
+		"Forgets the answers that are kept, here and in the kernel: all, or those of NAME\n"
+		"and of names below it.",
+	.options = dns_options,
+	.run = flush_main,
+};
+
+static const struct command *const verbs[] = {
+	&dns_log_command,
+	&stats_command,
+	&cache_command,
+	&flush_command,
+};
+
+/* Asks, with `name` if it is not NULL, and shows tables. */
+static int ask(const struct client_options *opts, const char *what, const char *name)
+{
+	struct dns_view view = { 0 };
+	const struct client_show show = {
+		.object = dns_view_object, .end = dns_view_end, .arg = &view, .json = opts->json
+	};
+	json_t *request =
+		json_pack("{s:s, s:s, s:s*}", "command", "dns", "what", what, "name", name);
+	int status = client_ask(opts->instance, request, &show);
+
+	if (view.failed)
+		status = EXIT_TROUBLE;
+	dns_view_done(&view);
+	return status;
 }
 
-/* The heads of all our tables are capital letters. */
-static const char *section_head(const char *key, char head[OBJECT_LABEL_MAX])
+static int stats_main(int argc, char **argv)
 {
-	object_label(key, head);
-	for (char *c = head; *c; c++)
-		*c = (char)toupper((unsigned char)*c);
-	return head;
+	struct client_options opts = { 0 };
+	int status = EXIT_TROUBLE;
+
+	if (option_parse_only(&stats_command, argc, argv, &opts, &status))
+		return status;
+	return ask(&opts, "stats", NULL);
 }
 
-static int section_init(struct dns_section *s, json_t *object)
+/* A verb with at most one operand, the name; options stand before or behind it. */
+static int named(const struct command *cmd, const char *what, int argc, char **argv)
 {
-	const char *key;
-	json_t *value;
+	struct client_options opts = { 0 };
+	int status = EXIT_TROUBLE, at = option_parse(cmd, argc, argv, &opts, &status);
+	const char *name = NULL;
 
-	json_object_foreach(object, key, value) {
-		if (!strcmp(key, "type") || s->count == TABLE_COLUMNS_MAX)
-			continue;
-		s->keys[s->count] = key;
-		s->columns[s->count] = (struct table_column){
-			.head = section_head(key, s->heads[s->count]),
-			.right = json_is_number(value),
-		};
-		s->count++;
+	if (at >= 0 && at < argc) {
+		name = argv[at];
+		at = option_parse_only(cmd, argc - at, argv + at, &opts, &status);
 	}
-	if (table_new(s->columns, s->count, &s->table))
-		return -1;
-	s->first = json_incref(object);
-	return 0;
+	return at < 0 ? status : ask(&opts, what, name);
 }
 
-static struct dns_section *section_of(struct dns_view *v, json_t *object)
+static int cache_main(int argc, char **argv)
 {
-	for (size_t i = 0; i < v->used; i++) {
-		if (!strcmp(dns_type(v->sections[i].first), dns_type(object)))
-			return &v->sections[i];
-	}
-	if (v->used == DNS_TYPES_MAX || section_init(&v->sections[v->used], object))
-		return NULL;
-	return &v->sections[v->used++];
+	return named(&cache_command, "cache", argc, argv);
 }
 
-static void dns_object(void *arg, const char *kind, json_t *object)
+static int flush_main(int argc, char **argv)
 {
-	char texts[TABLE_COLUMNS_MAX][OBJECT_VALUE_MAX];
-	const char *cells[TABLE_COLUMNS_MAX];
-	struct dns_section *s = strcmp(kind, "dns") ? NULL : section_of(arg, object);
-
-	if (!s)
-		return;
-	for (size_t i = 0; i < s->count; i++) {
-		json_t *value = json_object_get(object, s->keys[i]);
-
-		cells[i] = value ? object_value(s->keys[i], value, texts[i]) : NULL;
-	}
-	if (table_add(s->table, cells, TABLE_PLAIN))
-		fprintf(stderr, "headrace: out of memory: a line is missing\n");
-}
-
-static void dns_end(void *arg)
-{
-	struct dns_view *v = arg;
-
-	for (size_t i = 0; i < v->used; i++) {
-		printf("%s%s\n", i ? "\n" : "", dns_type(v->sections[i].first));
-		table_print(v->sections[i].table, stdout);
-	}
+	return named(&flush_command, "flush", argc, argv);
 }
 
 static int dns_main(int argc, char **argv)
 {
 	struct client_options opts = { 0 };
-	struct dns_view view = { 0 };
-	int status = EXIT_TROUBLE;
+	int status = EXIT_TROUBLE, at = option_parse(&dns_command, argc, argv, &opts, &status);
 
-	if (option_parse_only(&dns_command, argc, argv, &opts, &status))
+	if (at < 0)
 		return status;
-
-	const struct client_show show = {
-		.object = dns_object, .end = dns_end, .arg = &view, .json = opts.json
-	};
-
-	status = client_command(opts.instance, "dns", 0, &show);
-	for (size_t i = 0; i < view.used; i++) {
-		table_free(view.sections[i].table);
-		json_decref(view.sections[i].first);
+	if (at == argc)
+		return ask(&opts, "all", NULL);
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(verbs[i]->name + strlen("dns "), argv[at]) == 0)
+			return verbs[i]->run(argc - at, argv + at);
 	}
-	return status;
+	fprintf(stderr, "headrace dns: unknown verb '%s'; see `headrace dns --help`\n", argv[at]);
+	return EXIT_USAGE;
 }
 
 const struct command dns_command = {
 	.name = "dns",
-	.operands = "",
-	.summary = "show upstream servers, cache and latest queries of the resolver",
+	.operands = "[VERB [OPTION...] [OPERAND...]]",
+	.summary = "show upstream servers, cache and queries of the resolver; look up, flush",
 	.details = "Shows what the resolver says of itself: upstream servers, the cache, and the\n"
-		   "latest queries.",
+		   "latest queries. With a VERB (`headrace dns VERB --help`):\n\n"
+		   "  log             the latest queries, and with --follow those that come\n"
+		   "  stats           upstream servers and the cache\n"
+		   "  cache [NAME]    the answers that are kept\n"
+		   "  flush [NAME]    forget kept answers",
 	.options = dns_options,
 	.run = dns_main,
 };

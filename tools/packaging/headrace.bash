@@ -39,7 +39,7 @@ _headrace() {
 		[flows]='--follow --instance --json --help'
 		[drops]='--instance --json --help'
 		[events]='--instance --json --help'
-		[dns]='--instance --json --help'
+		[dns]='log stats cache flush --follow --instance --json --help'
 	)
 
 	COMPREPLY=()

@@ -14,7 +14,8 @@
  *   flows   follow: bool     "flow" per open flow; follow: then "event" lines for ever
  *   drops                    "drop" {where, reason, text, count} per non-zero counter
  *   events                   "event" lines for ever
- *   dns                      "dns" lines from the resolver: upstreams, cache, last queries
+ *   dns     what: TEXT       "dns" lines from the resolver; what and its operands are in
+ *                            dns/console.h; without it upstreams, cache, last queries
  *   stop                     headraced ends in order
  * Over the inherited pair only:
  *   run     RUN_* keys       {"ready": {...}}, which is the end of this answer, with the
@@ -43,8 +44,7 @@
  *            role (BUDGETS) and the kernel's flow table; kernel {KERNEL_STATS}; roles [{name, slot, pid, state, cpu_ms (of the present
  *            process), drops (all reasons together), ROLE_STATS...}];
  *            advice [TEXT]: what the user may want to change on the host
- *   dns      flat, told apart by type: "upstream" {address, ...}, "cache" {...},
- *            "query" {name, qtype, ...}; shown as one table per type
+ *   dns      flat, told apart by type; keys are in dns/show.h
  */
 #ifndef BASE_CONTROL_H
 #define BASE_CONTROL_H

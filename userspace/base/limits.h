@@ -102,6 +102,8 @@
 #define CONTROL_FOLLOW_BYTES (1U << 20) /* unsent events of one client */
 #define CONTROL_STALL_MS 10000 /* a client that takes nothing for so long is dropped */
 #define CONTROL_QUERY_MS 2000 /* for a role to answer a query */
+#define CONTROL_DNS_MS                                                                             \
+	(DNS_QUERY_TIMEOUT_MS + 2000) /* the resolver, which may have to ask others */
 
 /* Log */
 #define LOG_BURST 10 /* lines per call site and window */

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -58,11 +59,26 @@ static void do_events(struct instance *in, struct control_client *client, const 
 	client->follows = true;
 }
 
+/* The request is the resolver's to read: it is handed on but for the command itself. */
 static void do_dns(struct instance *in, struct control_client *client, const json_t *request)
 {
-	static const struct query_ask ask = { .key = "dns", .limit_ms = CONTROL_QUERY_MS };
+	struct query_ask ask = { .key = "dns", .limit_ms = CONTROL_DNS_MS };
+	json_t *question = json_copy((json_t *)request);
+	char *text;
 
-	queries_ask(&in->queries, crew_resolver(&in->crew), &ask, client);
+	json_object_del(question, "command");
+	if (!json_object_get(question, "what"))
+		json_object_set_new(question, "what", json_string("all"));
+	if (flag(request, "follow"))
+		ask.limit_ms = 0;
+	text = json_dumps(question, JSON_COMPACT);
+	json_decref(question);
+	ask.text = text;
+	if (text)
+		queries_ask(&in->queries, crew_resolver(&in->crew), &ask, client);
+	else
+		control_refuse(client, "out of memory");
+	free(text);
 }
 
 static void do_stop(struct instance *in, struct control_client *client, const json_t *request)

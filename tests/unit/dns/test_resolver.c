@@ -151,13 +151,14 @@ static void tells_main_what_it_asks_in_lines_and_an_end(void **state)
 {
 	struct {
 		struct role_text text;
-		char what[3];
-	} question = { .text = { .tag = 0x1234567890, .length = 3 }, .what = "dns" };
+		char what[16];
+	} question = { .text = { .tag = 0x1234567890, .length = 16 },
+		       .what = "{\"what\":\"stats\"}" };
 	struct role_text answer;
 	size_t len, total = 0;
 
 	start_role();
-	say(ROLE_QUERY, &question, offsetof(typeof(question), what) + 3, -1);
+	say(ROLE_QUERY, &question, offsetof(typeof(question), what) + 16, -1);
 	do {
 		assert_int_equal(hear(&len), ROLE_TEXT);
 		memcpy(&answer, buf, sizeof(answer));
@@ -171,7 +172,7 @@ static void tells_main_what_it_asks_in_lines_and_an_end(void **state)
 	assert_true(total > 100);
 }
 
-static void a_question_it_does_not_know_has_an_empty_answer(void **state)
+static void a_question_it_does_not_know_is_told_to_be_one(void **state)
 {
 	struct {
 		struct role_text text;
@@ -182,6 +183,10 @@ static void a_question_it_does_not_know_has_an_empty_answer(void **state)
 
 	start_role();
 	say(ROLE_QUERY, &question, offsetof(typeof(question), what) + 3, -1);
+	assert_int_equal(hear(&len), ROLE_TEXT);
+	memcpy(&answer, buf, sizeof(answer));
+	assert_true(answer.length > 0);
+	assert_memory_equal(buf + sizeof(answer), "{\"dns\":{\"type\":\"error\"", 22);
 	assert_int_equal(hear(&len), ROLE_TEXT);
 	memcpy(&answer, buf, sizeof(answer));
 	assert_int_equal(answer.length, 0);
@@ -257,7 +262,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(answers_queries_of_its_queue),
 		T(tells_main_what_it_asks_in_lines_and_an_end),
-		T(a_question_it_does_not_know_has_an_empty_answer),
+		T(a_question_it_does_not_know_is_told_to_be_one),
 		T(ends_in_order_when_told),
 		T(ends_when_main_is_gone),
 		T(a_message_that_makes_no_sense_ends_it),

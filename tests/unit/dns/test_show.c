@@ -10,7 +10,7 @@
 static struct loop *loop;
 static struct datapath datapath;
 static struct service *service;
-static char text[65536];
+static char text[1 << 20];
 
 static void drop_reply(void *arg, const struct client *client, const uint8_t *msg, size_t len)
 {
@@ -42,6 +42,8 @@ static void gather(void *arg, const char *line)
 	strcat(text, line);
 }
 
+static const struct show_sink sink = { .line = gather };
+
 /* The n-th line's object under "dns"; the caller's. NULL = there are fewer. */
 static json_t *line(int n)
 {
@@ -70,7 +72,7 @@ static void shows_upstreams_and_cache(void **state)
 {
 	json_t *first, *second, *cache;
 
-	dns_show(service, gather, NULL);
+	show_stats(sink, service);
 	first = line(0);
 	second = line(1);
 	cache = line(2);
@@ -100,9 +102,9 @@ static void shows_queries_oldest_first_and_any_name_as_text(void **state)
 	wire_bytes(&w, odd, sizeof(odd) - 1);
 	msg_put16(w.b + w.len - 4, TYPE_AXFR);
 	service_query(service, &client, w.b, w.len);
-	dns_show(service, gather, NULL);
-	first = line(3);
-	second = line(4);
+	show_log(sink, &service->history, 0);
+	first = line(0);
+	second = line(1);
 	assert_string_equal(word(first, "type"), "query");
 	assert_string_equal(word(first, "name"), "www.test");
 	assert_string_equal(word(first, "qtype"), "AXFR");
@@ -111,7 +113,26 @@ static void shows_queries_oldest_first_and_any_name_as_text(void **state)
 	assert_string_equal(word(first, "client"), "10.0.0.2:4000");
 	assert_string_equal(word(first, "proto"), "tcp");
 	assert_string_equal(word(second, "name"), "\"\\255\\010\\\\");
-	assert_null(line(5));
+	assert_null(line(2));
+	json_decref(first);
+	json_decref(second);
+}
+
+static void shows_how_many_were_lost(void **state)
+{
+	json_t *first, *second;
+
+	for (unsigned int i = 0; i < HISTORY_ENTRIES + 7; i++) {
+		struct history_entry *h = history_add(&service->history);
+
+		snprintf(h->name, sizeof(h->name), "n%u", i);
+	}
+	show_log(sink, &service->history, 5);
+	first = line(0);
+	second = line(1);
+	assert_string_equal(word(first, "type"), "lost");
+	assert_int_equal(json_integer_value(json_object_get(first, "count")), 2);
+	assert_string_equal(word(second, "name"), "n7");
 	json_decref(first);
 	json_decref(second);
 }
@@ -122,6 +143,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(shows_upstreams_and_cache),
+		T(shows_how_many_were_lost),
 		T(shows_queries_oldest_first_and_any_name_as_text),
 	};
 

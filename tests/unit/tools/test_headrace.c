@@ -22,6 +22,8 @@ int headrace_main(int argc, char **argv);
 #include "tools/client.c"
 #include "tools/daemon.c"
 #include "tools/dns.c"
+#include "tools/dns_log.c"
+#include "tools/dns_view.c"
 #include "tools/drops.c"
 #include "tools/event_line.c"
 #include "tools/events.c"
@@ -258,6 +260,9 @@ static void wrong_usage_is_status_2(void **state)
 	assert_int_equal(CALL("status", "--follow"), EXIT_USAGE);
 	assert_int_equal(CALL("flows", "operand"), EXIT_USAGE);
 	assert_int_equal(CALL("dns", "--instance", "a/b"), EXIT_USAGE);
+	assert_int_equal(CALL("dns", "nonsense"), EXIT_USAGE);
+	assert_int_equal(CALL("dns", "flush", "a.test", "b.test"), EXIT_USAGE);
+	assert_int_equal(CALL("dns", "log", "--help"), EXIT_SUCCESS);
 }
 
 static void nothing_to_talk_to_is_status_1(void **state)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* `headrace dns`: lines of several types become one table each. */
+/* dns_view.c: lines of several types become one table each. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,11 +10,9 @@
 
 #include <cmocka.h>
 
-#include "tools/client.c"
-#include "tools/dns.c"
+#include "tools/dns_view.c"
 #include "tools/format.c"
 #include "tools/object.c"
-#include "tools/option.c"
 #include "tools/table.c"
 
 static char printed[65536];
@@ -25,11 +23,11 @@ static void add(const char *json)
 	json_t *o = json_loads(json, 0, NULL);
 
 	assert_non_null(o);
-	dns_object(&view, "dns", o);
+	dns_view_object(&view, "dns", o);
 	json_decref(o);
 }
 
-/* What dns_end() writes on the standard output. */
+/* What dns_view_end() writes on the standard output. */
 static const char *end(void)
 {
 	int keep = dup(STDOUT_FILENO);
@@ -38,7 +36,7 @@ static const char *end(void)
 
 	fflush(stdout);
 	dup2(fd, STDOUT_FILENO);
-	dns_end(&view);
+	dns_view_end(&view);
 	fflush(stdout);
 	dup2(keep, STDOUT_FILENO);
 	close(keep);
@@ -50,11 +48,7 @@ static const char *end(void)
 
 static int teardown(void **state)
 {
-	for (size_t i = 0; i < view.used; i++) {
-		table_free(view.sections[i].table);
-		json_decref(view.sections[i].first);
-	}
-	memset(&view, 0, sizeof(view));
+	dns_view_done(&view);
 	return 0;
 }
 
@@ -82,7 +76,7 @@ static void types_and_keys_beyond_the_bounds_are_left_out(void **state)
 		snprintf(text, sizeof(text), "key%d", i);
 		json_object_set_new(wide, text, json_integer(i));
 	}
-	dns_object(&view, "dns", wide);
+	dns_view_object(&view, "dns", wide);
 	json_decref(wide);
 	assert_int_equal(view.sections[0].count, TABLE_COLUMNS_MAX);
 	for (int i = 0; i < 2 * DNS_TYPES_MAX; i++) {
@@ -96,11 +90,18 @@ static void other_kinds_and_odd_values_do_no_harm(void **state)
 {
 	json_t *o = json_object();
 
-	dns_object(&view, "flow", o);
-	dns_object(&view, "dns", o);
+	dns_view_object(&view, "flow", o);
+	dns_view_object(&view, "dns", o);
 	json_decref(o);
 	add("{\"type\":7,\"a\":[1],\"b\":null}");
 	assert_non_null(end());
+}
+
+static void an_error_is_no_table(void **state)
+{
+	add("{\"type\":\"error\",\"text\":\"no\"}");
+	assert_true(view.failed);
+	assert_string_equal(end(), "");
 }
 
 int main(void)
@@ -108,6 +109,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(each_type_is_a_table_with_its_keys_as_heads, teardown),
 		cmocka_unit_test_teardown(types_and_keys_beyond_the_bounds_are_left_out, teardown),
+		cmocka_unit_test_teardown(an_error_is_no_table, teardown),
 		cmocka_unit_test_teardown(other_kinds_and_odd_values_do_no_harm, teardown),
 	};
 
