@@ -115,6 +115,7 @@ enum verdict { VERDICTS(CONTRACT_ENUM) VERDICT_NUM };
 	X(DROP_DNS_SOURCE, dns_source, "one client has its share of queries in flight")            \
 	X(DROP_DNS_SPOOF, dns_spoof, "upstream answer whose ID, question or case does not match")  \
 	X(DROP_DNS_ANSWER, dns_answer, "DNS answer that a listener's socket did not take")         \
+	X(DROP_DNS_CHAIN, dns_chain, "upstream answer whose CNAMEs lead in a circle or too far")   \
 	X(DROP_DNS_TIMEOUT, dns_timeout, "no upstream answered in time (answered with SERVFAIL)")  \
 	X(DROP_ROLE_RESTART, role_restart, "left in the queue of a role that died")                \
 	X(DROP_HANDOVER, handover, "for another worker, whose inbox was full")
@@ -173,6 +174,9 @@ struct kernel_stats {
 	X(RSTAT_TUN_ERRORS, tun_errors, "failed reads of the TUN, tried again after 10 ms")        \
 	X(RSTAT_DNS_QUERIES, dns_queries, "DNS queries taken")                                     \
 	X(RSTAT_DNS_CACHED, dns_cached, "DNS queries answered from the cache")                     \
+	X(RSTAT_DNS_STALE, dns_stale, "DNS queries answered with a stale answer")                  \
+	X(RSTAT_DNS_PREFETCH, dns_prefetch, "DNS answers asked for before their time is over")     \
+	X(RSTAT_DNS_STRIPPED, dns_stripped, "records of upstream answers that nobody asked for")   \
 	X(RSTAT_DNS_UPSTREAM, dns_upstream, "DNS queries sent upstream")                           \
 	X(RSTAT_DNS_PENDING, dns_pending, "DNS queries in flight")                                 \
 	X(RSTAT_DNS_SERVFAIL, dns_servfail, "DNS queries answered with SERVFAIL by us")            \

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * EDNS. A client's OPT travels upstream as it came (but for the payload size, see
- * edns_lower_payload()), and the answer's OPT travels back, because options such as
- * cookies are between those two. What comes out of the cache has an OPT of ours instead:
- * another client's options must not reach this one.
+ * EDNS. An OPT is between neighbours: the client's ends here, the upstream gets one of ours,
+ * and so on the way back. Only what clients ask the far end for passes (EDNS_NSID), and their
+ * subnet where the configuration wants it.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,43 +11,76 @@
 #include "dns/msg.h"
 
 #define FLAG_DO 0x8000U
-#define OPTION_COOKIE 10 /* RFC 7873 */
-#define OPTION_PADDING 12 /* RFC 7830 */
+#define OPTION_NSID 3
+#define OPTION_SUBNET 8
+#define OPTION_MAC 65001 /* dnsmasq's add-mac, and as text */
+#define OPTION_MAC_TEXT 65073
+#define OPTION_CPE_ID 65074
+#define SUBNET_MIN 4 /* family and two prefix lengths */
+#define SUBNET_MAX 20
 
-/* 1 = only COOKIE and PADDING, 0 = others too, -EBADMSG = the options overrun the RDATA. */
-static int options_plain(const uint8_t *data, size_t len)
+struct option {
+	uint16_t code;
+	uint16_t bytes;
+	const uint8_t *data;
+};
+
+/* The option at *at, which is moved on. 1; 0 = there is none; -EBADMSG = it overruns. */
+static int next_option(const uint8_t **at, const uint8_t *end, struct option *ret_option)
 {
-	int plain = 1;
+	const uint8_t *p = *at;
 
-	while (len) {
-		uint16_t code, bytes;
+	if (p == end)
+		return 0;
+	if (end - p < 4 || end - p - 4 < msg_get16(p + 2))
+		return -EBADMSG;
+	*ret_option = (struct option){ msg_get16(p), msg_get16(p + 2), p + 4 };
+	*at = p + 4 + ret_option->bytes;
+	return 1;
+}
 
-		if (len < 4)
-			return -EBADMSG;
-		code = msg_get16(data);
-		bytes = msg_get16(data + 2);
-		if (len - 4 < bytes)
-			return -EBADMSG;
-		if (code != OPTION_COOKIE && code != OPTION_PADDING)
-			plain = 0;
-		data += 4 + bytes;
-		len -= 4U + bytes;
+static uint8_t option_kind(uint16_t code)
+{
+	switch (code) {
+	case OPTION_NSID:
+		return EDNS_NSID;
+	case OPTION_SUBNET:
+		return EDNS_SUBNET;
+	case OPTION_MAC:
+	case OPTION_MAC_TEXT:
+	case OPTION_CPE_ID:
+		return EDNS_IDENTITY;
+	default:
+		return 0;
 	}
-	return plain;
+}
+
+/* 0, -EBADMSG = the options overrun the RDATA, -EEXIST = a broken subnet. */
+static int read_options(const uint8_t *data, size_t len, uint8_t *ret_options)
+{
+	const uint8_t *at = data;
+	struct option o;
+	int r;
+
+	while ((r = next_option(&at, data + len, &o)) > 0) {
+		if (o.code == OPTION_SUBNET && (o.bytes < SUBNET_MIN || o.bytes > SUBNET_MAX))
+			return -EEXIST;
+		*ret_options |= option_kind(o.code);
+	}
+	return r;
 }
 
 static int take_opt(const uint8_t *msg, const struct msg_record *record, struct edns *e)
 {
-	int plain;
+	int r;
 
 	/* RFC 6891 section 6.1.2: the owner is the root. */
 	if (e->present || record->section != SECTION_ADDITIONAL || msg[record->offset] != 0)
 		return -EEXIST;
-	plain = options_plain(msg + record->rdata, record->rdata_len);
-	if (plain < 0)
-		return plain;
+	r = read_options(msg + record->rdata, record->rdata_len, &e->options);
+	if (r < 0)
+		return r;
 	e->present = true;
-	e->plain = plain;
 	e->payload = record->class;
 	e->rcode_high = (uint8_t)(record->ttl >> 24);
 	e->version = (uint8_t)(record->ttl >> 16);
@@ -60,7 +92,7 @@ static int take_opt(const uint8_t *msg, const struct msg_record *record, struct 
 
 int edns_find(const uint8_t *msg, size_t len, size_t question_end, struct edns *ret_edns)
 {
-	struct edns e = { .plain = true };
+	struct edns e = { 0 };
 	struct msg_record record;
 	struct msg_walk w;
 	int r;
@@ -89,12 +121,6 @@ uint16_t edns_limit(const struct edns *e)
 	return e->payload;
 }
 
-void edns_lower_payload(uint8_t *msg, const struct edns *e)
-{
-	if (e->present && e->payload > EDNS_PAYLOAD)
-		msg_put16(msg + e->offset + 3, EDNS_PAYLOAD);
-}
-
 size_t edns_append(uint8_t *buf, size_t len, bool dnssec_ok)
 {
 	uint8_t *opt = buf + len;
@@ -111,4 +137,29 @@ size_t edns_strip(uint8_t *msg, const struct edns *e)
 {
 	msg_put16(msg + 10, (uint16_t)(msg_get16(msg + 10) - 1));
 	return e->offset;
+}
+
+void edns_set_rcode(uint8_t *buf, size_t len, uint8_t rcode_high)
+{
+	buf[len - EDNS_OPT_BYTES + 5] = rcode_high;
+}
+
+size_t edns_copy_options(uint8_t *buf, size_t len, const uint8_t *msg, const struct edns *e,
+			 uint8_t keep)
+{
+	const uint8_t *at = msg + e->offset + EDNS_OPT_BYTES, *end = msg + e->end;
+	uint8_t *out = buf + len;
+	size_t used = 0;
+	struct option o;
+
+	if (!e->present || !(e->options & keep))
+		return len;
+	while (next_option(&at, end, &o) > 0) {
+		if (!(option_kind(o.code) & keep) || used + 4U + o.bytes > EDNS_OPTIONS_MAX)
+			continue;
+		memcpy(out + used, o.data - 4, 4U + o.bytes);
+		used += 4U + o.bytes;
+	}
+	msg_put16(out - 2, (uint16_t)used);
+	return len + used;
 }

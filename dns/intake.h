@@ -16,21 +16,30 @@ struct intake {
 	const uint8_t *msg; /* the caller's */
 	struct msg_header header;
 	struct msg_question question; /* .end 0 = it was not read */
-	struct edns edns;
+	struct edns edns; /* its options: those that are handed on */
 };
 
 /*
- * Reads a query. 0 = it can be answered; -EBADMSG = drop it; a positive enum msg_rcode = it
- * is one that we refuse with this: header, and question if its end is set, are then valid.
+ * Reads a query; options not in `keep` (EDNS_NSID...) are as if they were not there. 0 = it can
+ * be answered; -EBADMSG = drop it; a positive enum msg_rcode = it is one that we refuse with
+ * this: header, and question if its end is set, are then valid.
  */
-int intake_read(struct intake *in, const uint8_t *msg, size_t len);
+int intake_read(struct intake *in, const uint8_t *msg, size_t len, uint8_t keep);
 
 /* May an answer to such a query come out of the cache, or go there? */
 bool intake_cacheable(uint16_t flags, const struct edns *edns);
 struct cache_key intake_cache_key(const struct msg_question *question, uint16_t flags,
 				  const struct edns *edns);
 
-/* The query as exchanges compare it, written to `buf`. */
+/*
+ * The query as it is asked upstream and as exchanges compare it, written to `buf`: a header
+ * with its RD, AD and CD, the question in lower case and, if it had one, an OPT of ours. A
+ * signed one stays as it came.
+ */
 struct plain_question intake_normalize(const struct intake *in, uint8_t buf[PLAIN_QUESTION_MAX]);
+
+/* The same for a question of our own. Returns its length; buf has PLAIN_QUESTION_MAX bytes. */
+size_t intake_question(uint8_t *buf, const struct msg_question *question, uint16_t flags,
+		       const struct edns *edns);
 
 #endif

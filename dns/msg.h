@@ -34,15 +34,29 @@ enum msg_rcode {
 	RCODE_SERVFAIL = 2,
 	RCODE_NXDOMAIN = 3,
 	RCODE_NOTIMP = 4,
-	RCODE_REFUSED = 5
+	RCODE_REFUSED = 5,
+	RCODE_BADVERS = 16 /* its upper bits are in the OPT */
 };
 
 enum msg_type {
 	TYPE_A = 1,
+	TYPE_NS = 2,
 	TYPE_CNAME = 5,
 	TYPE_SOA = 6,
+	TYPE_PTR = 12,
+	TYPE_MX = 15,
 	TYPE_AAAA = 28,
+	TYPE_SRV = 33,
+	TYPE_DNAME = 39,
 	TYPE_OPT = 41,
+	TYPE_DS = 43,
+	TYPE_RRSIG = 46,
+	TYPE_NSEC = 47,
+	TYPE_DNSKEY = 48,
+	TYPE_NSEC3 = 50,
+	TYPE_ZONEMD = 63,
+	TYPE_SVCB = 64,
+	TYPE_HTTPS = 65,
 	TYPE_IXFR = 251,
 	TYPE_AXFR = 252,
 	TYPE_ANY = 255

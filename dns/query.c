@@ -110,38 +110,33 @@ static struct query *take_entry(struct query_table *t)
 
 	if (t->count == t->max)
 		return NULL;
-	if (list_is_empty(&t->unused)) {
-		q = &t->entries[t->touched++];
-	} else {
-		q = list_first(&t->unused, struct query, age);
-		list_remove(&q->age);
-	}
-	memset(q, 0, sizeof(*q));
+	if (list_is_empty(&t->unused))
+		return &t->entries[t->touched++];
+	q = list_first(&t->unused, struct query, age);
+	list_remove(&q->age);
 	return q;
 }
 
-struct query *query_add(struct query_table *t, const struct client *client, uint16_t id,
-			const struct msg_question *question)
+struct query *query_add(struct query_table *t, const struct query *from)
 {
 	struct query *q = take_entry(t);
 	struct query **bucket;
 
 	if (!q)
 		return NULL;
+	*q = *from;
 	list_init(&q->age);
 	list_init(&q->of_source);
-	q->source = sources_enter(&t->clients, &client->flow.saddr, 0, &q->of_source);
+	list_init(&q->waiting);
+	list_init(&q->stale);
+	q->source = sources_enter(&t->clients, &q->client.flow.saddr, 0, &q->of_source);
 	if (!q->source) {
 		list_append(&t->unused, &q->age);
 		return NULL;
 	}
-	q->client = *client;
-	q->question = *question;
-	q->id = id;
 	q->started_ns = clock_ns();
-	list_init(&q->waiting);
 	list_append(&t->in_flight, &q->age);
-	bucket = bucket_of(t, client, id, question);
+	bucket = bucket_of(t, &q->client, q->id, &q->question);
 	q->chain = *bucket;
 	*bucket = q;
 	t->count++;
@@ -157,6 +152,7 @@ void query_remove(struct query_table *t, struct query *q)
 	*link = q->chain;
 	t->count--;
 	source_release(&t->clients, q->source, 0, &q->of_source);
+	list_remove(&q->stale);
 	list_remove(&q->age);
 	/* At the front of the list: the youngest entry is the one still in the CPU's cache. */
 	list_append(t->unused.next, &q->age);

@@ -7,6 +7,7 @@
 #ifndef DNS_QUERY_H
 #define DNS_QUERY_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,6 +27,14 @@ struct client {
 };
 
 struct exchange;
+struct answer;
+
+/* Who waits for it. */
+enum query_kind {
+	QUERY_CLIENT,
+	QUERY_REFRESH, /* the cache alone: an answer that is stale, or late and hot */
+	QUERY_LOOKUP /* somebody in this process: done() */
+};
 
 struct query {
 	struct list age; /* query_table.in_flight, oldest first; else .unused */
@@ -40,9 +49,21 @@ struct query {
 	uint16_t flags; /* of its header */
 	uint64_t started_ns; /* clock_ns() */
 	struct exchange *exchange; /* that it waits for, NULL = none yet */
+	struct list stale; /* service.stale, if there is a stale answer for it; else none */
+	enum query_kind kind;
+	uint32_t policy; /* of its client */
+	/* QUERY_LOOKUP: its answer, `len` with the OPT. */
+	void (*done)(void *arg, const struct query *q, const struct answer *a, size_t len);
+	void *arg;
 };
 
 struct query_table;
+
+/* Has the kernel half an entry for this client in its flows? */
+static inline bool query_has_flow(const struct client *client)
+{
+	return client->flow.proto == IPPROTO_UDP && !client->socket;
+}
 
 /* 0 or -ENOMEM. `max` queries; memory is touched only as far as it was ever needed. */
 int query_table_new(uint32_t max, struct query_table **ret_table);
@@ -52,9 +73,11 @@ void query_table_free(struct query_table *t);
 /* The query in flight that this one repeats, NULL if there is none. */
 struct query *query_find(struct query_table *t, const struct client *client, uint16_t id,
 			 const struct msg_question *question);
-/* Takes an entry and hashes it; everything but these and started_ns is zero. NULL = full. */
-struct query *query_add(struct query_table *t, const struct client *client, uint16_t id,
-			const struct msg_question *question);
+/*
+ * Takes an entry, hashes it, and fills it from `from` but for its links, which are in no list, and
+ * started_ns. NULL = full.
+ */
+struct query *query_add(struct query_table *t, const struct query *from);
 /* Forgets it; it must be in no exchange's list any more. */
 void query_remove(struct query_table *t, struct query *q);
 

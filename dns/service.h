@@ -17,6 +17,7 @@
 #include "dns/flows.h"
 #include "dns/history.h"
 #include "dns/query.h"
+#include "dns/reply.h"
 #include "dns/upstream.h"
 
 struct service_options {
@@ -29,6 +30,8 @@ struct service_options {
 	uint32_t upstreams; /* 0 = those of `resolv_conf` */
 	struct endpoint upstream[DNS_UPSTREAMS_MAX];
 	const char *resolv_conf; /* NULL = BOOTSTRAP_FILE */
+	uint32_t stale; /* seconds that an answer may be given after its time, 0 = never */
+	bool prefetch;
 	/* Sends `msg` to a client; never more than it can take. */
 	void (*reply)(void *arg, const struct client *client, const uint8_t *msg, size_t len);
 	void *arg;
@@ -45,9 +48,14 @@ struct service {
 	struct upstream_set upstreams;
 	struct bootstrap bootstrap;
 	struct timer expiry; /* of the oldest query */
-	struct timer sweep; /* of flows, each second while there are any */
+	struct timer sweep; /* of flows and of the cache, each second while there is anything */
+	struct list stale; /* queries that may get a stale answer, the oldest first */
+	struct timer stale_due; /* of the oldest of them */
 	struct history history;
-	uint8_t answer[MSG_MAX + EDNS_OPT_BYTES]; /* one that is made here */
+	struct ttl_limits ttl;
+	uint8_t keep_options; /* of clients, that are handed on: EDNS_NSID... */
+	uint8_t answer[MSG_MAX + REPLY_ROOM]; /* one that is made here, or cached */
+	uint8_t upstream_answer[MSG_MAX + REPLY_ROOM]; /* what is let through of an upstream's */
 	uint8_t short_answer[MSG_HEADER_BYTES + MSG_QUESTION_MAX + EDNS_OPT_BYTES];
 };
 
@@ -69,5 +77,20 @@ size_t service_flush(struct service *s, const struct name *name);
 
 /* A packet of this flow came that held no query. */
 void service_flow_seen(struct service *s, const struct flow_key *key);
+
+/*
+ * Asks as a client of this address would (NULL = an address that no policy names) and tells the
+ * answer by `done`, once, perhaps before this returns: `a` says where it comes from, a->msg has
+ * `len` bytes. -ENOBUFS = there is no room for one more query; done is not called then.
+ */
+int service_lookup(struct service *s, const struct addr *client, const struct name *name,
+		   uint16_t type,
+		   void (*done)(void *arg, const struct query *q, const struct answer *a,
+				size_t len),
+		   void *arg);
+
+/* For resolve.c: one more query in flight, NULL = no room; and one that is done. */
+struct query *service_add(struct service *s, const struct query *from);
+void service_drop(struct service *s, struct query *q);
 
 #endif

@@ -135,7 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (len > size - HEADER_BYTES)
 		len = size - HEADER_BYTES;
 	ask(data[0], data + HEADER_BYTES, len);
-	if (intake_read(&in, data + HEADER_BYTES, len) == 0)
+	if (intake_read(&in, data + HEADER_BYTES, len, EDNS_NSID) == 0)
 		answer(&in, data + HEADER_BYTES + len, size - HEADER_BYTES - len);
 	return 0;
 }

@@ -38,6 +38,21 @@ bool addr_is_loopback(const struct addr *a)
 	return addr_is_v4(a) ? a->b[V4_AT] == 127 : addr_eq(a, &one);
 }
 
+bool addr_is_private(const struct addr *a)
+{
+	const uint8_t *v4 = a->b + V4_AT;
+
+	if (!addr_is_v4(a))
+		return (a->b[0] & 0xfe) == 0xfc || (a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0xc0);
+	return v4[0] == 10 || (v4[0] == 172 && (v4[1] & 0xf0) == 16) ||
+	       (v4[0] == 192 && v4[1] == 168) || (v4[0] == 100 && (v4[1] & 0xc0) == 64);
+}
+
+bool addr_is_this_host(const struct addr *a)
+{
+	return addr_is_v4(a) ? a->b[V4_AT] == 0 : addr_is_zero(a);
+}
+
 bool addr_is_multicast(const struct addr *a)
 {
 	if (!addr_is_v4(a))

@@ -21,6 +21,9 @@ struct endpoint {
 bool addr_is_v4(const struct addr *a); /* v6-mapped */
 bool addr_is_zero(const struct addr *a); /* :: or 0.0.0.0 */
 bool addr_is_loopback(const struct addr *a); /* 127/8, ::1 */
+/* 10/8, 172.16/12, 192.168/16, the shared 100.64/10 (RFC 6598), fc00::/7 and old fec0::/10 */
+bool addr_is_private(const struct addr *a);
+bool addr_is_this_host(const struct addr *a); /* 0/8, ::: a connect to it goes to the host itself */
 bool addr_is_multicast(const struct addr *a); /* 224/4, 255.255.255.255, ff00::/8 */
 bool addr_is_link_local(const struct addr *a); /* 169.254/16, fe80::/10 */
 bool addr_eq(const struct addr *a, const struct addr *b);

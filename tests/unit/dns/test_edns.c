@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* edns.c: the OPT record found, judged, lowered, appended and taken out. */
+/* edns.c: the OPT record found, judged, appended, copied and taken out. */
 #include "support.h"
 
 #define QUESTION_END (12 + 10 + 4)
@@ -28,7 +28,7 @@ static void without_opt_512_bytes_are_taken(void **state)
 	wire_query(&w, 1, "www.test", TYPE_A);
 	e = found();
 	assert_false(e.present);
-	assert_true(e.plain);
+	assert_int_equal(e.options, 0);
 	assert_int_equal(edns_limit(&e), 512);
 	assert_int_equal(e.message_end, w.len);
 }
@@ -42,7 +42,7 @@ static void reads_what_the_opt_says(void **state)
 	e = found();
 	assert_true(e.present);
 	assert_true(e.dnssec_ok);
-	assert_true(e.plain);
+	assert_int_equal(e.options, 0);
 	assert_false(e.extra);
 	assert_int_equal(e.version, 0);
 	assert_int_equal(edns_limit(&e), 4096);
@@ -60,18 +60,83 @@ static void less_than_512_means_512(void **state)
 	assert_int_equal(edns_limit(&e), 512);
 }
 
-static void knows_options_that_change_the_answer(void **state)
+static uint8_t options_of(const void *options, size_t len)
+{
+	wire_query(&w, 1, "www.test", TYPE_A);
+	wire_opt(&w, 1232, false, options, len);
+	return found().options;
+}
+
+static void knows_options_that_it_does_not_ignore(void **state)
+{
+	assert_int_equal(options_of("\0\12\0\1x\0\14\0\0", 9), 0); /* COOKIE, PADDING */
+	assert_int_equal(options_of("\0\3\0\0", 4), EDNS_NSID);
+	assert_int_equal(options_of("\0\10\0\4\0\1\0\0\0\3\0\0", 12), EDNS_SUBNET | EDNS_NSID);
+}
+
+static void c04_knows_the_mac_address_that_dnsmasq_adds(void **state)
+{
+	assert_int_equal(options_of("\xfd\xe9\0\6abcdef", 10), EDNS_IDENTITY);
+	assert_int_equal(options_of("\xfe\x31\0\6abcdef", 10), EDNS_IDENTITY);
+	assert_int_equal(options_of("\xfe\x32\0\6abcdef", 10), EDNS_IDENTITY);
+}
+
+static void refuses_a_subnet_of_wrong_length(void **state)
+{
+	static uint8_t longer[4 + 21] = { 0, 8, 0, 21 };
+
+	wire_query(&w, 1, "www.test", TYPE_A);
+	wire_opt(&w, 1232, false, "\0\10\0\3\0\1\0", 7);
+	assert_int_equal(refused(), -EEXIST);
+	wire_query(&w, 1, "www.test", TYPE_A);
+	wire_opt(&w, 1232, false, longer, sizeof(longer));
+	assert_int_equal(refused(), -EEXIST);
+}
+
+static void copies_the_options_asked_for_alone(void **state)
+{
+	static const uint8_t options[] = "\0\12\0\1x\0\3\0\2me\0\10\0\4\0\1\0\0";
+	struct wire out;
+	struct edns e;
+
+	wire_query(&w, 1, "www.test", TYPE_A);
+	wire_opt(&w, 1232, false, options, sizeof(options) - 1);
+	e = found();
+	wire_query(&out, 1, "www.test", TYPE_A);
+	out.len = edns_append(out.b, out.len, false);
+	out.len = edns_copy_options(out.b, out.len, w.b, &e, EDNS_NSID);
+	w = out;
+	e = found();
+	assert_int_equal(e.options, EDNS_NSID);
+	assert_int_equal(e.end, w.len);
+	assert_int_equal(w.len, QUESTION_END + 11 + 6);
+}
+
+static void options_that_are_handed_on_are_bounded(void **state)
+{
+	static uint8_t long_one[4 + EDNS_OPTIONS_MAX] = { 0, 3, 0, EDNS_OPTIONS_MAX };
+	static uint8_t out[QUESTION_END + EDNS_OPT_BYTES + EDNS_OPTIONS_MAX];
+	struct edns e;
+	size_t len;
+
+	wire_query(&w, 1, "www.test", TYPE_A);
+	wire_opt(&w, 1232, false, long_one, sizeof(long_one));
+	e = found();
+	memcpy(out, w.b, QUESTION_END);
+	len = edns_append(out, QUESTION_END, false);
+	assert_int_equal(edns_copy_options(out, len, w.b, &e, EDNS_NSID), len);
+}
+
+static void an_extended_rcode_is_in_the_opt(void **state)
 {
 	struct edns e;
 
 	wire_query(&w, 1, "www.test", TYPE_A);
-	wire_opt(&w, 1232, false, "\0\12\0\1x\0\14\0\0", 9); /* COOKIE, PADDING */
+	w.len = edns_append(w.b, w.len, true);
+	edns_set_rcode(w.b, w.len, 1);
 	e = found();
-	assert_true(e.plain);
-	wire_query(&w, 1, "www.test", TYPE_A);
-	wire_opt(&w, 1232, false, "\0\10\0\4\0\1\0\0", 8); /* client subnet */
-	e = found();
-	assert_false(e.plain);
+	assert_int_equal(e.rcode_high, 1);
+	assert_true(e.dnssec_ok);
 }
 
 static void refuses_options_that_overrun(void **state)
@@ -109,27 +174,6 @@ static void knows_a_signed_query(void **state)
 	assert_true(e.extra);
 }
 
-static void lowers_only_the_payload(void **state)
-{
-	struct wire before;
-	struct edns e;
-
-	wire_query(&w, 1, "www.test", TYPE_A);
-	wire_opt(&w, 4096, true, "\0\12\0\1x", 5);
-	before = w;
-	e = found();
-	edns_lower_payload(w.b, &e);
-	assert_int_equal(msg_get16(w.b + e.offset + 3), EDNS_PAYLOAD);
-	msg_put16(w.b + e.offset + 3, 4096);
-	assert_memory_equal(w.b, before.b, w.len);
-	wire_query(&w, 1, "www.test", TYPE_A);
-	wire_opt(&w, 600, true, NULL, 0);
-	e = found();
-	edns_lower_payload(w.b, &e);
-	e = found();
-	assert_int_equal(e.payload, 600);
-}
-
 static void appends_an_opt_that_it_finds_again(void **state)
 {
 	struct edns e;
@@ -153,11 +197,15 @@ int main(void)
 		cmocka_unit_test(without_opt_512_bytes_are_taken),
 		cmocka_unit_test(reads_what_the_opt_says),
 		cmocka_unit_test(less_than_512_means_512),
-		cmocka_unit_test(knows_options_that_change_the_answer),
+		cmocka_unit_test(knows_options_that_it_does_not_ignore),
 		cmocka_unit_test(refuses_options_that_overrun),
 		cmocka_unit_test(refuses_a_second_opt_and_one_in_the_wrong_place),
 		cmocka_unit_test(knows_a_signed_query),
-		cmocka_unit_test(lowers_only_the_payload),
+		cmocka_unit_test(c04_knows_the_mac_address_that_dnsmasq_adds),
+		cmocka_unit_test(refuses_a_subnet_of_wrong_length),
+		cmocka_unit_test(copies_the_options_asked_for_alone),
+		cmocka_unit_test(options_that_are_handed_on_are_bounded),
+		cmocka_unit_test(an_extended_rcode_is_in_the_opt),
 		cmocka_unit_test(appends_an_opt_that_it_finds_again),
 	};
 

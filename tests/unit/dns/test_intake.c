@@ -9,7 +9,7 @@ static struct intake in;
 
 static int taken(void)
 {
-	return intake_read(&in, w.b, w.len);
+	return intake_read(&in, w.b, w.len, EDNS_NSID);
 }
 
 static void takes_queries_of_any_type(void **state)
@@ -21,8 +21,27 @@ static void takes_queries_of_any_type(void **state)
 		assert_int_equal(taken(), 0);
 		assert_int_equal(in.question.type, types[i]);
 	}
-	wire_query(&w, 1, "", 2);
+}
+
+static void c02_an_empty_name_is_taken_only_for_what_the_root_has(void **state)
+{
+	wire_query(&w, 1, "", TYPE_NS);
 	assert_int_equal(taken(), 0);
+	wire_query(&w, 1, "", TYPE_DNSKEY);
+	assert_int_equal(taken(), 0);
+	wire_query(&w, 1, "", TYPE_A);
+	assert_int_equal(taken(), RCODE_FORMERR);
+	assert_int_equal(in.question.end, w.len);
+	wire_query(&w, 1, "", TYPE_HTTPS);
+	assert_int_equal(taken(), RCODE_FORMERR);
+}
+
+static void another_version_of_edns_is_badvers(void **state)
+{
+	wire_query(&w, 1, "www.test", TYPE_A);
+	wire_opt(&w, 1232, false, NULL, 0);
+	w.b[w.len - 5] = 1;
+	assert_int_equal(taken(), RCODE_BADVERS);
 }
 
 static void drops_answers(void **state)
@@ -53,19 +72,30 @@ static void drops_a_question_that_is_compressed(void **state)
 	assert_int_equal(taken(), -EBADMSG);
 }
 
-static void refuses_queries_that_are_too_long_to_be_forwarded(void **state)
+/* What counts is what goes upstream. */
+static void takes_a_query_however_long_if_what_is_asked_is_short(void **state)
 {
-	static uint8_t padding[PLAIN_QUESTION_MAX];
+	static uint8_t padding[20000];
+	uint8_t out[PLAIN_QUESTION_MAX];
 
 	wire_query(&w, 1, "www.test", TYPE_A);
 	msg_put16(padding, 12);
-	msg_put16(padding + 2, PLAIN_QUESTION_MAX - 41);
-	wire_opt(&w, 1232, false, padding, PLAIN_QUESTION_MAX - 37);
+	msg_put16(padding + 2, sizeof(padding) - 4);
+	wire_opt(&w, 1232, false, padding, sizeof(padding));
+	assert_int_equal(taken(), 0);
+	assert_int_equal(intake_normalize(&in, out).len, in.question.end + EDNS_OPT_BYTES);
+}
+
+static void refuses_signed_queries_that_are_too_long_to_be_forwarded(void **state)
+{
+	static uint8_t key[PLAIN_QUESTION_MAX];
+
+	wire_query(&w, 1, "www.test", TYPE_A);
+	wire_record(&w, SECTION_ADDITIONAL, "key", 250, 0, key, PLAIN_QUESTION_MAX - w.len - 15);
 	assert_int_equal(w.len, PLAIN_QUESTION_MAX);
 	assert_int_equal(taken(), 0);
 	wire_query(&w, 1, "www.test", TYPE_A);
-	msg_put16(padding + 2, PLAIN_QUESTION_MAX - 40);
-	wire_opt(&w, 1232, false, padding, PLAIN_QUESTION_MAX - 36);
+	wire_record(&w, SECTION_ADDITIONAL, "key", 250, 0, key, PLAIN_QUESTION_MAX - w.len - 14);
 	assert_int_equal(taken(), RCODE_FORMERR);
 }
 
@@ -82,7 +112,10 @@ static void knows_what_may_be_cached(void **state)
 	wire_opt(&w, 1232, true, "\0\12\0\1x", 5);
 	assert_true(cacheable());
 	wire_query(&w, 1, "www.test", TYPE_A);
-	wire_opt(&w, 1232, false, "\0\10\0\4\0\1\0\0", 8); /* client subnet */
+	wire_opt(&w, 1232, false, "\0\10\0\4\0\1\0\0", 8); /* client subnet, not handed on */
+	assert_true(cacheable());
+	wire_query(&w, 1, "www.test", TYPE_A);
+	wire_opt(&w, 1232, false, "\0\3\0\0", 4); /* NSID */
 	assert_false(cacheable());
 	wire_begin(&w, 1, 0); /* no RD */
 	wire_question(&w, "www.test", TYPE_A);
@@ -139,6 +172,53 @@ static void a_signed_query_stays_as_it_is(void **state)
 	assert_memory_equal(out, w.b, w.len);
 }
 
+static size_t asked(uint8_t keep, uint8_t out[PLAIN_QUESTION_MAX], struct edns *ret_edns)
+{
+	struct plain_question q;
+
+	assert_int_equal(intake_read(&in, w.b, w.len, keep), 0);
+	q = intake_normalize(&in, out);
+	assert_int_equal(edns_find(out, q.len, q.question_end, ret_edns), 0);
+	return q.len;
+}
+
+static void c04_nothing_that_a_client_adds_goes_upstream(void **state)
+{
+	static const uint8_t options[] =
+		"\0\10\0\7\0\1\30\0abc\xfd\xe9\0\6abcdef\0\12\0\10abcdefgh";
+	uint8_t out[PLAIN_QUESTION_MAX];
+	struct edns e;
+
+	wire_query(&w, 1, "www.test", TYPE_A);
+	w.b[2] |= 0x04; /* AA, and a reserved bit, which mean nothing in a query */
+	w.b[3] |= 0x40;
+	wire_opt(&w, 4096, true, options, sizeof(options) - 1);
+	assert_int_equal(asked(EDNS_NSID, out, &e), in.question.end + EDNS_OPT_BYTES);
+	assert_int_equal(e.payload, EDNS_PAYLOAD);
+	assert_true(e.dnssec_ok);
+	assert_int_equal(msg_get16(out + 2), MSG_RD);
+}
+
+static void c04_the_subnet_goes_upstream_if_asked_to(void **state)
+{
+	uint8_t out[PLAIN_QUESTION_MAX];
+	struct edns e;
+
+	wire_query(&w, 1, "www.test", TYPE_A);
+	wire_opt(&w, 4096, true, "\0\10\0\7\0\1\30\0abc\xfd\xe9\0\6abcdef", 21);
+	asked(EDNS_NSID | EDNS_SUBNET, out, &e);
+	assert_int_equal(e.options, EDNS_SUBNET);
+	assert_false(intake_cacheable(in.header.flags, &in.edns));
+}
+
+static void c04_a_signed_query_that_tells_who_asks_is_refused(void **state)
+{
+	wire_query(&w, 0, "WWW.test", TYPE_A);
+	wire_opt(&w, 4096, false, "\xfd\xe9\0\6abcdef", 10);
+	wire_record(&w, SECTION_ADDITIONAL, "key", 250, 0, "signature", 9);
+	assert_int_equal(taken(), RCODE_REFUSED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,11 +226,17 @@ int main(void)
 		cmocka_unit_test(drops_answers),
 		cmocka_unit_test(refuses_what_it_does_not_do),
 		cmocka_unit_test(drops_a_question_that_is_compressed),
-		cmocka_unit_test(refuses_queries_that_are_too_long_to_be_forwarded),
+		cmocka_unit_test(c02_an_empty_name_is_taken_only_for_what_the_root_has),
+		cmocka_unit_test(another_version_of_edns_is_badvers),
+		cmocka_unit_test(takes_a_query_however_long_if_what_is_asked_is_short),
+		cmocka_unit_test(refuses_signed_queries_that_are_too_long_to_be_forwarded),
 		cmocka_unit_test(knows_what_may_be_cached),
 		cmocka_unit_test(keys_differ_in_what_the_answer_depends_on),
 		cmocka_unit_test(queries_that_differ_in_id_and_case_become_the_same),
 		cmocka_unit_test(a_signed_query_stays_as_it_is),
+		cmocka_unit_test(c04_nothing_that_a_client_adds_goes_upstream),
+		cmocka_unit_test(c04_the_subnet_goes_upstream_if_asked_to),
+		cmocka_unit_test(c04_a_signed_query_that_tells_who_asks_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

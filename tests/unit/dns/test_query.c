@@ -43,10 +43,10 @@ static struct msg_question question_of(const char *name, uint16_t type)
 
 static struct query *add(uint16_t port, uint16_t id, const char *name)
 {
-	struct client client = client_of(port);
-	struct msg_question question = question_of(name, TYPE_A);
+	struct query q = { .client = client_of(port), .id = id };
 
-	return query_add(table, &client, id, &question);
+	q.question = question_of(name, TYPE_A);
+	return query_add(table, &q);
 }
 
 static struct query *find(uint16_t port, uint16_t id, const char *name)
@@ -81,7 +81,7 @@ static void every_part_of_the_client_counts(void **state)
 	struct msg_question question = question_of("www.test", TYPE_A);
 	struct client a = client_of(1000), b = a;
 
-	assert_non_null(query_add(table, &a, 7, &question));
+	assert_non_null(add(1000, 7, "www.test"));
 	b.flow.proto = IPPROTO_TCP;
 	assert_null(query_find(table, &b, 7, &question));
 	b = a;

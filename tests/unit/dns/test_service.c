@@ -1,140 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* service.c: from a client's query to its answer, with resolvers on loopback behind it. */
-#include "support.h"
-
-#include <netinet/in.h>
-
-#include "dns/service.h"
-
-#define REPLIES_MAX 16384
-
-static struct loop *loop;
-static struct datapath datapath;
-static struct service *service;
-static struct fake fake;
-
-/* What came back. The latest whole, of all the rest who got it with which ID. */
-static struct {
-	unsigned int num;
-	struct client client;
-	struct wire last;
-	uint16_t port[REPLIES_MAX];
-	uint16_t id[REPLIES_MAX];
-	char name[REPLIES_MAX][32];
-} got;
-
-static void take_reply(void *arg, const struct client *client, const uint8_t *msg, size_t len)
-{
-	struct msg_question question;
-
-	assert_true(got.num < REPLIES_MAX);
-	got.client = *client;
-	got.last.len = 0;
-	wire_bytes(&got.last, msg, len);
-	got.port[got.num] = ntohs(client->flow.sport);
-	got.id[got.num] = msg_get16(msg);
-	if (msg_question_get(msg, len, &question) == 0)
-		name_format(&question.name, got.name[got.num], sizeof(got.name[0]));
-	got.num++;
-}
-
-static struct client client_of(uint16_t port)
-{
-	struct client c = { .flow.proto = IPPROTO_UDP, .flow.sport = htons(port) };
-
-	c.flow.dport = htons(DNS_PORT);
-	c.flow.saddr = addr_from_v4(htonl(0x0a000002));
-	c.flow.daddr = addr_from_v4(htonl(0x0a000001));
-	return c;
-}
-
-/* The address that the fake gives for a name: from its first letters, so that a mix-up shows. */
-static void say_address(struct fake *f, bool tcp, const uint8_t *query, size_t len,
-			struct wire *answer)
-{
-	uint8_t rdata[4] = { 192, 0, 2, (uint8_t)(query[13] | 0x20) };
-
-	wire_answer_to(answer, query, len, 0);
-	wire_record(answer, SECTION_ANSWER, NULL, TYPE_A, 60, rdata, 4);
-}
-
-static void say_nothing(struct fake *f, bool tcp, const uint8_t *query, size_t len,
-			struct wire *answer)
-{
-}
-
-/* 100 bytes per record; whole over TCP only. */
-static void say_much(struct fake *f, bool tcp, const uint8_t *query, size_t len,
-		     struct wire *answer)
-{
-	uint8_t text[86] = { 85 };
-
-	wire_answer_to(answer, query, len, tcp ? 0 : MSG_TC);
-	for (int i = 0; tcp && i < 30; i++)
-		wire_record(answer, SECTION_ANSWER, NULL, 16, 300, text, sizeof(text));
-}
-
-static void start(fake_fn say, const struct service_options *changes)
-{
-	struct service_options options = { .mtu = 1500, .sockets_max = 500, .reply = take_reply };
-
-	if (changes)
-		options = *changes;
-	options.reply = take_reply;
-	clock_inject(test_clock);
-	datapath_init(&datapath, 0);
-	assert_int_equal(loop_new(&loop), 0);
-	fake_open(&fake, loop, "127.0.0.1", true, say);
-	if (!options.resolv_conf) {
-		options.upstreams = 1;
-		options.upstream[0] = fake.endpoint;
-	}
-	assert_int_equal(service_new(loop, &datapath, &options, &service), 0);
-	memset(&got, 0, sizeof(got));
-}
-
-static int teardown(void **state)
-{
-	service_free(service);
-	service = NULL;
-	fake_close(&fake);
-	loop_free(loop);
-	clock_inject(NULL);
-	test_socket_error = 0;
-	return 0;
-}
-
-static void ask(uint16_t port, unsigned int id, const char *name, unsigned int type)
-{
-	struct client client = client_of(port);
-	static struct wire w;
-
-	wire_query(&w, id, name, type);
-	service_query(service, &client, w.b, w.len);
-}
-
-static void ask_wire(uint16_t port, const struct wire *w)
-{
-	struct client client = client_of(port);
-
-	service_query(service, &client, w->b, w->len);
-}
-
-/* The same by another client address. */
-static void ask_of(uint8_t address, uint16_t port, uint16_t id, const char *name)
-{
-	struct client client = client_of(port);
-	struct wire w;
-
-	wire_query(&w, id, name, TYPE_A);
-	client.flow.saddr.b[15] = address;
-	service_query(service, &client, w.b, w.len);
-}
-
-static unsigned int rcode(void)
-{
-	return msg_get16(got.last.b + 2) & MSG_RCODE;
-}
+#include "service_world.h"
 
 static void answers_from_upstream_with_the_clients_id_and_case(void **state)
 {
@@ -205,7 +71,7 @@ static void cached_answers_have_an_opt_for_those_who_sent_one(void **state)
 }
 
 /* N-14 */
-static void ten_thousand_queries_with_equal_ids_get_their_own_answers(void **state)
+static void n14_ten_thousand_queries_with_equal_ids_get_their_own_answers(void **state)
 {
 	static bool seen[65536];
 	char name[32];
@@ -294,7 +160,8 @@ static void equal_questions_share_one_upstream_query(void **state)
 	assert_string_equal(got.name[1], "WWW.TEST");
 }
 
-static void queries_with_different_options_do_not_share(void **state)
+/* C-04: cookies are between the client and us, and no part of the question. */
+static void queries_that_differ_in_what_is_not_handed_on_share(void **state)
 {
 	static struct wire w;
 
@@ -302,6 +169,20 @@ static void queries_with_different_options_do_not_share(void **state)
 	for (int i = 0; i < 2; i++) {
 		wire_query(&w, 1, "www.test", TYPE_A);
 		wire_opt(&w, 1232, false, i ? "\0\12\0\10abcdefgh" : "\0\12\0\10ijklmnop", 12);
+		ask_wire((uint16_t)(1000 + i), &w);
+	}
+	turn_until(loop, got.num == 2);
+	assert_int_equal(fake.asked, 1);
+}
+
+static void queries_with_different_options_do_not_share(void **state)
+{
+	static struct wire w;
+
+	start(say_address, NULL);
+	for (int i = 0; i < 2; i++) {
+		wire_query(&w, 1, "www.test", TYPE_A);
+		wire_opt(&w, 1232, false, "\0\3\0\0", i ? 4 : 0);
 		ask_wire((uint16_t)(1000 + i), &w);
 	}
 	turn_until(loop, got.num == 2);
@@ -319,7 +200,7 @@ static void a_clients_repetition_is_absorbed(void **state)
 	assert_int_equal(fake.asked, 1);
 }
 
-static void silence_upstream_is_servfail_after_the_limit(void **state)
+static void n12_silence_upstream_is_servfail_after_the_limit(void **state)
 {
 	start(say_nothing, NULL);
 	ask(1000, 0x4321, "Slow.test", TYPE_A);
@@ -338,7 +219,7 @@ static void silence_upstream_is_servfail_after_the_limit(void **state)
 }
 
 /* N-15, within the resolver */
-static void a_silent_name_does_not_hold_up_others(void **state)
+static void n15_a_silent_name_does_not_hold_up_others(void **state)
 {
 	start(say_nothing, NULL);
 	ask(1000, 1, "slow.test", TYPE_A);
@@ -372,7 +253,7 @@ static void large_answers_are_cut_and_whole_over_tcp(void **state)
 }
 
 /* N-16 */
-static void no_answer_exceeds_the_mtu_whatever_the_client_says(void **state)
+static void n16_no_answer_exceeds_the_mtu_whatever_the_client_says(void **state)
 {
 	struct client v6 = client_of(1001);
 	static struct wire w;
@@ -423,7 +304,7 @@ static void says_why_it_does_not_answer(void **state)
 }
 
 /* N-12 */
-static void drops_and_counts_what_is_no_query(void **state)
+static void n12_drops_and_counts_what_is_no_query(void **state)
 {
 	static struct wire w;
 	size_t whole;
@@ -534,19 +415,6 @@ static void queries_beyond_the_sockets_wait_their_turn(void **state)
 	assert_int_equal(test_counters.stats.dns_servfail, 0);
 }
 
-static void say_denial(struct fake *f, bool tcp, const uint8_t *query, size_t len,
-		       struct wire *answer)
-{
-	wire_answer_to(answer, query, len, RCODE_NXDOMAIN);
-	wire_soa(answer, 900, 30);
-}
-
-static void say_failure(struct fake *f, bool tcp, const uint8_t *query, size_t len,
-			struct wire *answer)
-{
-	wire_answer_to(answer, query, len, RCODE_SERVFAIL);
-}
-
 /* RFC 2308 */
 static void denials_are_kept_as_long_as_the_soa_says(void **state)
 {
@@ -632,19 +500,20 @@ int main(void)
 		T(notes_the_address_under_the_name_asked),
 		T(answers_from_the_cache_with_aged_ttl),
 		T(cached_answers_have_an_opt_for_those_who_sent_one),
-		T(ten_thousand_queries_with_equal_ids_get_their_own_answers),
+		T(n14_ten_thousand_queries_with_equal_ids_get_their_own_answers),
 		T(one_more_than_allowed_gets_servfail),
 		T(one_client_has_its_share_of_queries_in_flight),
 		T(the_oldest_query_of_who_has_most_makes_way_for_another_client),
 		T(equal_questions_share_one_upstream_query),
+		T(queries_that_differ_in_what_is_not_handed_on_share),
 		T(queries_with_different_options_do_not_share),
 		T(a_clients_repetition_is_absorbed),
-		T(silence_upstream_is_servfail_after_the_limit),
-		T(a_silent_name_does_not_hold_up_others),
+		T(n12_silence_upstream_is_servfail_after_the_limit),
+		T(n15_a_silent_name_does_not_hold_up_others),
 		T(large_answers_are_cut_and_whole_over_tcp),
-		T(no_answer_exceeds_the_mtu_whatever_the_client_says),
+		T(n16_no_answer_exceeds_the_mtu_whatever_the_client_says),
 		T(says_why_it_does_not_answer),
-		T(drops_and_counts_what_is_no_query),
+		T(n12_drops_and_counts_what_is_no_query),
 		T(without_descriptors_it_is_servfail_at_once),
 		T(an_unprotected_socket_is_not_used),
 		T(without_name_servers_it_is_servfail),
