@@ -55,6 +55,7 @@ struct connection {
 	enum connection_state state;
 	bool draining; /* takes no more requests, and ends with those that it has */
 	bool answered; /* at least once */
+	bool early; /* requests_max is not known yet: no other one is opened meanwhile */
 	struct watch watch;
 	struct tls *tls; /* owned; NULL = plain TCP */
 	struct endpoint to;

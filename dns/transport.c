@@ -396,6 +396,10 @@ static struct connection *least_loaded(struct transport *t)
 
 static bool may_connect(const struct transport *t)
 {
+	list_for_each_safe(pos, next, &t->connections) {
+		if (container_of(pos, struct connection, link)->early)
+			return false;
+	}
 	return !t->opening && t->count < TRANSPORT_CONNECTIONS_MAX &&
 	       clock_ms() >= t->hold_until_ms;
 }

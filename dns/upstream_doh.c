@@ -31,6 +31,7 @@
 #define HEADERS_MAX 16384 /* bytes of an answer's header list */
 #define REQUESTS_MAX 100 /* what servers allow at least (RFC 9113 section 6.5.2) */
 #define REQUESTS_MORE 64
+#define REQUESTS_EARLY 10 /* before the server has said how many it takes */
 #define HTTPS_PORT 443
 #define AUTHORITY_MAX 272 /* name or [address], and port */
 #define PATH_MAX_BYTES 4096 /* with a message of HOP_MESSAGE_MAX bytes in base64url */
@@ -365,6 +366,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 		max = nghttp2_session_get_remote_settings(session,
 							  NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 		c->requests_max = max < REQUESTS_MAX ? max : REQUESTS_MAX;
+		c->early = false;
 		break;
 	default:
 		break;
@@ -419,6 +421,8 @@ static int doh_open(struct connection *c)
 	d->session = make_session(c);
 	if (!d->session)
 		return -ENOMEM;
+	c->requests_max = REQUESTS_EARLY;
+	c->early = true;
 	c->wake_ms = clock_ms() + TRANSPORT_PING_MS;
 	return nghttp2_submit_settings(d->session, NGHTTP2_FLAG_NONE, settings,
 				       sizeof(settings) / sizeof(settings[0])) == 0 ?
