@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/loop.h"
+#include "conf/conf.h"
 #include "datapath/role.h"
 #include "dns/bootstrap.h"
 #include "dns/cache.h"
@@ -29,6 +30,8 @@ struct service_options {
 	uint32_t mtu;
 	uint32_t upstreams; /* 0 = those of `resolv_conf` */
 	struct endpoint upstream[DNS_UPSTREAMS_MAX];
+	struct conf *conf; /* the caller's: conf_get() for what lives longer */
+	const int *list_fds; /* the caller's, by place in conf->dns.list; while it loads them */
 	const char *resolv_conf; /* NULL = BOOTSTRAP_FILE */
 	uint32_t stale; /* seconds that an answer may be given after its time, 0 = never */
 	bool prefetch;
