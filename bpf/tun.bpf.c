@@ -143,7 +143,7 @@ int tun_egress(struct __sk_buff *skb)
 		return refuse(skb, x->decision.reason, END_REJECTED);
 	err = tun_flow_up(skb);
 	if (err)
-		return refuse(skb, -err, END_LIMIT);
+		return refuse(skb, -err, refusal_end(-err));
 	if (verdict == VERDICT_DNS)
 		count_stat(STAT_DNS, x->segments);
 	skb->mark = QUEUE_MARK | x->decision.queue;

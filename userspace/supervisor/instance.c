@@ -277,12 +277,26 @@ static void heartbeat_expired(struct timer *t)
 	}
 }
 
+static void log_refusal(const struct flow_key *key, const char *why)
+{
+	const struct endpoint from = { .addr = key->saddr, .port = key->sport };
+	const struct endpoint to = { .addr = key->daddr, .port = key->dport };
+	char source[ENDPOINT_TEXT_MAX], destination[ENDPOINT_TEXT_MAX];
+
+	log_info("flow", "blocked %s -> %s (%s)", endpoint_format(&from, source),
+		 endpoint_format(&to, destination), why);
+}
+
 static void take_event(void *arg, const struct flow_event *e)
 {
 	struct instance *in = arg;
 
 	if (e->type == EVENT_FLOW_END)
 		report_add(&in->report, e);
+	if (e->info.end == END_UNRESOLVED)
+		log_refusal(&e->key, "not resolved via DNS here");
+	else if (e->info.end == END_QUIC)
+		log_refusal(&e->key, "QUIC is blocked");
 	in->ops->flow_event(in, e);
 }
 
