@@ -12,14 +12,13 @@
 #include "base/loop.h"
 #include "conf/conf.h"
 #include "datapath/role.h"
-#include "dns/bootstrap.h"
 #include "dns/cache.h"
 #include "dns/exchange.h"
 #include "dns/flows.h"
 #include "dns/history.h"
 #include "dns/query.h"
 #include "dns/reply.h"
-#include "dns/upstream.h"
+#include "dns/upstreams.h"
 
 struct service_options {
 	uint32_t queries_max; /* 0 = DNS_QUERIES_MAX */
@@ -48,8 +47,7 @@ struct service {
 	struct exchanges *exchanges;
 	struct cache *cache;
 	struct flows *flows;
-	struct upstream_set upstreams;
-	struct bootstrap bootstrap;
+	struct upstreams *upstreams;
 	struct timer expiry; /* of the oldest query */
 	struct timer sweep; /* of flows and of the cache, each second while there is anything */
 	struct list stale; /* queries that may get a stale answer, the oldest first */

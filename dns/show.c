@@ -33,19 +33,27 @@ static const char *action_text(unsigned int action)
 
 /* --- stats ------------------------------------------------------------------------------- */
 
-static void show_upstream(struct show_sink sink, const struct upstream *u)
+#define TYPE_TEXT(name, text) [name] = text,
+
+static void show_upstream(void *arg, const struct upstream *u)
 {
+	static const char *const types[] = { CONF_UPSTREAM_TYPES(TYPE_TEXT) };
+	const struct show_sink *sink = arg;
+	struct endpoint ep = upstream_endpoint(u);
 	char address[ENDPOINT_TEXT_MAX];
-	json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "type", "upstream",
-			      "address", endpoint_format(&u->endpoint, address), "state",
-			      upstream_state_text(u->state), "queries", (json_int_t)u->asked,
-			      "answers", (json_int_t)u->answers, "failures",
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "type",
+			      "upstream", "name", u->conf.name, "kind",
+			      u->of_host ? "host" : types[u->conf.type], "state",
+			      health_text(u->health.state), "looped", u->looped, "queries",
+			      (json_int_t)u->asked, "answers", (json_int_t)u->answers, "failures",
 			      (json_int_t)u->failures, "timeouts", (json_int_t)u->timeouts,
 			      "spoofed", (json_int_t)u->spoofs, "tcp", (json_int_t)u->streams);
 
+	if (o && ep.port)
+		json_object_set_new(o, "address", json_string(endpoint_format(&ep, address)));
 	if (o && u->latency_us)
 		json_object_set_new(o, "latency_us", json_integer((json_int_t)u->latency_us));
-	emit(sink, o);
+	emit(*sink, o);
 }
 
 static void show_cache(struct show_sink sink, const struct service *s)
@@ -64,8 +72,7 @@ static void show_cache(struct show_sink sink, const struct service *s)
 
 void show_stats(struct show_sink sink, const struct service *s)
 {
-	for (unsigned int i = 0; i < s->upstreams.num; i++)
-		show_upstream(sink, &s->upstreams.item[i]);
+	upstreams_each(s->upstreams, show_upstream, &sink);
 	show_cache(sink, s);
 }
 
