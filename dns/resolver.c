@@ -273,8 +273,8 @@ static int run(struct resolver *r)
 		err = loop_run(r->loop);
 	if (err < 0)
 		log_err("dns", "event loop failed: %s", strerror(-err));
-	console_free(r->console);
 	service_free(r->service); /* what is in flight gets SERVFAIL through the listener */
+	console_free(r->console);
 	listener_free(r->listener);
 	role_link_close(&r->link);
 	loop_free(r->loop);

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "dns/record.h"
 #include "dns/show.h"
 
 /* Wraps `o` (which may be NULL: out of memory) into {"dns": o} and gives it out. */
@@ -84,28 +85,69 @@ static void add_text(json_t *o, const char *key, const char *text)
 		json_object_set_new(o, key, json_string(text));
 }
 
-static void show_query(struct show_sink sink, const struct history_entry *h)
+/* What is told of every answer. NULL = out of memory. */
+static json_t *describe(const char *type_of_line, const struct history_entry *h)
 {
-	char client[ENDPOINT_TEXT_MAX], upstream[ENDPOINT_TEXT_MAX];
-	char type[MSG_TEXT_MAX], rcode[MSG_TEXT_MAX];
-	json_t *o = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "type", "query",
-			      "time_ms", (json_int_t)h->time_ms, "client",
-			      endpoint_format(&h->client, client), "proto",
-			      h->proto == IPPROTO_TCP ? "tcp" : "udp", "name", h->name, "qtype",
-			      msg_type_text(h->type, type), "rcode",
+	char upstream[ENDPOINT_TEXT_MAX], type[MSG_TEXT_MAX], rcode[MSG_TEXT_MAX];
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "type", type_of_line, "name",
+			      h->name, "qtype", msg_type_text(h->type, type), "rcode",
 			      msg_rcode_text(h->rcode, rcode), "action", action_text(h->action),
 			      "source", history_source_text((enum history_source)h->source),
 			      "duration_us", (json_int_t)h->duration_us);
 
+	if (!o)
+		return NULL;
+	add_text(o, "rule", h->rule);
+	if (h->source == SOURCE_UPSTREAM)
+		add_text(o, "upstream", endpoint_format(&h->upstream, upstream));
+	return o;
+}
+
+static void show_query(struct show_sink sink, const struct history_entry *h)
+{
+	char client[ENDPOINT_TEXT_MAX];
+	json_t *o = describe("query", h);
+
 	if (o) {
+		json_object_set_new(o, "time_ms", json_integer(h->time_ms));
+		add_text(o, "client", endpoint_format(&h->client, client));
+		add_text(o, "proto", h->proto == IPPROTO_TCP ? "tcp" : "udp");
 		add_text(o, "process", h->process);
-		add_text(o, "rule", h->rule);
-		if (h->source == SOURCE_UPSTREAM)
-			add_text(o, "upstream", endpoint_format(&h->upstream, upstream));
 		if (h->uid != UINT32_MAX)
 			json_object_set_new(o, "uid", json_integer(h->uid));
 	}
 	emit(sink, o);
+}
+
+static void show_record(struct show_sink sink, const uint8_t *msg, size_t len,
+			const struct msg_record *r)
+{
+	static const char *const sections[] = { "answer", "authority", "additional" };
+	char name_text[DOMAIN_TEXT_MAX], data[RECORD_TEXT_MAX], type[MSG_TEXT_MAX];
+	struct name name;
+
+	if (r->type == TYPE_OPT || name_parse(msg, len, r->offset, &name) < 0)
+		return;
+	emit(sink, json_pack("{s:s, s:s, s:s, s:I, s:s, s:s}", "type", "record", "section",
+			     sections[r->section], "name",
+			     name_format(&name, name_text, sizeof(name_text)), "ttl",
+			     (json_int_t)msg_ttl(r), "rtype", msg_type_text(r->type, type), "data",
+			     record_text(msg, len, r, data)));
+}
+
+void show_lookup(struct show_sink sink, const struct history_entry *h, const uint8_t *msg,
+		 size_t len)
+{
+	struct msg_question question;
+	struct msg_record r;
+	struct msg_walk w;
+
+	emit(sink, describe("lookup", h));
+	if (msg_question_get(msg, len, &question) < 0)
+		return;
+	msg_walk_begin(&w, msg, len, question.end);
+	while (msg_walk_next(&w, &r) > 0)
+		show_record(sink, msg, len, &r);
 }
 
 void show_log(struct show_sink sink, const struct history *h, uint64_t from)

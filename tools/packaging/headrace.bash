@@ -40,8 +40,8 @@ _headrace() {
 		[flows]='--follow --instance --json --help'
 		[drops]='--instance --json --help'
 		[events]='--instance --json --help'
+		[dns]='log stats cache lookup flush --follow --client --instance --json --help'
 		[check]='--help'
-		[dns]='log stats cache flush --follow --instance --json --help'
 	)
 
 	COMPREPLY=()
