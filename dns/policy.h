@@ -47,13 +47,15 @@ int policies_begin(struct conf *c, const int *list_fds, const uint64_t seed[2],
  */
 int policies_step(struct policies *p);
 /*
- * A table for policies_buckets() buckets and DNS_BUCKETS_LOOKED - 1 more, all zero: a mapping of
- * an inner map of dns_names, which stays there as long as the policies, and its descriptor
- * for policies_fd(). Without it they have memory of their own.
+ * A table for policies_buckets() buckets and DNS_BUCKETS_LOOKED - 1 more, all zero, of
+ * policies_table_bytes(). With fd >= 0 it is a mapping of that map; both are the policies' then,
+ * and unmapped and closed with them. With fd -1 it is the caller's memory and outlives them.
+ * Without a table given they have memory of their own.
  */
 void policies_give_table(struct policies *p, struct dns_bucket *table, int fd);
 uint32_t policies_buckets(const struct policies *p); /* 0 = no names */
-int policies_fd(const struct policies *p); /* -1 = memory of their own */
+size_t policies_table_bytes(const struct policies *p);
+int policies_fd(const struct policies *p); /* -1 = none was given */
 
 /* Lines "FILE:LINE: what": what was skipped in lists, or why policies_step() failed. */
 const struct conf_errors *policies_errors(const struct policies *p);

@@ -27,8 +27,10 @@ static int64_t unix_ms(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-void reply_describe(const struct query *q, const struct answer *a, struct history_entry *h)
+static void remember(struct service *s, const struct query *q, const struct answer *a)
 {
+	struct history_entry *h = history_add(&s->history);
+
 	h->time_ms = unix_ms();
 	h->client.addr = q->client.flow.saddr;
 	h->client.port = q->client.flow.sport;
@@ -105,7 +107,7 @@ void reply_send(struct service *s, const struct query *q, const struct answer *a
 	put_flags(q, a);
 	memcpy(a->msg + MSG_HEADER_BYTES, q->question.name.wire, q->question.name.len);
 	if (q->kind != QUERY_REFRESH)
-		reply_describe(q, a, history_add(&s->history));
+		remember(s, q, a);
 	if (query_has_flow(&q->client))
 		flows_answered(s->flows, &q->client.flow, !a->failed, &a->upstream);
 	if (q->edns.present && !a->verbatim)

@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bpf/parse.h"
 #include "datapath/role.h"
 
 /* Were all the resolver's maps handed over? */
@@ -24,8 +23,13 @@ void datapath_dns_done(struct datapath *dp);
 int datapath_dns_state(const struct datapath *dp, struct dns_state *ret_state);
 /* What is set between two generations: not the seed, not the epoch. 0 or -errno. */
 int datapath_dns_configure(struct datapath *dp, bool enabled, uint32_t block_ttl);
-/* The idle generation's table: of `buckets`, 0 = without names (fd is not looked at). */
+/*
+ * The idle generation's table: of `buckets`, 0 = without names (fd is not looked at). fd -1: it
+ * is in no map, so that the kernel half asks for every name.
+ */
 int datapath_dns_names_put(struct datapath *dp, unsigned int which, int fd, uint32_t buckets);
+/* Lets go of a generation's table, whose buckets stay named: who still looks there asks. */
+int datapath_dns_names_forget(struct datapath *dp, unsigned int which);
 int datapath_dns_policy_put(struct datapath *dp, unsigned int which, uint32_t place,
 			    const struct dns_policy *policy);
 /* Empties the idle trie: DNS_CLIENTS_MAX entries at most. */
@@ -58,10 +62,5 @@ int datapath_dns_answers_clear(struct datapath *dp);
 uint32_t datapath_policy_of(struct datapath *dp, const struct addr *client);
 /* Its flags: DNS_ONLY_RESOLVED, DNS_BLOCK_QUIC; 0 if there are none. */
 uint32_t datapath_policy_flags(const struct datapath *dp, uint32_t policy);
-/*
- * What the client's policy says to a packet of a worker's that may open a flow, as the kernel
- * half would decide: 0 or -drop_reason.
- */
-int datapath_admit(struct datapath *dp, const struct packet *p);
 
 #endif

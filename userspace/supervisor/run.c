@@ -196,16 +196,13 @@ int run_inherited(int fd)
 	return run_to_end(r);
 }
 
-int run_foreground(const struct instance_options *opt, struct config *config)
+int run_foreground(const struct instance_options *opt)
 {
 	struct run *r = run_new();
 
-	if (!r) {
-		config_done(config);
+	if (!r)
 		return EXIT_FAILURE;
-	}
 	r->instance.options = *opt;
-	r->instance.config = *config;
 	log_setup("headraced[main]", opt->log_level);
 	instance_start(&r->instance);
 	return run_to_end(r);
