@@ -275,6 +275,58 @@ PARSE_INLINE struct decision packet_classify(const struct packet *p, const struc
 	return decide_transport(p, s, to_stack);
 }
 
+/* To the TUN's own subnets, the stack's address among them. */
+PARSE_INLINE int packet_to_tun(const struct packet *p, const struct settings *s)
+{
+	if (p->version == 4)
+		return s->tun4_bits && addr_within(&p->daddr, &s->tun4_prefix, 96 + s->tun4_bits);
+	return s->tun6_bits && addr_within(&p->daddr, &s->tun6_prefix, s->tun6_bits);
+}
+
+PARSE_INLINE int packet_opens_tcp(const struct packet *p)
+{
+	__u8 flags = TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST | TCP_FLAG_FIN;
+
+	return (p->tcp_flags & flags) == TCP_FLAG_SYN;
+}
+
+/* Has the client's policy a say in whether this packet may open a flow? */
+PARSE_INLINE int packet_needs_admission(const struct packet *p, const struct settings *s,
+					const struct decision *d)
+{
+	return d->verdict == VERDICT_FORWARD && packet_is_transport(p) && !p->fragment_offset &&
+	       (p->proto != PROTO_TCP || packet_opens_tcp(p)) && !packet_to_tun(p, s);
+}
+
+PARSE_INLINE int port_is_quic(__be16 port)
+{
+	__u16 number = parse_be16((const __u8 *)&port);
+
+	return number == 443 || number == 80;
+}
+
+/*
+ * What the policy says to a new flow that needs admission; each side looks up the facts. flags:
+ * of the policy (DNS_ONLY_RESOLVED, DNS_BLOCK_QUIC); resolved: a client of it has resolved
+ * the destination, and its time is not over. 0 or -drop_reason: refused.
+ */
+PARSE_INLINE int packet_admit(const struct packet *p, __u32 flags, int resolved)
+{
+	if (flags & DNS_BLOCK_QUIC && p->proto == PROTO_UDP && port_is_quic(p->dport))
+		return -DROP_QUIC;
+	if (flags & DNS_ONLY_RESOLVED && !resolved)
+		return -DROP_UNRESOLVED;
+	return 0;
+}
+
+/* The end of a flow that was refused when it began. */
+PARSE_INLINE enum flow_end refusal_end(enum drop_reason reason)
+{
+	if (reason == DROP_QUIC)
+		return END_QUIC;
+	return reason == DROP_UNRESOLVED ? END_UNRESOLVED : END_LIMIT;
+}
+
 /* Key of the flow that a packet from the application belongs to (TCP, UDP, ICMP echo). */
 PARSE_INLINE void packet_key_up(const struct packet *p, struct flow_key *key)
 {

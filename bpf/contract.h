@@ -113,6 +113,7 @@ enum verdict { VERDICTS(CONTRACT_ENUM) VERDICT_NUM };
 	X(DROP_DNS_MALFORMED, dns_malformed, "query shorter than a header or unparsable")          \
 	X(DROP_DNS_LIMIT, dns_limit, "more queries in flight than allowed")                        \
 	X(DROP_DNS_SOURCE, dns_source, "one client has its share of queries in flight")            \
+	X(DROP_DNS_LOOP, dns_loop, "query of ours that came back: its upstream asks us")           \
 	X(DROP_DNS_SPOOF, dns_spoof, "upstream answer whose ID, question or case does not match")  \
 	X(DROP_DNS_ANSWER, dns_answer, "DNS answer that a listener's socket did not take")         \
 	X(DROP_DNS_CHAIN, dns_chain, "upstream answer whose CNAMEs lead in a circle or too far")   \

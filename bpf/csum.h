@@ -9,7 +9,6 @@
 #include "bpf/maps.h"
 
 #define CSUM_STEP 512 /* bpf_csum_diff takes no more at a time */
-#define CSUM_STEPS 3
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define CSUM_BE16(x) __builtin_bswap16(x)
@@ -24,24 +23,49 @@ static __always_inline __u16 csum_fold(__u32 sum)
 	return ~sum;
 }
 
+/* The part of `len` bytes, a multiple of 4, that is summed behind `done`; -1 never is. */
+static __always_inline int csum_step(__u32 len, __u32 done, __u32 max)
+{
+	__u32 most = max - done < CSUM_STEP ? max - done : CSUM_STEP;
+	__u32 step = len > done ? len - done : 0;
+
+	if (step > most)
+		step = most;
+	PARSE_HIDE(step);
+	return step > most ? -1 : (int)step;
+}
+
 /*
- * Adds `len` bytes at `from`, which must have room for 3 steps behind it; bytes behind len
+ * Adds `len` bytes at `from`, of which there is room for `max`, a constant; bytes behind len
  * up to the next multiple of 4 must be zero.
  */
-static __always_inline __u32 csum_bytes(__u8 *from, __u32 len, __u32 sum)
+static __always_inline __u32 csum_bytes(__u8 *from, __u32 len, __u32 max, __u32 sum)
 {
-	__u32 i, step;
+	__u32 done;
+	int step;
 
-	len = (len + 3) & ~3U;
 #pragma unroll
-	for (i = 0; i < CSUM_STEPS; i++) {
-		step = len > i * CSUM_STEP ? len - i * CSUM_STEP : 0;
-		if (step > CSUM_STEP)
-			step = CSUM_STEP;
-		PARSE_HIDE(step);
-		if (step > CSUM_STEP)
+	for (done = 0; done < max; done += CSUM_STEP) {
+		step = csum_step((len + 3) & ~3U, done, max);
+		if (step < 0)
 			return 0;
-		sum = bpf_csum_diff(NULL, 0, (__be32 *)(from + i * CSUM_STEP), step, sum);
+		sum = bpf_csum_diff(NULL, 0, (__be32 *)(from + done), step, sum);
+	}
+	return sum;
+}
+
+/* What takes the same bytes off a sum, as csum_bytes() adds to it. */
+static __always_inline __u32 csum_bytes_less(__u8 *from, __u32 len, __u32 max)
+{
+	__u32 done, sum = 0;
+	int step;
+
+#pragma unroll
+	for (done = 0; done < max; done += CSUM_STEP) {
+		step = csum_step((len + 3) & ~3U, done, max);
+		if (step < 0)
+			return 0;
+		sum = bpf_csum_diff((__be32 *)(from + done), step, NULL, 0, sum);
 	}
 	return sum;
 }

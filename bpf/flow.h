@@ -21,6 +21,7 @@
 #ifndef BPF_FLOW_H
 #define BPF_FLOW_H
 
+#include "bpf/admit.h"
 #include "bpf/count.h"
 #include "bpf/maps.h"
 
@@ -149,13 +150,6 @@ static __always_inline void flow_follow_down(struct flow *f, const struct packet
 		flow_set_state(f, FLOW_CLOSED);
 }
 
-static __always_inline int packet_opens_tcp(const struct packet *p)
-{
-	__u8 flags = TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST | TCP_FLAG_FIN;
-
-	return (p->tcp_flags & flags) == TCP_FLAG_SYN;
-}
-
 /*
  * The application opens a 5-tuple anew whose old flow its role has not ended yet: the role's
  * reason counts if it gave one.
@@ -219,12 +213,15 @@ static __always_inline int flow_enter(struct __sk_buff *skb, struct scratch *x)
 	return 0;
 }
 
-/* Counts a packet from the application, opening its flow. 0, or -DROP_FLOW_CAP. */
+/*
+ * Counts a packet from the application, opening its flow. 0 or -drop_reason: full, or not
+ * admitted by the client's policy.
+ */
 static __always_inline int flow_up(struct __sk_buff *skb, struct scratch *x)
 {
 	struct packet *p = &x->packet;
 	struct flow *f;
-	int err = 0;
+	int err = 0, opens;
 
 	if (p->fragment_offset) {
 		f = fragment_flow(x);
@@ -240,14 +237,19 @@ static __always_inline int flow_up(struct __sk_buff *skb, struct scratch *x)
 	}
 	packet_key_up(p, &x->key);
 	f = bpf_map_lookup_elem(&flows, &x->key);
-	if (f && f->state >= FLOW_CLOSING && p->proto == PROTO_TCP && packet_opens_tcp(p)) {
-		flow_replace(x, f);
+	opens = p->proto == PROTO_TCP ? packet_opens_tcp(p) : !f;
+	if (opens && (!f || f->state >= FLOW_CLOSING)) {
+		err = flow_admit(x);
+		if (err)
+			return err;
+		if (f)
+			flow_replace(x, f);
 		f = NULL;
 	}
 	if (f) {
 		flow_count_up(f, x);
 		flow_follow_up(f, p);
-	} else if (p->proto != PROTO_TCP || packet_opens_tcp(p)) {
+	} else if (opens) {
 		err = flow_enter(skb, x);
 	} else {
 		count_stat(STAT_UNTRACKED, 1);

@@ -17,7 +17,8 @@
 
 #define FRAGMENTS_NOTED 4096 /* an LRU map sets 128 aside for each CPU */
 #define REPLY_BYTES 1280 /* largest refusal: an ICMPv6 error (RFC 4443, 2.4) */
-#define REPLY_ROOM (IP6_HEADER_BYTES + 3 * 512) /* so that csum_bytes() can take 3 steps */
+#define REPLY_SUM_MAX 1536 /* bytes that are summed */
+#define REPLY_ROOM (IP6_HEADER_BYTES + REPLY_SUM_MAX)
 
 /* Where a flow's later fragments are told by: IPv4 protocol, or 0 with IPv6 (RFC 8200). */
 struct fragment_key {

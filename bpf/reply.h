@@ -171,7 +171,7 @@ static __always_inline int reply_icmp4(struct __sk_buff *skb, struct scratch *x,
 	__builtin_memset(icmp, 0, ICMP_HEADER_BYTES);
 	icmp[0] = what.type;
 	icmp[1] = what.code;
-	put_csum(icmp + 2, csum_fold(csum_bytes(icmp, len, 0)));
+	put_csum(icmp + 2, csum_fold(csum_bytes(icmp, len, REPLY_SUM_MAX, 0)));
 	return reply_send(skb, x, IP4_HEADER_BYTES + len);
 }
 
@@ -191,7 +191,7 @@ static __always_inline int reply_icmp6(struct __sk_buff *skb, struct scratch *x,
 	icmp[1] = what.code;
 	icmp[7] = what.pointer;
 	sum = csum_pseudo(x->reply + 8, 32, PROTO_ICMP6, len);
-	put_csum(icmp + 2, csum_fold(csum_bytes(icmp, len, sum)));
+	put_csum(icmp + 2, csum_fold(csum_bytes(icmp, len, REPLY_SUM_MAX, sum)));
 	return reply_send(skb, x, IP6_HEADER_BYTES + len);
 }
 

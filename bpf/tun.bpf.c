@@ -9,9 +9,6 @@
  * once, with nothing known but the context, and adds instead of multiplying. They meet in
  * the scratch memory, which each looks up for itself: 6.1 takes no pointer to a map's value
  * that came in as an argument for a key.
- *
- * With `own_cgroup` set a packet is ours by mark and cgroup; SO_MARK alone is within reach
- * of whoever has CAP_NET_RAW.
  */
 #include "vmlinux.h"
 
@@ -21,6 +18,7 @@
 #include "bpf/count.h"
 #include "bpf/flow.h"
 #include "bpf/maps.h"
+#include "bpf/own.h"
 #include "bpf/reply.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -120,14 +118,6 @@ static __always_inline int refuse(struct __sk_buff *skb, __u32 reason, enum flow
 	return tun_reply(skb);
 }
 
-/* A packet of a role's socket on the TUN would come back to it for ever. */
-static __always_inline int packet_is_ours(struct __sk_buff *skb, const struct settings *s)
-{
-	if (!s->mark || skb->mark != s->mark)
-		return 0;
-	return !s->own_cgroup || bpf_skb_under_cgroup(skb, &own_cgroups, 0) == 1;
-}
-
 SEC("tc")
 int tun_egress(struct __sk_buff *skb)
 {
@@ -153,7 +143,7 @@ int tun_egress(struct __sk_buff *skb)
 		return refuse(skb, x->decision.reason, END_REJECTED);
 	err = tun_flow_up(skb);
 	if (err)
-		return refuse(skb, -err, END_LIMIT);
+		return refuse(skb, -err, refusal_end(-err));
 	if (verdict == VERDICT_DNS)
 		count_stat(STAT_DNS, x->segments);
 	skb->mark = QUEUE_MARK | x->decision.queue;

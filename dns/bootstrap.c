@@ -4,8 +4,8 @@
  * c-ares asks nothing here. It says 127.0.0.1 where no server is configured (or there is no
  * file): that is told apart by looking for the line, so that "none" can be said as such.
  *
- * A loopback stub such as 127.0.0.53 is as good as any: roles live in the host's network
- * namespace. Link-local servers come without their interface (c-ares 1.18 does not say it)
+ * A loopback stub such as 127.0.0.53 is as good as any unless the host's queries are captured:
+ * roles live in the host's network namespace. Link-local servers come without their interface (c-ares 1.18 does not say it)
  * and so cannot be reached; the next one is asked.
  */
 #include <arpa/inet.h>
@@ -16,15 +16,20 @@
 #include <ares.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "dns/bootstrap.h"
+#include "netdev/socket.h"
 
 #define LINE_MAX_BYTES 512
 #define LINES_MAX 4096
 
-void bootstrap_init(struct bootstrap *b, const char *path)
+void bootstrap_init(struct bootstrap *b, const char *path, const char *resolved_path,
+		    bool host_capture)
 {
 	memset(b, 0, sizeof(*b));
 	b->path = path;
+	b->resolved_path = resolved_path;
+	b->host_capture = host_capture;
 }
 
 static bool line_names(const char *line, const char *server)
@@ -103,25 +108,81 @@ int bootstrap_read(const char *path, struct endpoint ret_servers[DNS_UPSTREAMS_M
 	return r;
 }
 
+/* Such an address is one that the kernel would also send from to reach it. */
+bool bootstrap_is_own(const struct addr *address)
+{
+	struct endpoint to = { .addr = *address, .port = htons(DNS_PORT) }, from;
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	bool own = false;
+	int fd;
+
+	if (addr_is_loopback(address) || addr_is_zero(address))
+		return true;
+	if (socket_connect(&to, SOCK_DGRAM, &fd) < 0)
+		return false;
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0 &&
+	    endpoint_from_sockaddr((struct sockaddr *)&ss, &from) == 0)
+		own = addr_eq(&from.addr, address);
+	fd_close(fd);
+	return own;
+}
+
+/* Takes out what may lead back to us. Returns how many are left. */
+static int drop_own(struct endpoint *servers, int num)
+{
+	int left = 0;
+
+	for (int i = 0; i < num; i++) {
+		if (!bootstrap_is_own(&servers[i].addr))
+			servers[left++] = servers[i];
+	}
+	return left;
+}
+
+int bootstrap_servers(const struct bootstrap *b, struct endpoint ret_servers[DNS_UPSTREAMS_MAX])
+{
+	int num = bootstrap_read(b->path, ret_servers), left;
+
+	if (num <= 0 || !b->host_capture)
+		return num;
+	left = drop_own(ret_servers, num);
+	if (left)
+		return left;
+	num = bootstrap_read(b->resolved_path, ret_servers);
+	return num <= 0 ? num : drop_own(ret_servers, num);
+}
+
 static bool same_file(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
+/* Is it another file than the last time? */
+static bool file_changed(const char *path, struct stat *seen)
+{
+	struct stat st;
+	bool same;
+
+	if (stat(path, &st) < 0)
+		memset(&st, 0, sizeof(st));
+	same = same_file(&st, seen);
+	*seen = st;
+	return !same;
+}
+
 bool bootstrap_changed(struct bootstrap *b)
 {
 	uint64_t now = clock_ms();
-	struct stat st;
-	bool same;
+	bool changed = !b->known;
 
 	if (b->known && now - b->checked_ms < BOOTSTRAP_CHECK_MS)
 		return false;
 	b->checked_ms = now;
-	if (stat(b->path, &st) < 0)
-		memset(&st, 0, sizeof(st));
-	same = b->known && same_file(&st, &b->seen);
-	b->seen = st;
 	b->known = true;
-	return !same;
+	changed |= file_changed(b->path, &b->seen[0]);
+	if (b->host_capture)
+		changed |= file_changed(b->resolved_path, &b->seen[1]);
+	return changed;
 }

@@ -133,6 +133,17 @@ static int read_in(struct connection *c)
 	return 0;
 }
 
+/*
+ * A server that gathers small segments (Nagle) holds its first answer until the tickets of the
+ * session before it are acknowledged, which by itself is done 40 ms later. Failing costs these.
+ */
+static void acknowledge(const struct connection *c)
+{
+	int on = 1;
+
+	(void)setsockopt(c->watch.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
 /* --- opening ----------------------------------------------------------------------------- */
 
 static int opened(struct connection *c)
@@ -189,8 +200,11 @@ static int go_on(struct connection *c, uint32_t events)
 	case CONNECTION_OPEN:
 		break;
 	}
-	if (events & ~(uint32_t)EPOLLOUT)
+	if (events & ~(uint32_t)EPOLLOUT) {
 		r = read_in(c);
+		if (r == 0 && !c->answered)
+			acknowledge(c);
+	}
 	return r < 0 ? r : connection_flush(c);
 }
 

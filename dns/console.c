@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "base/dns_words.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/role.h"
@@ -25,8 +26,17 @@ struct follower {
 	uint64_t seen; /* entries of the history, since its start */
 };
 
+/* Lives until it is answered, whoever still waits. */
+struct lookup {
+	struct list link;
+	struct console *console;
+	uint64_t tag; /* 0 = nobody */
+	bool asked; /* service_lookup() has returned */
+};
+
 struct console {
 	struct console_options options;
+	struct list lookups;
 	struct follower followers[FOLLOWERS_MAX];
 	struct timer timer; /* armed while somebody follows */
 };
@@ -137,23 +147,6 @@ static int answer_log(struct out *o, const json_t *request)
 	return 1;
 }
 
-/* --- the others -------------------------------------------------------------------------- */
-
-static int answer_stats(struct out *o, const json_t *request)
-{
-	show_stats(sink_of(o), o->console->options.service);
-	return 0;
-}
-
-static int answer_all(struct out *o, const json_t *request)
-{
-	const struct history *h = &o->console->options.service->history;
-
-	show_stats(sink_of(o), o->console->options.service);
-	show_log(sink_of(o), h, history_first(h));
-	return 0;
-}
-
 /* The name of a question in lower case. 1 = it has one, 0 = none, -EINVAL and it was told. */
 static int name_of(struct out *o, const json_t *request, struct name *ret_name)
 {
@@ -170,6 +163,114 @@ static int name_of(struct out *o, const json_t *request, struct name *ret_name)
 	snprintf(error, sizeof(error), "'%.255s' is no domain name", text ? text : "");
 	show_error(sink_of(o), error);
 	return -EINVAL;
+}
+
+/* --- looking up -------------------------------------------------------------------------- */
+
+static void lookup_done(void *arg, const struct query *q, const struct answer *a, size_t len)
+{
+	struct lookup *l = arg;
+	struct console *c = l->console;
+	struct out *o = l->tag ? out_new(c, l->tag) : NULL;
+	struct history_entry entry = { .uid = UINT32_MAX };
+
+	if (o) {
+		reply_describe(q, a, &entry);
+		show_lookup(sink_of(o), &entry, a->msg, len);
+		send_out(o);
+		free(o);
+	}
+	if (l->tag && l->asked)
+		c->options.send(l->tag, NULL, 0);
+	l->tag = 0;
+	list_remove(&l->link);
+	if (l->asked)
+		free(l);
+}
+
+/* 1 = asked, and the answer will come; 0 = it came; -errno. */
+static int lookup(struct console *c, uint64_t tag, const struct addr *client,
+		  const struct name *name, uint16_t type)
+{
+	struct lookup *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	l->console = c;
+	l->tag = tag;
+	list_append(&c->lookups, &l->link);
+	r = service_lookup(c->options.service, client, name, type, lookup_done, l);
+	l->asked = true;
+	if (r < 0) {
+		list_remove(&l->link);
+		l->tag = 0;
+	}
+	if (l->tag)
+		return 1;
+	free(l);
+	return r;
+}
+
+static bool read_client(struct out *o, const json_t *request, struct addr *ret_addr)
+{
+	const json_t *value = json_object_get(request, "client");
+	const char *text = json_string_value(value);
+
+	if (value && (!text || addr_parse(text, ret_addr) < 0)) {
+		show_error(sink_of(o), "the client is no IPv4 or IPv6 address");
+		return false;
+	}
+	return true;
+}
+
+static bool read_type(struct out *o, const json_t *request, uint16_t *ret_type)
+{
+	const json_t *value = json_object_get(request, "type");
+	const char *text = json_string_value(value);
+
+	*ret_type = TYPE_A;
+	if (value && (!text || dns_type_parse(text, ret_type) < 0)) {
+		show_error(sink_of(o), "no such record type; write TYPE and its number");
+		return false;
+	}
+	return true;
+}
+
+static int answer_lookup(struct out *o, const json_t *request)
+{
+	struct addr client = { 0 };
+	struct name name;
+	uint16_t type;
+	int r = name_of(o, request, &name);
+
+	if (r == 0)
+		show_error(sink_of(o), "a name is needed");
+	if (r <= 0 || !read_client(o, request, &client) || !read_type(o, request, &type))
+		return 0;
+	r = lookup(o->console, o->tag, addr_is_zero(&client) ? NULL : &client, &name, type);
+	if (r >= 0)
+		return r;
+	show_error(sink_of(o), r == -EINVAL ? "that is not looked up (a transfer, or ANY)" :
+					      "too many queries are in flight");
+	return 0;
+}
+
+/* --- the others -------------------------------------------------------------------------- */
+
+static int answer_stats(struct out *o, const json_t *request)
+{
+	show_stats(sink_of(o), o->console->options.service);
+	return 0;
+}
+
+static int answer_all(struct out *o, const json_t *request)
+{
+	const struct history *h = &o->console->options.service->history;
+
+	show_stats(sink_of(o), o->console->options.service);
+	show_log(sink_of(o), h, history_first(h));
+	return 0;
 }
 
 static int answer_cache(struct out *o, const json_t *request)
@@ -198,7 +299,7 @@ static const struct {
 	int (*answer)(struct out *o, const json_t *request); /* as console_ask() */
 } questions[] = {
 	{ "all", answer_all },	   { "stats", answer_stats }, { "log", answer_log },
-	{ "cache", answer_cache }, { "flush", answer_flush },
+	{ "cache", answer_cache }, { "flush", answer_flush }, { "lookup", answer_lookup },
 };
 
 int console_ask(struct console *c, uint64_t tag, const char *text, size_t len)
@@ -229,6 +330,12 @@ void console_forget(struct console *c, uint64_t tag)
 
 	if (f)
 		f->tag = 0;
+	list_for_each_safe(pos, next, &c->lookups) {
+		struct lookup *l = container_of(pos, struct lookup, link);
+
+		if (l->tag == tag)
+			l->tag = 0;
+	}
 }
 
 int console_new(const struct console_options *options, struct console **ret_console)
@@ -239,6 +346,7 @@ int console_new(const struct console_options *options, struct console **ret_cons
 		return -ENOMEM;
 	c->options = *options;
 	timer_init(&c->timer, follow);
+	list_init(&c->lookups);
 	*ret_console = c;
 	return 0;
 }
@@ -248,5 +356,7 @@ void console_free(struct console *c)
 	if (!c)
 		return;
 	loop_disarm(&c->timer);
+	list_for_each_safe(pos, next, &c->lookups)
+		free(container_of(pos, struct lookup, link));
 	free(c);
 }

@@ -8,6 +8,7 @@
  *   {"what": "log", "follow": bool}    the latest queries, and then those that come
  *   {"what": "cache", "name": TEXT}    what is kept: of all names, or of this and those below it
  *   {"what": "flush", "name": TEXT}    forgets it, or without a name everything
+ *   {"what": "lookup", "name": TEXT, "type": TEXT, "client": ADDRESS}   asks as that client would
  *
  * The answer is the lines of dns/show.h; what is wrong with a question is one of type "error".
  */
@@ -35,7 +36,8 @@ int console_new(const struct console_options *options, struct console **ret_cons
 void console_free(struct console *c);
 
 /*
- * Answers: 0 = all but the end mark was sent, 1 = it goes on until console_forget(), -ENOMEM.
+ * Answers: 0 = all but the end mark was sent, 1 = the end mark will follow, or
+ * comes only with console_forget(); -ENOMEM.
  */
 int console_ask(struct console *c, uint64_t tag, const char *text, size_t len);
 void console_forget(struct console *c, uint64_t tag);

@@ -16,69 +16,81 @@
 
 struct exchanges {
 	struct exchange *items; /* zeroed; untouched pages cost nothing */
+	struct exchange_attempt *attempts; /* the same */
 	struct exchange **buckets;
 	uint32_t bucket_mask;
 	uint32_t touched; /* items[0..touched) were in use at least once */
+	uint32_t attempts_touched;
 	struct exchange_limits limits;
-	uint32_t sockets; /* open */
 	struct list unused;
+	struct list unused_attempts;
 	struct list ready;
+	struct list starved; /* ready, but for a socket */
 	struct list stages[EXCHANGE_STAGE_NUM];
 	struct siphash_key hash_key;
-	struct upstream_set *upstreams;
+	struct upstreams *upstreams;
 	struct datapath *datapath;
 	struct loop *loop;
 	struct loop_turn turn;
 	struct timer timer;
-	struct plain_env env;
 	exchange_done_fn done;
 	void *arg;
-	uint8_t scratch[MSG_MAX];
 };
 
 static const unsigned int stage_ms[EXCHANGE_STAGE_NUM] = EXCHANGE_STAGES;
 
 static void pump(struct loop_turn *turn);
 static void stages_due(struct timer *timer);
-static void attempt_done(struct plain *p, int status, uint8_t *answer, size_t len);
+static void attempt_done(struct attempt *a, int status, uint8_t *answer, size_t len);
 
 /* --- the table --------------------------------------------------------------------------- */
 
-int exchanges_new(struct loop *loop, struct datapath *dp, struct upstream_set *upstreams,
+static void init_lists(struct exchanges *xs)
+{
+	list_init(&xs->unused);
+	list_init(&xs->unused_attempts);
+	list_init(&xs->ready);
+	list_init(&xs->starved);
+	for (unsigned int i = 0; i < EXCHANGE_STAGE_NUM; i++)
+		list_init(&xs->stages[i]);
+}
+
+static int allocate(struct exchanges *xs, uint32_t max)
+{
+	uint32_t buckets = 16;
+
+	while (buckets < max)
+		buckets *= 2;
+	xs->items = calloc(max, sizeof(*xs->items));
+	xs->attempts = calloc((size_t)max * EXCHANGE_ATTEMPTS, sizeof(*xs->attempts));
+	xs->buckets = calloc(buckets, sizeof(struct exchange *));
+	xs->bucket_mask = buckets - 1;
+	return xs->items && xs->attempts && xs->buckets ? 0 : -ENOMEM;
+}
+
+int exchanges_new(struct loop *loop, struct datapath *dp, struct upstreams *upstreams,
 		  const struct exchange_limits *limits, exchange_done_fn done, void *arg,
 		  struct exchanges **ret_exchanges)
 {
 	struct exchanges *xs = calloc(1, sizeof(*xs));
-	uint32_t buckets = 16;
 
 	if (!xs)
 		return -ENOMEM;
-	while (buckets < limits->exchanges_max)
-		buckets *= 2;
-	xs->items = calloc(limits->exchanges_max, sizeof(*xs->items));
-	xs->buckets = calloc(buckets, sizeof(struct exchange *));
-	if (!xs->items || !xs->buckets) {
-		free(xs->items);
-		free(xs->buckets);
-		free(xs);
+	init_lists(xs);
+	timer_init(&xs->timer, stages_due);
+	xs->turn.turn = pump;
+	loop_add_turn(loop, &xs->turn);
+	if (allocate(xs, limits->exchanges_max) < 0) {
+		exchanges_free(xs);
 		return -ENOMEM;
 	}
-	xs->bucket_mask = buckets - 1;
 	xs->limits = *limits;
-	list_init(&xs->unused);
-	list_init(&xs->ready);
-	for (unsigned int i = 0; i < EXCHANGE_STAGE_NUM; i++)
-		list_init(&xs->stages[i]);
 	random_bytes(&xs->hash_key, sizeof(xs->hash_key));
 	xs->upstreams = upstreams;
 	xs->datapath = dp;
 	xs->loop = loop;
-	xs->env = (struct plain_env){ .loop = loop, .datapath = dp, .scratch = xs->scratch };
 	xs->done = done;
 	xs->arg = arg;
-	timer_init(&xs->timer, stages_due);
-	xs->turn.turn = pump;
-	loop_add_turn(loop, &xs->turn);
 	*ret_exchanges = xs;
 	return 0;
 }
@@ -87,13 +99,16 @@ void exchanges_free(struct exchanges *xs)
 {
 	if (!xs)
 		return;
+	for (uint32_t i = 0; i < xs->attempts_touched; i++)
+		attempt_stop(&xs->attempts[i].attempt);
 	for (uint32_t i = 0; i < xs->touched; i++) {
-		for (unsigned int k = 0; k < EXCHANGE_ATTEMPTS; k++)
-			plain_stop(&xs->items[i].attempts[k].plain);
+		if (xs->items[i].state != EXCHANGE_FREE)
+			upstream_group_put(xs->items[i].group);
 	}
 	loop_disarm(&xs->timer);
 	loop_remove_turn(&xs->turn);
 	free(xs->items);
+	free(xs->attempts);
 	free(xs->buckets);
 	free(xs);
 }
@@ -103,11 +118,13 @@ static struct exchange **bucket_of(struct exchanges *xs, const uint8_t *message,
 	return &xs->buckets[siphash(&xs->hash_key, message, len) & xs->bucket_mask];
 }
 
-struct exchange *exchange_find(struct exchanges *xs, const uint8_t *message, size_t len)
+struct exchange *exchange_find(struct exchanges *xs, const struct upstream_group *group,
+			       const uint8_t *message, size_t len)
 {
 	struct exchange *x = *bucket_of(xs, message, len);
 
-	while (x && (x->question.len != len || memcmp(x->message, message, len) != 0))
+	while (x && (x->group != group || x->question.len != len ||
+		     memcmp(x->message, message, len) != 0))
 		x = x->chain;
 	return x;
 }
@@ -138,15 +155,12 @@ static struct exchange *take_item(struct exchanges *xs)
 	x = &xs->items[xs->touched++];
 	x->owner = xs;
 	list_init(&x->link);
-	for (unsigned int i = 0; i < EXCHANGE_ATTEMPTS; i++) {
-		plain_init(&x->attempts[i].plain, &xs->env, attempt_done);
-		x->attempts[i].exchange = x;
-	}
+	list_init(&x->attempts);
 	return x;
 }
 
-int exchange_start(struct exchanges *xs, const struct plain_question *question,
-		   struct exchange **ret_exchange)
+int exchange_start(struct exchanges *xs, struct upstream_group *group,
+		   const struct plain_question *question, struct exchange **ret_exchange)
 {
 	struct exchange *x;
 	struct exchange **bucket;
@@ -159,6 +173,7 @@ int exchange_start(struct exchanges *xs, const struct plain_question *question,
 	memcpy(x->message, question->message, question->len);
 	x->question = *question;
 	x->question.message = x->message;
+	x->group = upstream_group_get(group);
 	list_init(&x->queries);
 	x->tried = 0;
 	x->last_error = 0;
@@ -177,39 +192,54 @@ int exchange_start(struct exchanges *xs, const struct plain_question *question,
 
 /* --- attempts ---------------------------------------------------------------------------- */
 
-/* Books what an attempt leaves behind; its socket is closed. */
-static void attempt_ended(struct exchange_attempt *a)
+/* NULL = the exchange, or all together, has as many as may be. */
+static struct exchange_attempt *take_attempt(struct exchange *x)
 {
-	struct exchanges *xs = a->exchange->owner;
-	struct upstream *u = upstream_find(xs->upstreams, &a->plain.to);
+	struct exchanges *xs = x->owner;
+	struct exchange_attempt *a;
 
-	xs->sockets--;
-	datapath_budget(xs->datapath, BUDGET_DESCRIPTORS)->used--;
-	if (!u)
-		return;
-	u->spoofs += a->plain.spoofs;
-	u->streams += a->plain.by_tcp;
+	if (x->asking >= (x->group->race ? UPSTREAM_GROUP_MAX : EXCHANGE_ATTEMPTS))
+		return NULL;
+	if (!list_is_empty(&xs->unused_attempts)) {
+		a = list_first(&xs->unused_attempts, struct exchange_attempt, link);
+	} else {
+		if (xs->attempts_touched == xs->limits.exchanges_max * EXCHANGE_ATTEMPTS)
+			return NULL;
+		a = &xs->attempts[xs->attempts_touched++];
+		list_init(&a->link);
+		attempt_init(&a->attempt, attempt_done);
+	}
+	a->exchange = x;
+	list_touch(&x->attempts, &a->link);
+	x->asking++;
+	return a;
+}
+
+/* It is idle. */
+static void give_attempt_back(struct exchange_attempt *a)
+{
+	a->exchange->asking--;
+	list_touch(&a->exchange->owner->unused_attempts, &a->link);
 }
 
 /* Stops what still runs. Who had a whole stage and said nothing has timed out. */
 static void stop_attempts(struct exchange *x)
 {
-	for (unsigned int i = 0; i < EXCHANGE_ATTEMPTS; i++) {
-		struct exchange_attempt *a = &x->attempts[i];
-		uint64_t waited = clock_ns() - a->plain.started_ns;
+	list_for_each_safe(pos, next, &x->attempts) {
+		struct exchange_attempt *a = container_of(pos, struct exchange_attempt, link);
+		uint64_t waited = clock_ns() - a->attempt.started_ns;
 
-		if (plain_is_idle(&a->plain))
-			continue;
+		attempt_stop(&a->attempt);
 		if (waited >= stage_ms[0] * NSEC_PER_MSEC)
-			upstream_timed_out(upstream_find(x->owner->upstreams, &a->plain.to));
-		plain_stop(&a->plain);
-		attempt_ended(a);
+			upstream_timed_out(a->attempt.upstream);
+		give_attempt_back(a);
 	}
 }
 
 static void release(struct exchange *x)
 {
 	x->state = EXCHANGE_FREE;
+	upstream_group_put(x->group);
 	list_touch(&x->owner->unused, &x->link);
 }
 
@@ -247,130 +277,106 @@ static void finish_with_error(struct exchange *x, int status)
 		finish(x, &result);
 }
 
-/* Errors of this process, not of an upstream: asking another one would not help. */
-static bool is_own_error(int status)
+static bool is_short_of_sockets(const struct exchanges *xs)
 {
-	return status == -EMFILE || status == -ENFILE || status == -ENOMEM || status == -ENOBUFS ||
-	       status == -EPERM;
+	return xs->upstreams->env.sockets >= xs->limits.sockets_max;
 }
 
-static struct exchange_attempt *idle_attempt(struct exchange *x)
+/* Would the next one to be asked need a socket that there is not? */
+static bool is_starved(const struct exchange *x)
 {
-	for (unsigned int i = 0; i < EXCHANGE_ATTEMPTS; i++) {
-		if (plain_is_idle(&x->attempts[i].plain))
-			return &x->attempts[i];
-	}
-	return NULL;
-}
+	int place = upstream_group_pick(x->group, x->tried);
 
-static bool is_asking(const struct exchange *x)
-{
-	for (unsigned int i = 0; i < EXCHANGE_ATTEMPTS; i++) {
-		if (!plain_is_idle(&x->attempts[i].plain))
-			return true;
-	}
-	return false;
-}
-
-/* Asks upstream `place`. 0 or -errno. */
-static int ask(struct exchange *x, struct exchange_attempt *a, int place)
-{
-	struct exchanges *xs = x->owner;
-	struct upstream *u = &xs->upstreams->item[place];
-	int r;
-
-	x->tried |= 1U << place;
-	r = plain_start(&a->plain, &u->endpoint, &x->question);
-	if (r < 0)
-		return r;
-	xs->sockets++;
-	datapath_budget(xs->datapath, BUDGET_DESCRIPTORS)->used++;
-	u->asked++;
-	datapath_count(xs->datapath, RSTAT_DNS_UPSTREAM, 1);
-	return 0;
+	return place >= 0 && upstream_is_plain(x->group->member[place]) &&
+	       is_short_of_sockets(x->owner);
 }
 
 /*
  * Asks the next upstream that was not tried yet. 0; -EDESTADDRREQ = there is none, or no
- * room for another attempt; -errno = an error of our own.
+ * room for another attempt; -EDEADLK; -errno = an error of our own.
  */
 static int ask_next(struct exchange *x)
 {
-	struct exchanges *xs = x->owner;
-	struct exchange_attempt *a = idle_attempt(x);
 	int place, r;
 
-	while (a && xs->sockets < xs->limits.sockets_max &&
-	       (place = upstream_pick(xs->upstreams, x->tried)) >= 0) {
-		r = ask(x, a, place);
-		if (r == 0 || is_own_error(r))
+	while ((place = upstream_group_pick(x->group, x->tried)) >= 0 && !is_starved(x)) {
+		struct exchange_attempt *a = take_attempt(x);
+
+		if (!a)
+			break;
+		x->tried |= 1U << place;
+		r = attempt_start(&a->attempt, x->group->member[place], &x->question);
+		if (r == 0) {
+			datapath_count(x->owner->datapath, RSTAT_DNS_UPSTREAM, 1);
+			return 0;
+		}
+		give_attempt_back(a);
+		if (attempt_is_own_error(r))
 			return r;
-		upstream_failed(&xs->upstreams->item[place]);
 		x->last_error = r;
 	}
-	return -EDESTADDRREQ;
+	return place == -EDEADLK ? -EDEADLK : -EDESTADDRREQ;
 }
 
-/* After a failure: on to the next upstream, or to the end. */
-static void go_on(struct exchange *x)
+/* The first upstream; all of them in a race. */
+static int ask_first(struct exchange *x)
 {
 	int r = ask_next(x);
 
+	while (r == 0 && x->group->race)
+		r = ask_next(x);
+	return x->asking && !attempt_is_own_error(r) ? 0 : r;
+}
+
+/* `r`: of asking one more. Goes on waiting, or ends it if there is nothing to wait for. */
+static void settle(struct exchange *x, int r)
+{
 	if (r == 0)
 		return;
-	if (is_own_error(r))
+	if (attempt_is_own_error(r))
 		finish_with_error(x, r);
-	else if (!is_asking(x))
+	else if (!x->asking)
 		finish_with_error(x, x->last_error ? x->last_error : r);
 }
 
-static bool is_refusal(const uint8_t *answer)
+static void take_answer(struct exchange *x, struct attempt *a, uint8_t *answer, size_t len)
 {
+	struct upstream *u = a->upstream;
+	struct exchange_result result = { .msg = answer, .upstream = u };
 	unsigned int rcode = msg_get16(answer + 2) & MSG_RCODE;
-
-	return rcode == RCODE_SERVFAIL || rcode == RCODE_NOTIMP || rcode == RCODE_REFUSED;
-}
-
-static void take_answer(struct exchange *x, struct plain *p, uint8_t *answer, size_t len)
-{
-	struct upstream_set *upstreams = x->owner->upstreams;
-	struct exchange_result result = { .msg = answer, .from = p->to };
-	struct upstream *u = upstream_find(upstreams, &p->to);
 
 	x->last_error = edns_find(answer, len, x->question.question_end, &result.edns);
 	if (x->last_error < 0) {
 		x->last_error = -EBADMSG;
 		upstream_failed(u);
-		go_on(x);
+		settle(x, ask_next(x));
 		return;
 	}
-	upstream_answered(u, (clock_ns() - p->started_ns) / 1000);
-	if (is_refusal(answer) && (is_asking(x) || upstream_pick(upstreams, x->tried) >= 0)) {
-		x->last_rcode = msg_get16(answer + 2) & MSG_RCODE;
-		go_on(x);
+	upstream_answered(u, (clock_ns() - a->started_ns) / 1000);
+	if (x->group->failover_rcodes >> rcode & 1 &&
+	    (x->asking || upstream_group_pick(x->group, x->tried) >= 0)) {
+		x->last_rcode = (int)rcode;
+		settle(x, ask_next(x));
 		return;
 	}
+	result.from = upstream_is_plain(u) ? a->plain.to : upstream_endpoint(u);
 	result.len = result.edns.message_end;
 	finish(x, &result);
 }
 
-static void attempt_done(struct plain *p, int status, uint8_t *answer, size_t len)
+static void attempt_done(struct attempt *attempt, int status, uint8_t *answer, size_t len)
 {
-	struct exchange_attempt *a = container_of(p, struct exchange_attempt, plain);
+	struct exchange_attempt *a = container_of(attempt, struct exchange_attempt, attempt);
 	struct exchange *x = a->exchange;
 
-	attempt_ended(a);
+	give_attempt_back(a);
 	if (status == 0) {
-		take_answer(x, p, answer, len);
+		take_answer(x, attempt, answer, len);
 		return;
 	}
-	if (is_own_error(status)) {
-		finish_with_error(x, status);
-		return;
-	}
-	upstream_failed(upstream_find(x->owner->upstreams, &p->to));
-	x->last_error = status;
-	go_on(x);
+	if (!attempt_is_own_error(status))
+		x->last_error = status;
+	settle(x, attempt_is_own_error(status) ? status : ask_next(x));
 }
 
 /* --- time -------------------------------------------------------------------------------- */
@@ -392,18 +398,17 @@ static void enter_stage(struct exchange *x, unsigned int stage)
 /* Sends again where nothing came yet, if `all`; else only where the case was wrong. */
 static void ask_again(struct exchange *x, bool all)
 {
-	for (unsigned int i = 0; i < EXCHANGE_ATTEMPTS; i++) {
-		struct exchange_attempt *a = &x->attempts[i];
+	list_for_each_safe(pos, next, &x->attempts) {
+		struct exchange_attempt *a = container_of(pos, struct exchange_attempt, link);
 		int r;
 
-		if (plain_is_idle(&a->plain) || !(all || a->plain.wrong_case))
+		if (!all && !attempt_has_wrong_case(&a->attempt))
 			continue;
-		r = plain_again(&a->plain);
+		r = attempt_again(&a->attempt);
 		if (r == 0)
 			continue;
-		upstream_failed(upstream_find(x->owner->upstreams, &a->plain.to));
-		attempt_ended(a);
 		x->last_error = r;
+		give_attempt_back(a);
 	}
 }
 
@@ -413,7 +418,7 @@ static void stage_over(struct exchange *x)
 
 	enter_stage(x, x->stage + 1);
 	r = ask_next(x);
-	if (is_own_error(r)) {
+	if (attempt_is_own_error(r)) {
 		finish_with_error(x, r);
 		return;
 	}
@@ -423,8 +428,8 @@ static void stage_over(struct exchange *x)
 		return;
 	}
 	ask_again(x, r < 0);
-	if (!is_asking(x))
-		go_on(x);
+	if (!x->asking)
+		settle(x, ask_next(x));
 }
 
 static void arm(struct exchanges *xs)
@@ -461,15 +466,25 @@ static void stages_due(struct timer *timer)
 	arm(xs);
 }
 
+static void begin(struct exchange *x)
+{
+	x->state = EXCHANGE_ASKING;
+	enter_stage(x, 0);
+	settle(x, ask_first(x));
+}
+
 static void pump(struct loop_turn *turn)
 {
 	struct exchanges *xs = container_of(turn, struct exchanges, turn);
 
-	while (!list_is_empty(&xs->ready) && xs->sockets < xs->limits.sockets_max) {
+	while (!list_is_empty(&xs->starved) && !is_short_of_sockets(xs))
+		begin(list_first(&xs->starved, struct exchange, link));
+	while (!list_is_empty(&xs->ready)) {
 		struct exchange *x = list_first(&xs->ready, struct exchange, link);
 
-		x->state = EXCHANGE_ASKING;
-		enter_stage(x, 0);
-		go_on(x);
+		if (is_starved(x))
+			list_touch(&xs->starved, &x->link);
+		else
+			begin(x);
 	}
 }

@@ -27,10 +27,8 @@ static int64_t unix_ms(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-static void remember(struct service *s, const struct query *q, const struct answer *a)
+void reply_describe(const struct query *q, const struct answer *a, struct history_entry *h)
 {
-	struct history_entry *h = history_add(&s->history);
-
 	h->time_ms = unix_ms();
 	h->client.addr = q->client.flow.saddr;
 	h->client.port = q->client.flow.sport;
@@ -107,7 +105,7 @@ void reply_send(struct service *s, const struct query *q, const struct answer *a
 	put_flags(q, a);
 	memcpy(a->msg + MSG_HEADER_BYTES, q->question.name.wire, q->question.name.len);
 	if (q->kind != QUERY_REFRESH)
-		remember(s, q, a);
+		reply_describe(q, a, history_add(&s->history));
 	if (query_has_flow(&q->client))
 		flows_answered(s->flows, &q->client.flow, !a->failed, &a->upstream);
 	if (q->edns.present && !a->verbatim)

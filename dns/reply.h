@@ -32,6 +32,8 @@ struct answer {
 
 /* To the client, or whoever else waits for this query. */
 void reply_send(struct service *s, const struct query *q, const struct answer *a);
+/* Fills in what is told of it, an entry that is all zero. */
+void reply_describe(const struct query *q, const struct answer *a, struct history_entry *ret_entry);
 /* An answer without records, made here. */
 void reply_rcode(struct service *s, const struct query *q, enum msg_rcode rcode);
 /* The same with SERVFAIL, counted. */

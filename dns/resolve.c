@@ -47,9 +47,10 @@ static int find_exchange(struct service *s, const struct intake *in, struct exch
 {
 	uint8_t buf[PLAIN_QUESTION_MAX];
 	struct plain_question question = intake_normalize(in, buf);
+	struct upstream_group *group = upstreams_group(s->upstreams, 0);
 
-	*ret_x = exchange_find(s->exchanges, question.message, question.len);
-	return *ret_x ? 0 : exchange_start(s->exchanges, &question, ret_x);
+	*ret_x = exchange_find(s->exchanges, group, question.message, question.len);
+	return *ret_x ? 0 : exchange_start(s->exchanges, group, &question, ret_x);
 }
 
 static void wait_for(struct query *q, struct exchange *x)
@@ -234,6 +235,10 @@ static enum drop_reason reason_of(int status)
 		return DROP_DNS_MALFORMED;
 	case -ELOOP:
 		return DROP_DNS_CHAIN;
+	case -EDEADLK:
+		return DROP_DNS_LOOP;
+	case -ETIMEDOUT:
+		return DROP_DNS_TIMEOUT;
 	default:
 		return DROP_UPSTREAM_UNREACH;
 	}

@@ -22,6 +22,7 @@
 #include "dns/listener.h"
 #include "dns/resolver.h"
 #include "dns/service.h"
+#include "dns/setup.h"
 #include "netdev/socket.h"
 
 #define FDS_SPARE 32 /* new relays, files being read, streams on their way to us */
@@ -32,6 +33,8 @@ struct resolver {
 	struct role_config config;
 	struct datapath datapath;
 	uint32_t streams_max, sockets_max; /* of what there is of descriptors */
+	struct setup setup; /* in force once there is a service */
+	struct setup next; /* of a reload */
 	int queue_fd;
 	int relay_fd[ROLES_MAX]; /* that came before START, -1 = none */
 	struct service *service; /* NULL until START */
@@ -82,6 +85,9 @@ static int take_descriptor(struct role_link *link, const struct role_descriptor 
 	struct resolver *r = resolver_of(link);
 	int err = datapath_take(&r->datapath, d->kind, d->index, fd);
 
+	if (err != -ENOENT)
+		return err;
+	err = setup_take(r->service ? &r->next : &r->setup, d->kind, d->index, fd);
 	if (err != -ENOENT)
 		return err;
 	if (d->kind == ROLE_FD_RELAY)
@@ -136,6 +142,16 @@ static void flow_seen(void *arg, const struct flow_key *key)
 	service_flow_seen(r->service, key);
 }
 
+static int read_setup(struct resolver *r)
+{
+	struct conf_errors errors;
+	int err = setup_read(&r->setup, &r->config, &errors);
+
+	if (err)
+		log_err("dns", "%.*s", (int)strcspn(errors.text, "\n"), errors.text);
+	return err;
+}
+
 static int make_service(struct resolver *r)
 {
 	struct service_options options = {
@@ -145,6 +161,8 @@ static int make_service(struct resolver *r)
 		.flows_max = limits_dns_flows(&r->config.limits),
 		.timeout_ms = r->config.dns_timeout_ms,
 		.mtu = r->config.settings.mtu,
+		.conf = r->setup.conf,
+		.list_fds = r->setup.list_fd,
 		.upstreams = r->config.upstreams,
 		.reply = reply,
 		.arg = r,
@@ -199,7 +217,9 @@ static int start(struct role_link *link)
 	if (r->queue_fd < 0)
 		return -EPROTO;
 	share_descriptors(r);
-	err = make_service(r);
+	err = read_setup(r);
+	if (!err)
+		err = make_service(r);
 	if (err)
 		return err;
 	err = make_listener(r);
@@ -253,8 +273,8 @@ static int run(struct resolver *r)
 		err = loop_run(r->loop);
 	if (err < 0)
 		log_err("dns", "event loop failed: %s", strerror(-err));
-	console_free(r->console);
 	service_free(r->service); /* what is in flight gets SERVFAIL through the listener */
+	console_free(r->console);
 	listener_free(r->listener);
 	role_link_close(&r->link);
 	loop_free(r->loop);
@@ -271,11 +291,15 @@ int resolver_main(void)
 	log_setup("headraced[resolver]", LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	datapath_init(&r->datapath, RESOLVER_QUEUE);
+	setup_init(&r->setup);
+	setup_init(&r->next);
 	r->queue_fd = -1;
 	for (unsigned int slot = 0; slot < ROLES_MAX; slot++)
 		r->relay_fd[slot] = -1;
 	status = run(r);
 	datapath_done(&r->datapath);
+	setup_done(&r->setup);
+	setup_done(&r->next);
 	fd_close(r->queue_fd);
 	free(r);
 	return status;

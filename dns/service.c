@@ -24,28 +24,23 @@
 static void expire(struct timer *t);
 static void sweep(struct timer *t);
 
-/* The host's servers, if they are to be used and have changed. */
-static void refresh_upstreams(struct service *s)
+/* The upstreams: those that were given, or the host's. */
+static int make_upstreams(struct service *s)
 {
-	struct endpoint servers[DNS_UPSTREAMS_MAX];
-	char text[ENDPOINT_TEXT_MAX];
-	int num;
+	struct upstreams_options options = {
+		.loop = s->loop,
+		.datapath = s->datapath,
+		.resolv_conf = s->options.resolv_conf,
+	};
+	char error[TRANSPORT_ERROR_MAX];
+	int r = upstreams_new(&options, &s->upstreams);
 
-	if (s->options.upstreams || !bootstrap_changed(&s->bootstrap))
-		return;
-	num = bootstrap_read(s->bootstrap.path, servers);
-	if (num < 0) {
-		log_err("dns", "cannot read %s, name servers stay as they were: %s",
-			s->bootstrap.path, strerror(-num));
-		return;
-	}
-	upstream_set_assign(&s->upstreams, servers, (unsigned int)num);
-	if (num == 0)
-		log_err("dns", "%s names no name server: every query gets SERVFAIL; use --dns",
-			s->bootstrap.path);
-	for (int i = 0; i < num; i++)
-		log_info("dns", "name server of the host address=%s",
-			 endpoint_format(&servers[i], text));
+	if (r < 0)
+		return r;
+	r = upstreams_assign(s->upstreams, NULL, s->options.upstream, s->options.upstreams, error);
+	if (r < 0)
+		log_err("dns", "upstreams: %s", error[0] ? error : strerror(-r));
+	return r;
 }
 
 int service_new(struct loop *loop, struct datapath *dp, const struct service_options *options,
@@ -74,8 +69,6 @@ int service_new(struct loop *loop, struct datapath *dp, const struct service_opt
 	s->datapath = dp;
 	s->ttl = cache.ttl;
 	s->keep_options = EDNS_NSID;
-	bootstrap_init(&s->bootstrap, options->resolv_conf ? options->resolv_conf : BOOTSTRAP_FILE);
-	upstream_set_assign(&s->upstreams, options->upstream, options->upstreams);
 	timer_init(&s->expiry, expire);
 	timer_init(&s->sweep, sweep);
 	timer_init(&s->stale_due, resolve_stale_due);
@@ -92,12 +85,13 @@ int service_new(struct loop *loop, struct datapath *dp, const struct service_opt
 	if (r == 0)
 		r = flows_new(dp, s->options.flows_max, &s->flows);
 	if (r == 0)
-		r = exchanges_new(loop, dp, &s->upstreams, &limits, resolve_done, s, &s->exchanges);
+		r = make_upstreams(s);
+	if (r == 0)
+		r = exchanges_new(loop, dp, s->upstreams, &limits, resolve_done, s, &s->exchanges);
 	if (r < 0) {
 		service_free(s);
 		return r;
 	}
-	refresh_upstreams(s);
 	*ret_service = s;
 	return 0;
 }
@@ -264,10 +258,15 @@ int service_query(struct service *s, const struct client *client, const uint8_t 
 		refuse(s, client, &in, (enum msg_rcode)r);
 		return 0;
 	}
+	if (upstreams_is_loop(s->upstreams, &in.question)) {
+		datapath_drop(s->datapath, DROP_DNS_LOOP);
+		refuse(s, client, &in, RCODE_REFUSED);
+		return 0;
+	}
 	if (udp && query_find(s->queries, client, in.header.id, &in.question))
 		return 0;
 	take_query(s, client, &in);
-	refresh_upstreams(s);
+	upstreams_refresh(s->upstreams);
 	q = query_of(client, &in);
 	answer(s, &q, &in);
 	return 0;
@@ -294,7 +293,7 @@ int service_lookup(struct service *s, const struct addr *client, const struct na
 	q.kind = QUERY_LOOKUP;
 	q.done = done;
 	q.arg = arg;
-	refresh_upstreams(s);
+	upstreams_refresh(s->upstreams);
 	if (resolve_at_once(s, &q, &in))
 		return 0;
 	if (query_count(s->queries) >= s->options.queries_max)
@@ -352,6 +351,7 @@ void service_free(struct service *s)
 	loop_disarm(&s->sweep);
 	loop_disarm(&s->stale_due);
 	exchanges_free(s->exchanges);
+	upstreams_free(s->upstreams);
 	if (s->flows)
 		flows_end_all(s->flows);
 	flows_free(s->flows);

@@ -10,15 +10,15 @@
 #include <stdint.h>
 
 #include "base/loop.h"
+#include "conf/conf.h"
 #include "datapath/role.h"
-#include "dns/bootstrap.h"
 #include "dns/cache.h"
 #include "dns/exchange.h"
 #include "dns/flows.h"
 #include "dns/history.h"
 #include "dns/query.h"
 #include "dns/reply.h"
-#include "dns/upstream.h"
+#include "dns/upstreams.h"
 
 struct service_options {
 	uint32_t queries_max; /* 0 = DNS_QUERIES_MAX */
@@ -29,6 +29,8 @@ struct service_options {
 	uint32_t mtu;
 	uint32_t upstreams; /* 0 = those of `resolv_conf` */
 	struct endpoint upstream[DNS_UPSTREAMS_MAX];
+	struct conf *conf; /* the caller's: conf_get() for what lives longer */
+	const int *list_fds; /* the caller's, by place in conf->dns.list; while it loads them */
 	const char *resolv_conf; /* NULL = BOOTSTRAP_FILE */
 	uint32_t stale; /* seconds that an answer may be given after its time, 0 = never */
 	bool prefetch;
@@ -45,8 +47,7 @@ struct service {
 	struct exchanges *exchanges;
 	struct cache *cache;
 	struct flows *flows;
-	struct upstream_set upstreams;
-	struct bootstrap bootstrap;
+	struct upstreams *upstreams;
 	struct timer expiry; /* of the oldest query */
 	struct timer sweep; /* of flows and of the cache, each second while there is anything */
 	struct list stale; /* queries that may get a stale answer, the oldest first */

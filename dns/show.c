@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "dns/record.h"
 #include "dns/show.h"
 
 /* Wraps `o` (which may be NULL: out of memory) into {"dns": o} and gives it out. */
@@ -33,19 +34,27 @@ static const char *action_text(unsigned int action)
 
 /* --- stats ------------------------------------------------------------------------------- */
 
-static void show_upstream(struct show_sink sink, const struct upstream *u)
+#define TYPE_TEXT(name, text) [name] = text,
+
+static void show_upstream(void *arg, const struct upstream *u)
 {
+	static const char *const types[] = { CONF_UPSTREAM_TYPES(TYPE_TEXT) };
+	const struct show_sink *sink = arg;
+	struct endpoint ep = upstream_endpoint(u);
 	char address[ENDPOINT_TEXT_MAX];
-	json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "type", "upstream",
-			      "address", endpoint_format(&u->endpoint, address), "state",
-			      upstream_state_text(u->state), "queries", (json_int_t)u->asked,
-			      "answers", (json_int_t)u->answers, "failures",
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "type",
+			      "upstream", "name", u->conf.name, "kind",
+			      u->of_host ? "host" : types[u->conf.type], "state",
+			      health_text(u->health.state), "looped", u->looped, "queries",
+			      (json_int_t)u->asked, "answers", (json_int_t)u->answers, "failures",
 			      (json_int_t)u->failures, "timeouts", (json_int_t)u->timeouts,
 			      "spoofed", (json_int_t)u->spoofs, "tcp", (json_int_t)u->streams);
 
+	if (o && ep.port)
+		json_object_set_new(o, "address", json_string(endpoint_format(&ep, address)));
 	if (o && u->latency_us)
 		json_object_set_new(o, "latency_us", json_integer((json_int_t)u->latency_us));
-	emit(sink, o);
+	emit(*sink, o);
 }
 
 static void show_cache(struct show_sink sink, const struct service *s)
@@ -64,8 +73,7 @@ static void show_cache(struct show_sink sink, const struct service *s)
 
 void show_stats(struct show_sink sink, const struct service *s)
 {
-	for (unsigned int i = 0; i < s->upstreams.num; i++)
-		show_upstream(sink, &s->upstreams.item[i]);
+	upstreams_each(s->upstreams, show_upstream, &sink);
 	show_cache(sink, s);
 }
 
@@ -77,28 +85,69 @@ static void add_text(json_t *o, const char *key, const char *text)
 		json_object_set_new(o, key, json_string(text));
 }
 
-static void show_query(struct show_sink sink, const struct history_entry *h)
+/* What is told of every answer. NULL = out of memory. */
+static json_t *describe(const char *type_of_line, const struct history_entry *h)
 {
-	char client[ENDPOINT_TEXT_MAX], upstream[ENDPOINT_TEXT_MAX];
-	char type[MSG_TEXT_MAX], rcode[MSG_TEXT_MAX];
-	json_t *o = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "type", "query",
-			      "time_ms", (json_int_t)h->time_ms, "client",
-			      endpoint_format(&h->client, client), "proto",
-			      h->proto == IPPROTO_TCP ? "tcp" : "udp", "name", h->name, "qtype",
-			      msg_type_text(h->type, type), "rcode",
+	char upstream[ENDPOINT_TEXT_MAX], type[MSG_TEXT_MAX], rcode[MSG_TEXT_MAX];
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "type", type_of_line, "name",
+			      h->name, "qtype", msg_type_text(h->type, type), "rcode",
 			      msg_rcode_text(h->rcode, rcode), "action", action_text(h->action),
 			      "source", history_source_text((enum history_source)h->source),
 			      "duration_us", (json_int_t)h->duration_us);
 
+	if (!o)
+		return NULL;
+	add_text(o, "rule", h->rule);
+	if (h->source == SOURCE_UPSTREAM)
+		add_text(o, "upstream", endpoint_format(&h->upstream, upstream));
+	return o;
+}
+
+static void show_query(struct show_sink sink, const struct history_entry *h)
+{
+	char client[ENDPOINT_TEXT_MAX];
+	json_t *o = describe("query", h);
+
 	if (o) {
+		json_object_set_new(o, "time_ms", json_integer(h->time_ms));
+		add_text(o, "client", endpoint_format(&h->client, client));
+		add_text(o, "proto", h->proto == IPPROTO_TCP ? "tcp" : "udp");
 		add_text(o, "process", h->process);
-		add_text(o, "rule", h->rule);
-		if (h->source == SOURCE_UPSTREAM)
-			add_text(o, "upstream", endpoint_format(&h->upstream, upstream));
 		if (h->uid != UINT32_MAX)
 			json_object_set_new(o, "uid", json_integer(h->uid));
 	}
 	emit(sink, o);
+}
+
+static void show_record(struct show_sink sink, const uint8_t *msg, size_t len,
+			const struct msg_record *r)
+{
+	static const char *const sections[] = { "answer", "authority", "additional" };
+	char name_text[DOMAIN_TEXT_MAX], data[RECORD_TEXT_MAX], type[MSG_TEXT_MAX];
+	struct name name;
+
+	if (r->type == TYPE_OPT || name_parse(msg, len, r->offset, &name) < 0)
+		return;
+	emit(sink, json_pack("{s:s, s:s, s:s, s:I, s:s, s:s}", "type", "record", "section",
+			     sections[r->section], "name",
+			     name_format(&name, name_text, sizeof(name_text)), "ttl",
+			     (json_int_t)msg_ttl(r), "rtype", msg_type_text(r->type, type), "data",
+			     record_text(msg, len, r, data)));
+}
+
+void show_lookup(struct show_sink sink, const struct history_entry *h, const uint8_t *msg,
+		 size_t len)
+{
+	struct msg_question question;
+	struct msg_record r;
+	struct msg_walk w;
+
+	emit(sink, describe("lookup", h));
+	if (msg_question_get(msg, len, &question) < 0)
+		return;
+	msg_walk_begin(&w, msg, len, question.end);
+	while (msg_walk_next(&w, &r) > 0)
+		show_record(sink, msg, len, &r);
 }
 
 void show_log(struct show_sink sink, const struct history *h, uint64_t from)

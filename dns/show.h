@@ -10,6 +10,8 @@
  *            duration_us; the oldest first
  *  lost:     count of queries that came too fast to be shown
  *  cached:   name, qtype, policy, rcode, ttl (seconds, 0 = stale), hits, bytes
+ *  lookup:   name, qtype, rcode, action, rule, source, upstream, duration_us, as of a query
+ *  record:   section ("answer", ...), name, ttl, rtype, data (as in a zone file)
  *  flushed:  count of answers that were forgotten
  *  error:    text
  */
@@ -30,6 +32,9 @@ void show_stats(struct show_sink sink, const struct service *s);
 void show_log(struct show_sink sink, const struct history *h, uint64_t from);
 /* What is kept; `name` (lower case): for it and below it alone. */
 void show_cached(struct show_sink sink, const struct service *s, const struct name *name);
+/* An answer and what is told of it: one line of type "lookup", and one for each record. */
+void show_lookup(struct show_sink sink, const struct history_entry *h, const uint8_t *msg,
+		 size_t len);
 void show_flushed(struct show_sink sink, size_t count);
 void show_error(struct show_sink sink, const char *text);
 

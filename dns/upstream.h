@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The resolvers that are asked, in order of preference, and how each has behaved.
- *
- * state | event                              | next
- * NEW   | answer                             | UP
- * NEW   | UPSTREAM_DOWN_STREAK failures      | DOWN
- * UP    | UPSTREAM_DOWN_STREAK failures      | DOWN
- * DOWN  | answer                             | UP
- * DOWN  | UPSTREAM_DOWN_MS without a failure | is asked in its turn again, still DOWN
+ * A resolver that may be asked: its settings, where it is, its connections, how it behaves.
+ * Whoever may still ask it holds a reference (upstreams.h: the groups do).
  */
 #ifndef DNS_UPSTREAM_H
 #define DNS_UPSTREAM_H
@@ -15,54 +9,121 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/addr.h"
-#include "base/limits.h"
+#include "base/list.h"
+#include "base/loop.h"
+#include "conf/conf.h"
+#include "dns/attempt.h"
+#include "dns/bootstrap_names.h"
+#include "dns/health.h"
+#include "dns/ipv6.h"
+#include "dns/probe.h"
 
-#define UPSTREAM_DOWN_STREAK 3
-#define UPSTREAM_DOWN_MS 10000 /* asked last for so long after a failure */
+#define UPSTREAM_LOOKUP_AGAIN_MS 5000 /* after one that succeeded, if nobody answers there */
+#define UPSTREAM_LOOKUP_MIN_MS 1000 /* after one that failed; doubles while they do */
+#define UPSTREAM_LOOKUP_MAX_MS 30000
+#define UPSTREAM_TTL_MIN 30 /* seconds that a looked-up address is good for, at least */
+#define UPSTREAM_TTL_MAX 86400
 
-#define UPSTREAM_STATES(X)                                                                         \
-	X(UPSTREAM_NEW, "new")                                                                     \
-	X(UPSTREAM_UP, "up")                                                                       \
-	X(UPSTREAM_DOWN, "down")
+/* What all upstreams share; owned by struct upstreams. */
+struct upstream_env {
+	struct loop *loop;
+	struct datapath *datapath;
+	struct plain_env plain;
+	struct lookups *lookups; /* of upstreams' names */
+	struct ipv6 ipv6;
+	uint32_t sockets; /* of plain attempts */
+	struct list all; /* upstreams that somebody refers to */
+	struct list dead; /* those that nobody does, for upstream_reap() */
+};
 
-enum upstream_state { UPSTREAM_STATES(CONTRACT_ENUM) UPSTREAM_STATE_NUM };
+struct upstream_path {
+	struct upstream *upstream;
+	enum conf_family family; /* of the connections: CONF_V4, CONF_V6 or CONF_BOTH */
+	struct transport *transport;
+};
 
 struct upstream {
-	struct endpoint endpoint;
-	enum upstream_state state;
-	unsigned int streak; /* failures in a row */
-	uint64_t failed_ms; /* clock_ms() of the last one */
+	struct list link; /* env->all */
+	struct upstream_env *env;
+	unsigned int refs;
+	struct conf_upstream conf; /* own copy; type is never CONF_HOST */
+	bool of_host; /* one of the host's own resolvers */
+	bool current; /* of the configuration that is in force */
+	struct health health;
+	bool probing; /* it is down, and asked now and then whether it still is */
+	bool looped; /* what it is asked comes back to us (C-26): it is not asked */
+	struct probe health_probe;
+	struct probe loop_probe;
+
+	/* where it is */
+	struct endpoint address[CONF_ADDRESSES_MAX];
+	unsigned int addresses;
+	unsigned int first; /* place that is tried first: the one that worked last */
+	struct lookup lookup;
+	bool looking;
+	uint64_t expires_ms; /* of looked-up addresses; they stay in use until there are others */
+	uint64_t lookup_ms; /* no other lookup before */
+	uint32_t lookup_wait_ms;
+
+	struct upstream_path path[2]; /* of tcp, tls, https; the second for CONF_SPLIT's IPv6 */
+	struct list attempts; /* in flight, oldest first */
+	struct timer timeout; /* of the oldest */
+
+	/* figures */
 	uint64_t asked; /* queries sent to it */
 	uint64_t answers;
 	uint64_t failures; /* refused, unreachable, broken off, unparsable */
 	uint64_t timeouts;
 	uint64_t spoofs; /* answers that did not match */
-	uint64_t streams; /* asked over TCP */
+	uint64_t streams; /* asked over TCP because UDP was not enough */
 	uint64_t latency_us; /* smoothed, 0 = not known yet */
 };
 
-struct upstream_set {
-	unsigned int num;
-	struct upstream item[DNS_UPSTREAMS_MAX];
-};
-
-const char *upstream_state_text(enum upstream_state state);
-
-/* Replaces the members; one that stays keeps its figures. num <= DNS_UPSTREAMS_MAX. */
-void upstream_set_assign(struct upstream_set *s, const struct endpoint *endpoints,
-			 unsigned int num);
-/* NULL if it is not a member (any more). */
-struct upstream *upstream_find(struct upstream_set *s, const struct endpoint *endpoint);
 /*
- * The next one to ask that is not in `tried` (bits by place): in order, those that are down
- * last. Returns its place, -1 = none.
+ * The one of env->all with these settings, or a new one; a reference for the caller. 0 or
+ * -errno, then `error` says what is wrong with the settings if it is they.
  */
-int upstream_pick(const struct upstream_set *s, uint32_t tried);
+int upstream_get(struct upstream_env *env, const struct conf_upstream *conf, bool of_host,
+		 struct upstream **ret_upstream, char error[TRANSPORT_ERROR_MAX]);
+/* Accepts NULL. */
+void upstream_put(struct upstream *u);
+/* Frees those that nobody refers to any more: not from within anything that they call. */
+void upstream_reap(struct upstream_env *env);
 
-/* Each accepts NULL: an upstream that was taken out meanwhile. */
+/* A deep copy; upstream_conf_done() also of one that failed. 0 or -ENOMEM. */
+int upstream_conf_copy(const struct conf_upstream *from, struct conf_upstream *to);
+void upstream_conf_done(struct conf_upstream *c);
+
+/* Is it asked over plain sockets of one question each? */
+static inline bool upstream_is_plain(const struct upstream *u)
+{
+	return u->conf.type == CONF_PLAIN;
+}
+
+/*
+ * Where it may be reached over `family`, best first; IPv6 only where it leads anywhere. May
+ * begin a lookup. Returns the number.
+ */
+unsigned int upstream_addresses(struct upstream *u, enum conf_family family,
+				struct endpoint ret_to[CONF_ADDRESSES_MAX]);
+/* The family that a question goes over (CONF_SPLIT is told by its type). */
+enum conf_family upstream_family(const struct upstream *u, const struct plain_question *question);
+/* Is a lookup under way, without which nothing can be asked? */
+bool upstream_is_waiting(const struct upstream *u);
+/* Is one of its addresses private, loopback or link-local: can it be near? */
+bool upstream_is_near(const struct upstream *u);
+/* That answers are said to come from; zero while none is known. */
+struct endpoint upstream_endpoint(const struct upstream *u);
+
+/* What became of trying to reach it at `to`: 0 or -errno. */
+void upstream_reached(struct upstream *u, const struct endpoint *to, int status);
 void upstream_answered(struct upstream *u, uint64_t latency_us);
+/* The same of questions of our own, which are not in the figures. */
+void upstream_alive(struct upstream *u);
+void upstream_bad(struct upstream *u);
 void upstream_failed(struct upstream *u);
 void upstream_timed_out(struct upstream *u);
+/* Time has passed without a question. */
+void upstream_look(struct upstream *u);
 
 #endif

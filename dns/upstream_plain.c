@@ -136,7 +136,7 @@ static void count_spoof(struct plain *p, enum plain_match how)
 /* --- UDP --------------------------------------------------------------------------------- */
 
 /* A port in use is no error: another one is tried, in the end the kernel's choice. */
-static void bind_random_port(int fd, int family)
+void plain_bind_random(int fd, int family)
 {
 	struct endpoint any = { 0 };
 	struct sockaddr_storage ss;
@@ -175,7 +175,7 @@ static int open_datagram(struct plain *p)
 	r = socket_open(family, SOCK_DGRAM, &fd);
 	if (r < 0)
 		return r;
-	bind_random_port(fd, family);
+	plain_bind_random(fd, family);
 	if (connect(fd, (struct sockaddr *)&ss, len) < 0) {
 		r = -errno;
 		fd_close(fd);

@@ -84,6 +84,9 @@ int plain_start(struct plain *p, const struct endpoint *to, const struct plain_q
 int plain_again(struct plain *p);
 void plain_stop(struct plain *p);
 
+/* Binds a datagram socket to a port that nobody can guess: 15.6 bits. */
+void plain_bind_random(int fd, int family);
+
 /* How an answer compares to what was asked. */
 enum plain_match { PLAIN_MATCH, PLAIN_MISMATCH, PLAIN_MISMATCH_CASE };
 enum plain_match plain_match(const struct plain *p, const uint8_t *answer, size_t len);

@@ -21,6 +21,34 @@ static const struct option_spec dns_options[] = {
 static int stats_main(int argc, char **argv);
 static int cache_main(int argc, char **argv);
 static int flush_main(int argc, char **argv);
+static int lookup_main(int argc, char **argv);
+
+struct lookup_options {
+	struct client_options client;
+	const char *as;
+};
+
+static const struct option_spec lookup_options[] = {
+	{ .name = "client",
+	  .value = "ADDRESS",
+	  .kind = OPTION_TEXT,
+	  .offset = offsetof(struct lookup_options, as),
+	  .help = "as a client of this address would be answered" },
+	CLIENT_OPTION_INSTANCE,
+	CLIENT_OPTION_JSON,
+	CLIENT_OPTION_END,
+};
+
+static const struct command lookup_command = {
+	.name = "dns lookup",
+	.operands = "NAME [TYPE]",
+	.summary = "ask through the running policy",
+	.details =
+		"Asks for NAME (type A, or TYPE) as a client would, and shows the answer, where it\n"
+		"came from, and which rule decided.",
+	.options = lookup_options,
+	.run = lookup_main,
+};
 
 static const struct command stats_command = {
 	.name = "dns stats",
@@ -52,27 +80,29 @@ static const struct command flush_command = {
 };
 
 static const struct command *const verbs[] = {
-	&dns_log_command,
-	&stats_command,
-	&cache_command,
-	&flush_command,
+	&dns_log_command, &stats_command, &cache_command, &flush_command, &lookup_command,
 };
 
-/* Asks, with `name` if it is not NULL, and shows tables. */
-static int ask(const struct client_options *opts, const char *what, const char *name)
+/* Asks what `request` says and shows tables. */
+static int ask_for(const struct client_options *opts, json_t *request)
 {
 	struct dns_view view = { 0 };
 	const struct client_show show = {
 		.object = dns_view_object, .end = dns_view_end, .arg = &view, .json = opts->json
 	};
-	json_t *request =
-		json_pack("{s:s, s:s, s:s*}", "command", "dns", "what", what, "name", name);
 	int status = client_ask(opts->instance, request, &show);
 
 	if (view.failed)
 		status = EXIT_TROUBLE;
 	dns_view_done(&view);
 	return status;
+}
+
+/* The same for a verb that takes a name, which may be NULL. */
+static int ask(const struct client_options *opts, const char *what, const char *name)
+{
+	return ask_for(opts,
+		       json_pack("{s:s, s:s, s:s*}", "command", "dns", "what", what, "name", name));
 }
 
 static int stats_main(int argc, char **argv)
@@ -85,18 +115,36 @@ static int stats_main(int argc, char **argv)
 	return ask(&opts, "stats", NULL);
 }
 
-/* A verb with at most one operand, the name; options stand before or behind it. */
+/*
+ * At most `max` operands, with options before, between and behind them. Their number, or -1 with
+ * the exit status.
+ */
+static int take(const struct command *cmd, int argc, char **argv, void *opts, int max,
+		const char **operand, int *ret_status)
+{
+	for (int num = 0;; num++) {
+		int at = num < max ? option_parse(cmd, argc, argv, opts, ret_status) :
+				     option_parse_only(cmd, argc, argv, opts, ret_status);
+
+		if (at < 0)
+			return -1;
+		if (num == max || at >= argc)
+			return num;
+		operand[num] = argv[at];
+		argc -= at;
+		argv += at;
+	}
+}
+
 static int named(const struct command *cmd, const char *what, int argc, char **argv)
 {
 	struct client_options opts = { 0 };
-	int status = EXIT_TROUBLE, at = option_parse(cmd, argc, argv, &opts, &status);
 	const char *name = NULL;
+	int status = EXIT_TROUBLE;
 
-	if (at >= 0 && at < argc) {
-		name = argv[at];
-		at = option_parse_only(cmd, argc - at, argv + at, &opts, &status);
-	}
-	return at < 0 ? status : ask(&opts, what, name);
+	if (take(cmd, argc, argv, &opts, 1, &name, &status) < 0)
+		return status;
+	return ask(&opts, what, name);
 }
 
 static int cache_main(int argc, char **argv)
@@ -107,6 +155,25 @@ static int cache_main(int argc, char **argv)
 static int flush_main(int argc, char **argv)
 {
 	return named(&flush_command, "flush", argc, argv);
+}
+
+static int lookup_main(int argc, char **argv)
+{
+	struct lookup_options opts = { 0 };
+	const char *operand[2] = { 0 };
+	int status = EXIT_TROUBLE;
+	int num = take(&lookup_command, argc, argv, &opts, 2, operand, &status);
+
+	if (num < 0)
+		return status;
+	if (!num) {
+		fprintf(stderr, "headrace dns lookup: a NAME is needed; see "
+				"`headrace dns lookup --help`\n");
+		return EXIT_USAGE;
+	}
+	return ask_for(&opts.client,
+		       json_pack("{s:s, s:s, s:s, s:s*, s:s*}", "command", "dns", "what", "lookup",
+				 "name", operand[0], "type", operand[1], "client", opts.as));
 }
 
 static int dns_main(int argc, char **argv)
@@ -135,6 +202,7 @@ const struct command dns_command = {
 		   "  log             the latest queries, and with --follow those that come\n"
 		   "  stats           upstream servers and the cache\n"
 		   "  cache [NAME]    the answers that are kept\n"
+		   "  lookup NAME [TYPE]  ask through the running policy: the answer, and why\n"
 		   "  flush [NAME]    forget kept answers",
 	.options = dns_options,
 	.run = dns_main,

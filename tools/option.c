@@ -44,6 +44,15 @@ static const struct option_spec *option_find(const struct command *cmd, const ch
 	return NULL;
 }
 
+static const struct option_spec *option_find_letter(const struct command *cmd, char letter)
+{
+	for (const struct option_spec *o = cmd->options; o->name; o++) {
+		if (o->letter == letter)
+			return o;
+	}
+	return NULL;
+}
+
 static int option_set_number(const struct option_error *e, const struct option_spec *o,
 			     const char *text, long *ret_number)
 {
@@ -100,6 +109,8 @@ static int option_one(const struct option_error *e, int argc, char **argv, int *
 
 	if (len > 2 && arg[1] == '-')
 		o = option_find(e->cmd, arg + 2, len - 2);
+	else if (len == 2 && !equals)
+		o = option_find_letter(e->cmd, arg[1]);
 	if (!o)
 		return option_fail(e, "unknown option '%.*s'", (int)len, arg);
 	if (!o->value) {
@@ -171,22 +182,27 @@ static void help_wrap(const char *text, FILE *out)
 	fputc('\n', out);
 }
 
-static void help_option(const char *name, const char *value, const char *help, FILE *out)
+static void help_option(const struct option_spec *o, FILE *out)
 {
-	int width = fprintf(out, "  --%s%s%s", name, value ? " " : "", value ? value : "");
+	const char letter[] = { '-', o->letter, ',', ' ', '\0' };
+	int width = fprintf(out, "  %s--%s%s%s", o->letter ? letter : "", o->name,
+			    o->value ? " " : "", o->value ? o->value : "");
 
 	if (width >= HELP_COLUMN)
 		fprintf(out, "\n%*s", HELP_COLUMN, "");
 	else
 		fprintf(out, "%*s", HELP_COLUMN - width, "");
-	help_wrap(help, out);
+	help_wrap(o->help, out);
 }
 
 void option_help(const struct command *cmd, FILE *out)
 {
+	static const struct option_spec help = { .name = "help",
+						 .help = "show this help and exit" };
+
 	fprintf(out, "Usage: headrace %s [OPTION...]%s%s\n\n%s\n\nOptions:\n", cmd->name,
 		*cmd->operands ? " " : "", cmd->operands, cmd->details);
 	for (const struct option_spec *o = cmd->options; o->name; o++)
-		help_option(o->name, o->value, o->help, out);
-	help_option("help", NULL, "show this help and exit", out);
+		help_option(o, out);
+	help_option(&help, out);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Options by table: parsing, checking and --help all read the same entries, so they cannot
- * drift apart. Options are long (`--name VALUE`, `--name=VALUE`); `--help` and `-h` exist
- * everywhere without an entry.
+ * drift apart. Options are long (`--name VALUE`, `--name=VALUE`), a few have a letter, too;
+ * `--help` and `-h` exist everywhere without an entry.
  */
 #ifndef TOOLS_OPTION_H
 #define TOOLS_OPTION_H
@@ -28,6 +28,7 @@ struct option_list {
 
 struct option_spec {
 	const char *name; /* without the dashes */
+	char letter; /* `-c` is as good, 0 = there is none */
 	const char *value; /* what stands for the value in the help; NULL = a flag */
 	const char *help;
 	enum option_kind kind;

@@ -16,6 +16,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -35,7 +36,10 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "bpf/contract.h"
+#include "conf/conf.h"
+#include "conf/file.h"
 #include "tools/command.h"
+#include "tools/config.h"
 #include "tools/daemon.h"
 #include "tools/job.h"
 #include "tools/report.h"
@@ -49,6 +53,7 @@
 struct run_options {
 	struct option_list dns;
 	struct option_list limits;
+	const char *config;
 	const char *host_loopback;
 	const char *instance;
 	const char *log;
@@ -72,6 +77,7 @@ struct run {
 	int signal_fd;
 	int interrupted; /* signal that ended the start, or the wait without a COMMAND */
 	char instance[INSTANCE_NAME_MAX];
+	char config[PATH_MAX]; /* absolute: headraced has another directory */
 };
 
 /* CPUs that we, and so the daemon, may run on. */
@@ -156,6 +162,12 @@ static const char *limit_wrong(const char *text)
 #define RUN_FIELD(field) .offset = offsetof(struct run_options, field)
 
 static const struct option_spec run_options[] = {
+	{ .name = "config",
+	  .letter = 'c',
+	  .value = "FILE",
+	  .kind = OPTION_TEXT,
+	  RUN_FIELD(config),
+	  .help = "configuration, see headrace.yaml(5); other options win over it (default: none)" },
 	{ .name = "dns",
 	  .value = "ADDRESS",
 	  .kind = OPTION_LIST,
@@ -255,6 +267,22 @@ static int run_check(const struct run *r)
 	return 0;
 }
 
+/* All that is wrong with the file, before anything is begun. 0 or the exit status. */
+static int run_config(struct run *r)
+{
+	struct conf *conf;
+
+	if (!r->opts->config)
+		return 0;
+	if (conf_file_absolute(r->opts->config, r->config)) {
+		fprintf(stderr, "headrace: %s: name too long\n", r->opts->config);
+		return EXIT_TROUBLE;
+	}
+	conf = config_check(r->opts->config);
+	conf_free(conf);
+	return conf ? 0 : EXIT_TROUBLE;
+}
+
 static int run_root(void)
 {
 	if (!geteuid())
@@ -295,10 +323,17 @@ static json_t *run_limits(const struct option_list *given)
 static json_t *run_request(struct run *r)
 {
 	const struct run_options *o = r->opts;
-	json_t *q = json_pack("{s:s, s:s, s:o, s:b, s:i, s:I}", "command", "run", RUN_INSTANCE,
-			      r->instance, RUN_DNS, run_dns_servers(&o->dns), RUN_IPV6, !o->no_ipv6,
-			      RUN_MTU, (int)o->mtu, RUN_UID, (json_int_t)r->user.uid);
+	json_t *q = json_pack("{s:s, s:s, s:I}", "command", "run", RUN_INSTANCE, r->instance,
+			      RUN_UID, (json_int_t)r->user.uid);
 
+	if (q && o->config)
+		json_object_set_new(q, RUN_CONFIG, json_string(r->config));
+	if (q && o->dns.count)
+		json_object_set_new(q, RUN_DNS, run_dns_servers(&o->dns));
+	if (q && o->no_ipv6)
+		json_object_set_new(q, RUN_IPV6, json_false());
+	if (q && o->mtu >= 0)
+		json_object_set_new(q, RUN_MTU, json_integer(o->mtu));
 	if (q && o->host_loopback)
 		json_object_set_new(q, RUN_HOST_LOOPBACK, json_string(o->host_loopback));
 	if (q && o->workers)
@@ -522,7 +557,7 @@ static void run_instance_name(struct run *r)
 
 static int run_main(int argc, char **argv)
 {
-	struct run_options opts = { .tun_fd = -1 };
+	struct run_options opts = { .tun_fd = -1, .mtu = -1 };
 	struct run *r;
 	char err[USER_ERROR_MAX];
 	int status = EXIT_TROUBLE;
@@ -539,6 +574,8 @@ static int run_main(int argc, char **argv)
 	r->argv = argv + first;
 	run_instance_name(r);
 	status = run_check(r);
+	if (!status)
+		status = run_config(r);
 	if (!status && user_choose(&r->user, opts.user, err))
 		status = run_usage(err);
 	if (!status)

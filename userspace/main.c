@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/role.h"
 #include "dns/resolver.h"
+#include "supervisor/config.h"
 #include "supervisor/privilege.h"
 #include "supervisor/run.h"
 #include "worker/worker.h"
@@ -30,6 +31,7 @@ struct arguments {
 	enum mode mode;
 	const char *only_tun; /* an option that was given and needs --tun-fd, NULL = none */
 	int run_fd;
+	const char *config; /* NULL = none */
 	struct instance_options options;
 };
 
@@ -91,6 +93,14 @@ static int take_tun_fd(struct arguments *a, const char *value, char *err)
 	return r ? r : set_mode(a, MODE_TUN_FD, err);
 }
 
+/* Only noted: it has been read before the options that win over it. */
+static int take_config(struct arguments *a, const char *value, char *err)
+{
+	a->only_tun = "--config";
+	a->config = value;
+	return 0;
+}
+
 static int take_instance(struct arguments *a, const char *value, char *err)
 {
 	a->only_tun = "--instance";
@@ -148,6 +158,8 @@ static const struct option_spec {
 } specs[] = {
 	{ "--tun-fd", "N", take_tun_fd,
 	  "serve the TUN that is open as descriptor N, in the foreground, until SIGTERM" },
+	{ "--config", "FILE", take_config,
+	  "configuration, see headrace.yaml(5); also -c FILE; other options win over it" },
 	{ "--instance", "NAME", take_instance, "name of the instance (default: run-PID)" },
 	{ "--dns", "ADDRESS[:PORT]", take_dns,
 	  "upstream DNS server, may be given more than once (default: the host's own)" },
@@ -183,11 +195,13 @@ static void print_help(void)
 			 specs[i].value ? specs[i].value : "");
 		printf("  %-26s %s\n", left, specs[i].help);
 	}
-	printf("\nA service of its own with a configuration file is not built yet.\n");
+	printf("\nA service of its own is not built yet.\n");
 }
 
 static const struct option_spec *spec_find(const char *name, size_t len)
 {
+	if (len == 2 && !strncmp(name, "-c", len))
+		return spec_find("--config", strlen("--config"));
 	for (size_t i = 0; i < SPECS; i++)
 		if (strlen(specs[i].name) == len && !strncmp(specs[i].name, name, len))
 			return &specs[i];
@@ -225,13 +239,47 @@ static const char *contradiction(const struct arguments *a)
 	static char text[96];
 
 	if (a->mode == MODE_NONE && !a->only_tun)
-		return "nothing to do: a service with a configuration file is not built yet; use "
+		return "nothing to do: a service of its own is not built yet; use "
 		       "`headrace run -- COMMAND` or --tun-fd";
 	if (!a->only_tun || a->mode == MODE_TUN_FD || a->mode == MODE_HELP ||
 	    a->mode == MODE_VERSION)
 		return NULL;
 	snprintf(text, sizeof(text), "%s goes with --tun-fd", a->only_tun);
 	return text;
+}
+
+static int parse_all(struct arguments *a, int argc, char **argv, char *err)
+{
+	for (int i = 1; i < argc;)
+		if (parse_one(a, argc, argv, &i, err))
+			return -EINVAL;
+	return 0;
+}
+
+static void arguments_init(struct arguments *a)
+{
+	*a = (struct arguments){ .mode = MODE_NONE, .run_fd = -1 };
+	options_init(&a->options);
+	a->options.log_level = LOG_LEVEL_INFO;
+}
+
+/* Reads the file, then the options once more over what it says. False: it has been said why. */
+static bool configure(struct arguments *a, int argc, char **argv, struct config *config)
+{
+	static struct conf_errors errors;
+	char file[PATH_MAX], err[OPTIONS_ERROR_MAX];
+	const char *name = a->config;
+
+	if (!name)
+		return true;
+	if (conf_file_absolute(name, file) || config_read(config, file, &errors)) {
+		fprintf(stderr, "%s", errors.used ? errors.text : "headraced: name too long\n");
+		return false;
+	}
+	fprintf(stderr, "%s", errors.text); /* warnings */
+	arguments_init(a);
+	options_from_conf(&a->options, config->conf);
+	return !parse_all(a, argc, argv, err);
 }
 
 /* A role: `--role KIND SLOT PROTECT`, with its socket as ROLE_FD. */
@@ -261,17 +309,16 @@ static int role_main(char **argv)
 
 int main(int argc, char **argv)
 {
-	struct arguments a = { .mode = MODE_NONE, .run_fd = -1 };
 	char err[OPTIONS_ERROR_MAX];
+	struct config config;
+	struct arguments a;
 	const char *wrong;
 
 	if (argc == 5 && !strcmp(argv[1], "--role"))
 		return role_main(argv + 2);
-	options_init(&a.options);
-	a.options.log_level = LOG_LEVEL_INFO;
-	for (int i = 1; i < argc;)
-		if (parse_one(&a, argc, argv, &i, err))
-			return usage_error(err);
+	arguments_init(&a);
+	if (parse_all(&a, argc, argv, err))
+		return usage_error(err);
 	wrong = contradiction(&a);
 	if (wrong)
 		return usage_error(wrong);
@@ -286,6 +333,9 @@ int main(int argc, char **argv)
 	case MODE_RUN_FD:
 		return run_inherited(a.run_fd);
 	default:
-		return run_foreground(&a.options);
+		config_init(&config);
+		if (!configure(&a, argc, argv, &config))
+			return EXIT_FAILURE;
+		return run_foreground(&a.options, &config);
 	}
 }

@@ -6,21 +6,25 @@
  * under several settings, each cut at every length, and random mutations of them (their
  * number: HEADRACE_MUTATIONS; the seed is fixed and printed with what fails).
  */
-#include "bpf/harness.h"
+#include "bpf/policy.h"
 
+#include "base/clock.h"
 #include "bpf/classify.h"
+#include "datapath/dns.h"
 
 #define MUTATIONS 300000
-#define SETTINGS_NUM 4
+#define SETTINGS_NUM 6
 #define FLOWS 60000 /* the kernel's table must not fill up: that verdict the host has not */
 
 struct same {
 	struct harness *h;
+	struct datapath worker;
 	struct settings settings;
 	struct drop_counters before;
 	uint64_t random;
 	unsigned long packets;
 	unsigned long flows; /* packets whose flow was in the table */
+	unsigned long refused; /* by the client's policy */
 };
 
 /* xorshift64: the same packets on every machine */
@@ -38,7 +42,7 @@ static struct settings settings_number(int i)
 
 	s.workers = i == 0 ? 1 : 5 * i;
 	s.resolver_queue = i != 1;
-	s.steer_seed = 0x2545f491 * i;
+	s.steer_seed = 0x2545f491U * (uint32_t)i;
 	s.any_source = i == 2;
 	if (i == 3)
 		s.tun4_bits = 31;
@@ -52,7 +56,7 @@ struct outcome {
 };
 
 /* Refusals that cannot be answered are dropped: a RST. */
-static struct outcome on_host(const struct same *s, const uint8_t *bytes, size_t len)
+static struct outcome on_host(struct same *s, const uint8_t *bytes, size_t len)
 {
 	struct outcome o = { .action = HARNESS_DROP, .reason = -1 };
 	struct decision d;
@@ -64,6 +68,12 @@ static struct outcome on_host(const struct same *s, const uint8_t *bytes, size_t
 		return o;
 	}
 	d = packet_classify(&p, &s->settings);
+	if (packet_needs_admission(&p, &s->settings, &d)) {
+		ret = datapath_admit(&s->worker, &p);
+		s->refused += ret < 0;
+		if (ret)
+			d = decide_refuse(VERDICT_REJECT, -ret);
+	}
 	if (d.verdict == VERDICT_DROP || d.verdict == VERDICT_REJECT) {
 		o.reason = d.reason;
 		if (d.verdict == VERDICT_REJECT &&
@@ -155,10 +165,22 @@ static void clear_flows(struct same *s)
 		bpf_map_delete_elem(fd, &key);
 }
 
+/* Under the last settings policies refuse; what most packets are for is resolved for v4. */
+static void use_policies(struct harness *h, int number)
+{
+	__u32 flags = number == 4 ? DNS_ONLY_RESOLVED :
+		      number == 5 ? DNS_ONLY_RESOLVED | DNS_BLOCK_QUIC :
+				    0;
+
+	harness_policy(h, "10.0.0.0", 96, 1, flags);
+	harness_policy(h, "::", 0, 2, flags);
+}
+
 static void use_settings(struct same *s, int number)
 {
 	s->settings = settings_number(number);
 	harness_settings(s->h, &s->settings);
+	use_policies(s->h, number);
 	clear_flows(s);
 }
 
@@ -235,7 +257,19 @@ static void random_mutations(void **state)
 		compare(s, bytes, len, craft_kinds[kind].name);
 	}
 	assert_true(s->flows > s->packets / 20);
-	print_message("%lu packets judged alike, %lu of flows\n", s->packets, s->flows);
+	assert_true(s->refused > s->packets / 200);
+	print_message("%lu packets judged alike, %lu of flows, %lu refused by policy\n", s->packets,
+		      s->flows, s->refused);
+}
+
+/* The destinations that most kinds have. */
+static void resolve_some(struct datapath *dp)
+{
+	const uint64_t never = clock_ns() + 3600 * NSEC_PER_SEC;
+	struct addr a;
+
+	assert_int_equal(addr_parse("192.0.2.7", &a), 0);
+	assert_int_equal(datapath_domain_put(dp, 1, &a, "a.test", never), 0);
 }
 
 static int open_group(void **state)
@@ -243,6 +277,8 @@ static int open_group(void **state)
 	static struct same s = { .random = 0x9e3779b97f4a7c15 };
 
 	s.h = harness_open(FLOWS);
+	harness_role(s.h, &s.worker);
+	resolve_some(&s.worker);
 	*state = &s;
 	return 0;
 }
@@ -251,6 +287,7 @@ static int close_group(void **state)
 {
 	struct same *s = *state;
 
+	datapath_done(&s->worker);
 	harness_close(s->h);
 	return 0;
 }

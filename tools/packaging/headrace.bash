@@ -18,7 +18,8 @@ _headrace_command_at() {
 			echo $((i + 1))
 			return
 			;;
-		--dns | --limit | --mtu | --workers | --user | --host-loopback | --instance | --tun-fd | --log)
+		-c | --config | --dns | --limit | --mtu | --workers | --user | --host-loopback | --instance | \
+			--tun-fd | --log)
 			((i++))
 			;;
 		-* | =) ;;
@@ -33,13 +34,14 @@ _headrace_command_at() {
 _headrace() {
 	local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} at
 	local -A options=(
-		[run]='--dns --no-ipv6 --mtu --workers --user --limit --host-loopback --instance --report
+		[run]='-c --config --dns --no-ipv6 --mtu --workers --user --limit --host-loopback --instance --report
 			--quiet --json --tun-fd --log --help --'
 		[status]='--instance --json --help'
 		[flows]='--follow --instance --json --help'
 		[drops]='--instance --json --help'
 		[events]='--instance --json --help'
-		[dns]='log stats cache flush --follow --instance --json --help'
+		[dns]='log stats cache lookup flush --follow --client --instance --json --help'
+		[check]='--help'
 	)
 
 	COMPREPLY=()
@@ -59,6 +61,10 @@ _headrace() {
 		fi
 	fi
 	case $before in
+	-c | --config | check)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		;;
 	--instance)
 		mapfile -t COMPREPLY < <(compgen -W "$(_headrace_instances)" -- "$current")
 		;;

@@ -58,6 +58,7 @@
 #define REPORT_SHORT 20 /* flows of a report that is not `full`: the most bytes both ways */
 
 /* "run" keys */
+#define RUN_CONFIG "config" /* absolute name of a file; the other keys win over it */
 #define RUN_INSTANCE "instance" /* string */
 #define RUN_DNS "dns" /* array of "ADDRESS[:PORT]" */
 #define RUN_IPV6 "ipv6" /* bool */

@@ -64,6 +64,9 @@ enum role_descriptor_kind {
 	ROLE_FD_PEER, /* the others hand it packets; theirs is the sending end, index = its slot */
 	ROLE_FD_NAMES, /* a new table for `dns_names`, index = its buckets; 0 = none is to be had,
 			* and the descriptor is of no use */
+	ROLE_FD_CONF, /* resolver: the configuration's text; also, with what follows, of a reload */
+	ROLE_FD_LIST, /* a file of names, index = its place in the configuration */
+	ROLE_FD_LISTENER, /* a socket that is bound, index = 2 * its place + (TCP) */
 	ROLE_FD_NUM
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The configuration: from text to structure, and away with it. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ int conf_read(const char *text, size_t len, const char *file, struct conf **ret_
 
 	if (!c)
 		return -ENOMEM;
+	c->references = 1;
 	limits_init(&c->limits);
 	reader_init(&r, file, c, errors);
 	if (len > CONF_FILE_MAX) {
@@ -74,11 +76,17 @@ static void free_upstream(struct conf_upstream *u)
 	free(u->ca_file);
 }
 
+struct conf *conf_get(struct conf *c)
+{
+	c->references++;
+	return c;
+}
+
 void conf_free(struct conf *c)
 {
 	struct conf_dns *d;
 
-	if (!c)
+	if (!c || --c->references)
 		return;
 	d = &c->dns;
 	for (size_t i = 0; i < d->upstreams; i++)
@@ -98,4 +106,60 @@ void conf_free(struct conf *c)
 	free(d->list);
 	free(d->policy);
 	free(c);
+}
+
+/* --- what the command line adds ------------------------------------------------------------ */
+
+static void server_upstream(struct conf_upstream *u, const struct endpoint *server)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	*u = (struct conf_upstream){ .type = CONF_PLAIN,
+				     .port = ntohs(server->port),
+				     .addresses = 1,
+				     .family = CONF_BOTH,
+				     .timeout_ms = CONF_UPSTREAM_TIMEOUT_MS };
+	u->address[0] = *server;
+	snprintf(u->name, sizeof(u->name), "%s", endpoint_format(server, text));
+}
+
+int conf_use_servers(struct conf *c, const struct endpoint *server, uint32_t servers)
+{
+	struct conf_dns *d = &c->dns;
+	struct conf_group *g = &d->group[0];
+	struct conf_upstream *more;
+
+	if (!servers)
+		return 0;
+	if (servers > CONF_GROUP_UPSTREAMS_MAX)
+		servers = CONF_GROUP_UPSTREAMS_MAX;
+	more = realloc(d->upstream, (d->upstreams + servers) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	d->upstream = more;
+	g->upstreams = servers;
+	for (uint32_t i = 0; i < servers; i++) {
+		server_upstream(&more[d->upstreams], &server[i]);
+		g->upstream[i] = (uint32_t)d->upstreams++;
+	}
+	return 0;
+}
+
+/* --- what a reload cannot change ----------------------------------------------------------- */
+
+const char *conf_fixed_difference(const struct conf *a, const struct conf *b)
+{
+	if (a->log_level != b->log_level)
+		return "log";
+	if (a->workers != b->workers)
+		return "workers";
+	if (a->ipv6 != b->ipv6)
+		return "ipv6";
+	if (a->mtu != b->mtu)
+		return "mtu";
+	if (memcmp(&a->host_loopback, &b->host_loopback, sizeof(a->host_loopback)) != 0)
+		return "host-loopback";
+	if (memcmp(&a->limits, &b->limits, sizeof(a->limits)) != 0)
+		return "limits";
+	return NULL;
 }

@@ -30,6 +30,7 @@
 #define CONF_DEVICES_MAX 64
 #define CONF_FLUSH_DOMAINS_MAX 256
 #define CONF_PRIVATE_DOMAINS_MAX 1024
+#define CONF_UPSTREAM_TIMEOUT_MS 2000 /* the default */
 #define CONF_CNAME_CHAIN 8 /* rewrites that are followed when cycles are looked for */
 #define CONF_PINS_MAX 8
 #define CONF_ADDRESSES_MAX 8 /* of an upstream */
@@ -185,6 +186,7 @@ struct conf_dns {
 };
 
 struct conf {
+	unsigned int references; /* conf_get(), conf_free() */
 	enum log_level log_level;
 	uint32_t workers; /* 0 = one per CPU */
 	bool ipv6;
@@ -215,6 +217,10 @@ struct conf_errors {
 	char text[16384]; /* NUL-terminated, each line with its \n */
 };
 
+/* One more line, an error; `fmt` is without its \n. */
+void conf_errors_add(struct conf_errors *e, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /*
  * Reads `len` bytes of YAML that came from `file` (for messages; relative list files are
  * resolved from its folder). 0 and *ret_conf, the caller's to conf_free(); -EINVAL and at least
@@ -222,7 +228,20 @@ struct conf_errors {
  */
 int conf_read(const char *text, size_t len, const char *file, struct conf **ret_conf,
 	      struct conf_errors *errors);
+/* One more holder: conf_free() of the last one frees it. Returns `c`. */
+struct conf *conf_get(struct conf *c);
 /* Accepts NULL. */
 void conf_free(struct conf *c);
+
+/*
+ * Servers of the command line: they are the group "default" then, whatever the file says of it.
+ * 0 or -ENOMEM, and nothing has changed.
+ */
+int conf_use_servers(struct conf *c, const struct endpoint *server, uint32_t servers);
+/*
+ * The first key, by its name, that cannot change while an instance runs and has another value
+ * in `b`. NULL: none.
+ */
+const char *conf_fixed_difference(const struct conf *a, const struct conf *b);
 
 #endif

@@ -110,6 +110,33 @@ void reader_warn_line(struct reader *r, unsigned int line, const char *fmt, ...)
 	va_end(args);
 }
 
+/* A line that does not fit is left out whole. */
+static void add_text(struct conf_errors *e, const char *text, size_t len)
+{
+	if (len >= sizeof(e->text) - e->used)
+		return;
+	memcpy(e->text + e->used, text, len + 1);
+	e->used += len;
+}
+
+void conf_errors_add(struct conf_errors *e, const char *fmt, ...)
+{
+	char text[TOLD_TEXT_MAX + 512];
+	va_list args;
+	int len;
+
+	va_start(args, fmt);
+	len = vsnprintf(text, sizeof(text) - 1, fmt, args);
+	va_end(args);
+	if (len < 0)
+		return;
+	len = len < (int)sizeof(text) - 2 ? len : (int)sizeof(text) - 2;
+	text[len] = '\n';
+	text[len + 1] = '\0';
+	e->num++;
+	add_text(e, text, (size_t)len + 1);
+}
+
 static int by_line(const void *a, const void *b)
 {
 	const struct told *x = a, *y = b;
@@ -119,7 +146,6 @@ static int by_line(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* A line that does not fit is left out whole. */
 static void write_line(struct conf_errors *e, const char *file, const struct told *t)
 {
 	char line[16] = "", text[TOLD_TEXT_MAX + 512];
@@ -129,10 +155,7 @@ static void write_line(struct conf_errors *e, const char *file, const struct tol
 		snprintf(line, sizeof(line), ":%u", t->line);
 	len = snprintf(text, sizeof(text), "%.400s%s: %s%s\n", file, line,
 		       t->warning ? "warning: " : "", t->text);
-	if ((size_t)len >= sizeof(e->text) - e->used)
-		return;
-	memcpy(e->text + e->used, text, (size_t)len + 1);
-	e->used += (size_t)len;
+	add_text(e, text, (size_t)len);
 }
 
 int reader_done(struct reader *r)

@@ -313,7 +313,7 @@ int tree_read(struct tree *t, struct reader *r, const char *text, size_t len)
 	if (!yaml_parser_initialize(&p))
 		return -ENOMEM;
 	yaml_parser_set_encoding(&p, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&p, (const unsigned char *)text, len);
+	yaml_parser_set_input_string(&p, (const unsigned char *)(text ? text : ""), len);
 	err = read_events(&b, &p);
 	yaml_parser_delete(&p);
 	free(b.key);

@@ -139,6 +139,14 @@ int datapath_flow_end(struct datapath *dp, const struct flow_key *key, uint64_t 
 	return walk_flow_end(dp->flow_end, key, created_ns, info);
 }
 
+bool datapath_flow_open(const struct datapath *dp, const struct flow_key *key)
+{
+	struct flow flow;
+
+	return dp->flows >= 0 && !bpf_map_lookup_elem(dp->flows, key, &flow) &&
+	       flow.state < FLOW_CLOSING;
+}
+
 struct each {
 	unsigned int slot;
 	void (*fn)(void *arg, const struct flow_key *key, const struct flow *flow);

@@ -93,6 +93,9 @@ int datapath_flow_each(struct datapath *dp, unsigned int slot,
 		       void (*fn)(void *arg, const struct flow_key *key, const struct flow *flow),
 		       void *arg);
 
+/* Is the flow in the kernel half's table, and not about to end? */
+bool datapath_flow_open(const struct datapath *dp, const struct flow_key *key);
+
 /*
  * Name that clients of the policy last resolved `addr` from, "" if none or expired. Returns
  * buf.

@@ -87,6 +87,17 @@ static void do_stop(struct instance *in, struct control_client *client, const js
 	instance_stop(in);
 }
 
+/* What the file says comes first: the request's other keys win. */
+static int read_config(struct instance *in, const json_t *request)
+{
+	const char *file = json_string_value(json_object_get(request, RUN_CONFIG));
+	int err = file ? instance_read_config(in, file) : 0;
+
+	if (!err && file)
+		options_from_conf(&in->options, in->config.conf);
+	return err;
+}
+
 static void do_run(struct instance *in, struct control_client *client, const json_t *request)
 {
 	char err[OPTIONS_ERROR_MAX] = "";
@@ -96,6 +107,10 @@ static void do_run(struct instance *in, struct control_client *client, const jso
 		return;
 	}
 	client->awaits_end = true;
+	if (read_config(in, request)) {
+		instance_stop(in);
+		return;
+	}
 	if (options_from_json(&in->options, request, err)) {
 		snprintf(in->error, sizeof(in->error), "%s", err);
 		instance_stop(in);

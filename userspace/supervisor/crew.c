@@ -27,6 +27,7 @@
 #include "datapath/kernel.h"
 #include "netdev/icmp.h"
 #include "supervisor/capture.h"
+#include "supervisor/config.h"
 #include "supervisor/crew.h"
 #include "supervisor/options.h"
 
@@ -46,8 +47,8 @@ static struct crew *crew_of(struct role *r)
 	return container_of(r - r->slot, struct crew, role);
 }
 
-static void config_init(struct crew *c, const struct instance_options *opt,
-			const struct settings *settings)
+static void role_config_init(struct crew *c, const struct instance_options *opt,
+			     const struct settings *settings)
 {
 	struct role_config *cfg = &c->config;
 
@@ -81,7 +82,7 @@ void crew_init(struct crew *c, struct loop *loop, const struct instance_options 
 	c->capture = capture;
 	c->roles = settings->workers + 1;
 	c->icmp_base = random_u16() & ~((1U << ICMP_ID_BITS) - 1);
-	config_init(c, opt, settings);
+	role_config_init(c, opt, settings);
 	random_bytes(c->isn_key, sizeof(c->isn_key));
 	for (unsigned int slot = 0; slot < c->roles; slot++) {
 		struct role *r = &c->role[slot];
@@ -178,6 +179,8 @@ static int send_descriptors(struct crew *c, struct role *r)
 		err = send_descriptor(r, ROLE_FD_ICMP4, c->icmp_fd[r->slot][0]);
 	if (!err && r->slot)
 		err = send_descriptor(r, ROLE_FD_ICMP6, c->icmp_fd[r->slot][1]);
+	if (!err && !r->slot && c->resolver_config)
+		err = config_send(c->resolver_config, r);
 	return err || !r->slot ? err : send_inboxes(c, r);
 }
 

@@ -13,6 +13,7 @@
 #include "supervisor/role.h"
 
 struct capture;
+struct config;
 struct crew;
 struct instance_options;
 struct kernel;
@@ -34,6 +35,7 @@ struct crew {
 	const struct crew_ops *ops;
 	struct kernel *kernel; /* not owned, like the queues of the capture */
 	const struct capture *capture;
+	const struct config *resolver_config; /* in force; not owned, NULL = none */
 	struct role_config config; /* what all roles have in common */
 	struct siphash_key isn_key[ROLES_MAX]; /* survive restarts */
 	int icmp_fd[ROLES_MAX][2]; /* owned; raw v4 and v6, -1 = not available */

@@ -93,6 +93,32 @@ static void free_name(struct instance *in)
 	in->listen_fd = fd_close(in->listen_fd);
 }
 
+/* The first line of them all, without its end: nobody asked for a list. */
+static int first_error(struct instance *in, const struct conf_errors *errors, int err)
+{
+	return error_text(in->error, err, "%.*s%s", (int)strcspn(errors->text, "\n"), errors->text,
+			  errors->num > 1 ? " (and more)" : "");
+}
+
+int instance_read_config(struct instance *in, const char *file)
+{
+	static struct conf_errors errors;
+	int err = config_read(&in->config, file, &errors);
+
+	return err ? first_error(in, &errors, err) : 0;
+}
+
+static int open_config(struct instance *in)
+{
+	struct conf_errors errors = { 0 };
+	int err = in->config.conf ? 0 : instance_read_config(in, "");
+
+	if (err)
+		return err;
+	err = config_open(&in->config, NULL, &errors);
+	return err ? first_error(in, &errors, err) : 0;
+}
+
 static int load_kernel(struct instance *in)
 {
 	const struct limits *l = &in->options.limits;
@@ -173,6 +199,7 @@ static const struct step {
 	{ check, NULL },
 	{ enter_mounts, NULL },
 	{ take_name, free_name },
+	{ open_config, NULL },
 	{ load_kernel, unload_kernel },
 	{ open_capture, close_capture },
 	{ start_heartbeat, stop_heartbeat },
@@ -250,12 +277,26 @@ static void heartbeat_expired(struct timer *t)
 	}
 }
 
+static void log_refusal(const struct flow_key *key, const char *why)
+{
+	const struct endpoint from = { .addr = key->saddr, .port = key->sport };
+	const struct endpoint to = { .addr = key->daddr, .port = key->dport };
+	char source[ENDPOINT_TEXT_MAX], destination[ENDPOINT_TEXT_MAX];
+
+	log_info("flow", "blocked %s -> %s (%s)", endpoint_format(&from, source),
+		 endpoint_format(&to, destination), why);
+}
+
 static void take_event(void *arg, const struct flow_event *e)
 {
 	struct instance *in = arg;
 
 	if (e->type == EVENT_FLOW_END)
 		report_add(&in->report, e);
+	if (e->info.end == END_UNRESOLVED)
+		log_refusal(&e->key, "not resolved via DNS here");
+	else if (e->info.end == END_QUIC)
+		log_refusal(&e->key, "QUIC is blocked");
 	in->ops->flow_event(in, e);
 }
 
@@ -369,6 +410,7 @@ void instance_init(struct instance *in, struct loop *loop, const struct instance
 	in->capture.netns_fd = -1;
 	in->events = (struct watch){ .ready = events_ready, .fd = -1 };
 	options_init(&in->options);
+	config_init(&in->config);
 	timer_init(&in->heartbeat, heartbeat_expired);
 	timer_init(&in->sweep, sweep_expired);
 	timer_init(&in->events_delay, events_delay_expired);
@@ -390,6 +432,7 @@ void instance_start(struct instance *in)
 	}
 	crew_init(&in->crew, in->loop, &in->options, in->kernel, &in->capture, &in->settings,
 		  &crew_ops);
+	in->crew.resolver_config = &in->config;
 	err = crew_start(&in->crew);
 	if (err) {
 		error_at(in->error, err, "cannot start the roles");
@@ -421,5 +464,6 @@ void instance_done(struct instance *in)
 	control_done(&in->control);
 	queries_done(&in->queries);
 	report_done(&in->report);
+	config_done(&in->config);
 	in->options.tun_fd = fd_close(in->options.tun_fd);
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/loop.h"
 #include "supervisor/capture.h"
+#include "supervisor/config.h"
 #include "supervisor/control.h"
 #include "supervisor/crew.h"
 #include "supervisor/options.h"
@@ -49,6 +50,7 @@ struct instance {
 	const struct instance_ops *ops;
 	struct loop *loop;
 	struct instance_options options;
+	struct config config; /* in force */
 	enum instance_state state;
 	unsigned int steps; /* done, to be undone in reverse order */
 	char error[ERROR_TEXT_MAX];
@@ -76,6 +78,8 @@ struct instance {
 /* Fills in the structure; ready for instance_start(). */
 void instance_init(struct instance *in, struct loop *loop, const struct instance_ops *ops,
 		   const struct control_ops *control_ops);
+/* Reads and checks a file. 0, or -errno with in->error filled. */
+int instance_read_config(struct instance *in, const char *file);
 /* Starts what in->options asks for; ops->ready or ops->ended follows, maybe at once. */
 void instance_start(struct instance *in);
 /* Ends it in order; ops->ended follows. A second call ends it without patience. */

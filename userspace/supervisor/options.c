@@ -5,6 +5,8 @@
  * setter. Nothing here has effects beyond the structure.
  */
 #include <errno.h>
+#include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -93,6 +95,27 @@ int options_set_log(struct instance_options *opt, const char *text, char err[OPT
 	return 0;
 }
 
+/* One per CPU that we may run on. */
+static uint32_t one_per_cpu(void)
+{
+	cpu_set_t set;
+	int cpus = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+
+	return cpus < WORKERS_MAX ? (uint32_t)cpus : WORKERS_MAX;
+}
+
+void options_from_conf(struct instance_options *opt, const struct conf *c)
+{
+	if (c->given & CONF_GIVEN_LOG)
+		opt->log_level = c->log_level;
+	if (c->given & CONF_GIVEN_WORKERS)
+		opt->workers = c->workers ? c->workers : one_per_cpu();
+	opt->ipv6 = c->ipv6;
+	opt->mtu = c->mtu;
+	opt->host_loopback = c->host_loopback;
+	opt->limits = c->limits;
+}
+
 static int set_instance(struct instance_options *opt, const json_t *v, char *err)
 {
 	return options_set_instance(opt, json_string_value(v), err);
@@ -132,6 +155,17 @@ static int set_mtu(struct instance_options *opt, const json_t *v, char *err)
 static int set_host_loopback(struct instance_options *opt, const json_t *v, char *err)
 {
 	return options_set_host_loopback(opt, json_string_value(v), err);
+}
+
+/* Read by who knows files, before the other keys. */
+static int set_config(struct instance_options *opt, const json_t *v, char *err)
+{
+	const char *file = json_string_value(v);
+
+	if (*file == '/' && strlen(file) < PATH_MAX)
+		return 0;
+	snprintf(err, OPTIONS_ERROR_MAX, "'%s': expected an absolute file name", RUN_CONFIG);
+	return -EINVAL;
 }
 
 static int set_uid(struct instance_options *opt, const json_t *v, char *err)
@@ -209,6 +243,7 @@ static const struct run_key {
 	enum value_kind kind;
 	int (*set)(struct instance_options *opt, const json_t *v, char *err);
 } run_keys[] = {
+	{ RUN_CONFIG, VALUE_STRING, set_config },
 	{ RUN_INSTANCE, VALUE_STRING, set_instance },
 	{ RUN_DNS, VALUE_ARRAY, set_dns },
 	{ RUN_IPV6, VALUE_BOOL, set_ipv6 },

@@ -14,6 +14,7 @@
 #include "base/control.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "conf/conf.h"
 
 #define OPTIONS_ERROR_MAX 256
 #define UID_NONE ((uid_t)-1)
@@ -45,6 +46,9 @@ int options_set_host_loopback(struct instance_options *opt, const char *text,
 			      char err[OPTIONS_ERROR_MAX]);
 int options_set_mtu(struct instance_options *opt, long long mtu, char err[OPTIONS_ERROR_MAX]);
 int options_set_log(struct instance_options *opt, const char *text, char err[OPTIONS_ERROR_MAX]);
+
+/* What the file itself says: to be overruled by the command line, so called before it is read. */
+void options_from_conf(struct instance_options *opt, const struct conf *c);
 
 /*
  * Fills in the keys of a "run" request (RUN_*). A key that is not known or of the wrong type

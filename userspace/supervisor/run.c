@@ -196,13 +196,16 @@ int run_inherited(int fd)
 	return run_to_end(r);
 }
 
-int run_foreground(const struct instance_options *opt)
+int run_foreground(const struct instance_options *opt, struct config *config)
 {
 	struct run *r = run_new();
 
-	if (!r)
+	if (!r) {
+		config_done(config);
 		return EXIT_FAILURE;
+	}
 	r->instance.options = *opt;
+	r->instance.config = *config;
 	log_setup("headraced[main]", opt->log_level);
 	instance_start(&r->instance);
 	return run_to_end(r);

@@ -3,11 +3,15 @@
 #ifndef SUPERVISOR_RUN_H
 #define SUPERVISOR_RUN_H
 
+#include "supervisor/config.h"
 #include "supervisor/options.h"
 
 /* Serves the inherited pair until its other end hangs up. Exit status. */
 int run_inherited(int fd);
-/* Serves opt->tun_fd until SIGTERM, SIGINT or "stop". Exit status. */
-int run_foreground(const struct instance_options *opt);
+/*
+ * Serves opt->tun_fd until SIGTERM, SIGINT or "stop", by `config` (read, or still empty), which
+ * is taken over. Exit status.
+ */
+int run_foreground(const struct instance_options *opt, struct config *config);
 
 #endif

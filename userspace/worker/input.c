@@ -28,6 +28,7 @@
 #include "base/log.h"
 #include "base/message.h"
 #include "bpf/classify.h"
+#include "datapath/dns.h"
 #include "flow/reassembly.h"
 #include "worker/checksum.h"
 #include "worker/inbox.h"
@@ -92,6 +93,17 @@ static void dispatch(struct worker *w, struct worker_packet *p, enum verdict ver
 	default: /* packet_classify() lets nothing else through */
 		icmp_engine_input(w->icmp, p);
 	}
+}
+
+/*
+ * Of what was put together here the kernel half has not seen the whole, so it is asked again
+ * whether its client's policy lets it begin a flow. 0 or -drop_reason.
+ */
+static int admit(struct worker *w, const struct worker_packet *p, const struct decision *d)
+{
+	if (!p->reassembled || !packet_needs_admission(&p->head, &w->config.settings, d))
+		return 0;
+	return datapath_admit(&w->datapath, &p->head);
 }
 
 /* The same path again for what fragments made; its bytes are gone after that. */
@@ -182,6 +194,9 @@ void input_packet(struct input *in, struct worker_packet *p)
 		return;
 	}
 	d = packet_classify(&p->head, &w->config.settings);
+	err = admit(w, p, &d);
+	if (err)
+		d = decide_refuse(VERDICT_REJECT, -err);
 	if (d.verdict == VERDICT_DROP) {
 		worker_drop(w, d.reason);
 	} else if (d.verdict == VERDICT_REJECT) {

@@ -95,6 +95,7 @@ static UNUSED void start(fake_fn say, const struct service_options *changes)
 		options.upstream[0] = fake.endpoint;
 	}
 	assert_int_equal(service_new(loop, &datapath, &options, &service), 0);
+	loop_disarm(&service->upstreams->check); /* test_probe.c has those questions */
 	memset(&got, 0, sizeof(got));
 }
 

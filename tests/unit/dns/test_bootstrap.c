@@ -5,6 +5,7 @@
 #include "dns/bootstrap.h"
 
 static char path[] = "/tmp/headrace-test-resolv-XXXXXX";
+static char resolved[] = "/tmp/headrace-test-resolved-XXXXXX";
 static struct endpoint servers[DNS_UPSTREAMS_MAX];
 
 static int setup(void **state)
@@ -14,6 +15,8 @@ static int setup(void **state)
 	memcpy(path + sizeof(path) - 7, "XXXXXX", 6);
 	fd = mkstemp(path);
 	close(fd);
+	memcpy(resolved + sizeof(resolved) - 7, "XXXXXX", 6);
+	close(mkstemp(resolved));
 	clock_inject(test_clock);
 	return fd < 0;
 }
@@ -21,17 +24,23 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	unlink(path);
+	unlink(resolved);
 	clock_inject(NULL);
 	return 0;
 }
 
-static void put(const char *text)
+static void put_into(const char *file, const char *text)
 {
-	FILE *f = fopen(path, "w");
+	FILE *f = fopen(file, "w");
 
 	assert_non_null(f);
 	fputs(text, f);
 	fclose(f);
+}
+
+static void put(const char *text)
+{
+	put_into(path, text);
 }
 
 static const char *server(int i)
@@ -83,7 +92,7 @@ static void is_read_once_while_it_stays(void **state)
 	struct bootstrap b;
 
 	put("nameserver 192.0.2.1\n");
-	bootstrap_init(&b, path);
+	bootstrap_init(&b, path, resolved, false);
 	assert_true(bootstrap_changed(&b));
 	assert_false(bootstrap_changed(&b));
 	advance_ms(BOOTSTRAP_CHECK_MS * 10);
@@ -95,7 +104,7 @@ static void a_change_is_seen_after_a_second_at_most(void **state)
 	struct bootstrap b;
 
 	put("nameserver 192.0.2.1\n");
-	bootstrap_init(&b, path);
+	bootstrap_init(&b, path, resolved, false);
 	assert_true(bootstrap_changed(&b));
 	put("nameserver 192.0.2.1\nnameserver 192.0.2.2\n");
 	assert_false(bootstrap_changed(&b));
@@ -108,7 +117,7 @@ static void coming_and_going_are_changes(void **state)
 	struct bootstrap b;
 
 	put("nameserver 192.0.2.1\n");
-	bootstrap_init(&b, path);
+	bootstrap_init(&b, path, resolved, false);
 	assert_true(bootstrap_changed(&b));
 	unlink(path);
 	advance_ms(BOOTSTRAP_CHECK_MS);
@@ -120,11 +129,76 @@ static void coming_and_going_are_changes(void **state)
 	assert_true(bootstrap_changed(&b));
 }
 
+static int servers_of(bool host_capture)
+{
+	struct bootstrap b;
+
+	bootstrap_init(&b, path, resolved, host_capture);
+	return bootstrap_servers(&b, servers);
+}
+
+static void c24_a_loopback_stub_is_fine_while_the_host_is_not_captured(void **state)
+{
+	put("nameserver 127.0.0.53\n");
+	put_into(resolved, "nameserver 192.0.2.7\n");
+	assert_int_equal(servers_of(false), 1);
+	assert_string_equal(server(0), "127.0.0.53:53");
+}
+
+static void c24_under_host_capture_a_stub_is_replaced_by_its_links_servers(void **state)
+{
+	put("nameserver 127.0.0.53\n");
+	put_into(resolved, "nameserver 192.0.2.7\nnameserver 127.0.0.1\nnameserver 192.0.2.8\n");
+	assert_int_equal(servers_of(true), 2);
+	assert_string_equal(server(0), "192.0.2.7:53");
+	assert_string_equal(server(1), "192.0.2.8:53");
+}
+
+static void c24_under_host_capture_loopback_and_own_addresses_are_never_asked(void **state)
+{
+	put("nameserver 127.0.0.53\nnameserver 192.0.2.1\nnameserver ::1\n");
+	put_into(resolved, "nameserver 192.0.2.7\n");
+	assert_int_equal(servers_of(true), 1);
+	assert_string_equal(server(0), "192.0.2.1:53");
+	put("nameserver 127.0.0.53\n");
+	put_into(resolved, "nameserver 127.0.0.53\nnameserver ::1\n");
+	assert_int_equal(servers_of(true), 0);
+}
+
+static void an_address_of_this_host_is_known_as_such(void **state)
+{
+	struct addr a;
+
+	assert_int_equal(addr_parse("127.5.6.7", &a), 0);
+	assert_true(bootstrap_is_own(&a));
+	assert_int_equal(addr_parse("192.0.2.99", &a), 0);
+	assert_false(bootstrap_is_own(&a));
+}
+
+static void c24_a_change_of_resolveds_servers_is_seen(void **state)
+{
+	struct bootstrap b;
+
+	put("nameserver 127.0.0.53\n");
+	put_into(resolved, "nameserver 192.0.2.7\n");
+	bootstrap_init(&b, path, resolved, true);
+	assert_true(bootstrap_changed(&b));
+	put_into(resolved, "nameserver 192.0.2.7\nnameserver 192.0.2.8\n");
+	assert_false(bootstrap_changed(&b));
+	advance_ms(BOOTSTRAP_CHECK_MS);
+	assert_true(bootstrap_changed(&b));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(c24_a_loopback_stub_is_fine_while_the_host_is_not_captured),
+		T(c24_under_host_capture_a_stub_is_replaced_by_its_links_servers),
+		T(c24_under_host_capture_loopback_and_own_addresses_are_never_asked),
+		T(an_address_of_this_host_is_known_as_such),
+		T(c24_a_change_of_resolveds_servers_is_seen),
 		T(reads_servers_in_their_order),
 		T(a_file_without_servers_has_none),
 		T(no_file_is_no_servers),

@@ -14,6 +14,7 @@ static struct {
 	uint64_t tag;
 	char text[1 << 20];
 	int result; /* of sending */
+	unsigned int ends;
 } got;
 
 static int take(uint64_t tag, const char *text, size_t len)
@@ -21,6 +22,7 @@ static int take(uint64_t tag, const char *text, size_t len)
 	if (got.result)
 		return got.result;
 	got.tag = tag;
+	got.ends += !len;
 	strncat(got.text, text, len);
 	return 0;
 }
@@ -49,8 +51,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	console_free(console);
 	service_free(service);
+	console_free(console);
 	loop_free(loop);
 	clock_inject(NULL);
 	return 0;
@@ -145,6 +147,39 @@ static void tells_a_follower_what_it_has_lost(void **state)
 	assert_int_equal(count_of("many.test"), HISTORY_ENTRIES);
 }
 
+static void look_up(const char *question)
+{
+	unsigned int ends = got.ends;
+
+	assert_int_equal(ask(3, question), 1);
+	turn_until(loop, got.ends == ends + 1);
+}
+
+static void looks_up_and_says_why(void **state)
+{
+	look_up("{\"what\":\"lookup\",\"name\":\"www.test\",\"type\":\"aaaa\"}");
+	assert_int_equal(count_of("\"type\":\"lookup\",\"name\":\"www.test\",\"qtype\":\"AAAA\""),
+			 1);
+	assert_int_equal(count_of("\"rcode\":\"SERVFAIL\""), 1); /* its upstream refuses */
+	assert_int_equal(ask(4, "{\"what\":\"lookup\"}"), 0);
+	assert_int_equal(count_of("a name is needed"), 1);
+	assert_int_equal(ask(4, "{\"what\":\"lookup\",\"name\":\"a\",\"type\":\"X\"}"), 0);
+	assert_int_equal(count_of("no such record type"), 1);
+	assert_int_equal(ask(4, "{\"what\":\"lookup\",\"name\":\"a\",\"client\":\"b\"}"), 0);
+	assert_int_equal(count_of("no IPv4 or IPv6 address"), 1);
+	assert_int_equal(ask(4, "{\"what\":\"lookup\",\"name\":\"a\",\"type\":\"AXFR\"}"), 0);
+	assert_int_equal(count_of("not looked up"), 1);
+}
+
+static void a_lookup_that_nobody_waits_for_says_nothing(void **state)
+{
+	assert_int_equal(ask(3, "{\"what\":\"lookup\",\"name\":\"www.test\"}"), 1);
+	console_forget(console, 3);
+	turn_until(loop, query_count(service->queries) == 0);
+	assert_string_equal(got.text, "");
+	assert_int_equal(got.ends, 0);
+}
+
 static void followers_are_bounded(void **state)
 {
 	for (unsigned int i = 1; i <= CONTROL_CLIENTS_MAX; i++)
@@ -168,6 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(answers_what_it_is_asked),	T(says_what_is_wrong_with_a_question),
 		T(tells_a_follower_what_comes), T(tells_a_follower_what_it_has_lost),
+		T(looks_up_and_says_why),	T(a_lookup_that_nobody_waits_for_says_nothing),
 		T(followers_are_bounded),	T(main_that_takes_nothing_ends_the_answer),
 	};
 

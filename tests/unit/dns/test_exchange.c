@@ -7,8 +7,10 @@
 static struct loop *loop;
 static struct datapath datapath;
 static struct exchanges *exchanges;
-static struct upstream_set upstreams;
-static struct fake fake[2];
+static struct upstreams *upstreams;
+static struct upstream_group *group;
+static struct fake fake[4];
+static unsigned int fakes;
 static struct wire query;
 
 static struct {
@@ -46,31 +48,63 @@ static void say_garbage(struct fake *f, bool tcp, const uint8_t *q, size_t len, 
 	wire_count(answer, 6);
 }
 
-static void setup_with(fake_fn first, fake_fn second, uint32_t sockets_max)
+/* The members of the only group, in their order. */
+static struct upstream *member(unsigned int i)
+{
+	return group->member[i];
+}
+
+/* An upstream per answerer; NULL = nobody listens there. */
+static void setup_group(const fake_fn *say, unsigned int num, struct conf_group conf,
+			uint32_t sockets_max, uint32_t timeout_ms)
 {
 	struct exchange_limits limits = { .exchanges_max = 64, .sockets_max = sockets_max };
-	struct endpoint endpoints[2];
+	struct upstreams_options options = { .datapath = &datapath };
+	struct conf_upstream upstream[4] = { 0 };
+	struct conf_dns dns = {
+		.upstream = upstream, .upstreams = num, .group = &conf, .groups = 1
+	};
+	char error[TRANSPORT_ERROR_MAX];
 
 	clock_inject(test_clock);
 	datapath_init(&datapath, 0);
 	assert_int_equal(loop_new(&loop), 0);
-	fake_open(&fake[0], loop, "127.0.0.1", true, first ? first : say_nothing);
-	fake_open(&fake[1], loop, "127.0.0.1", true, second ? second : say_nothing);
-	endpoints[0] = first ? fake[0].endpoint : closed_endpoint();
-	endpoints[1] = fake[1].endpoint;
-	memset(&upstreams, 0, sizeof(upstreams));
-	upstream_set_assign(&upstreams, endpoints, second ? 2 : 1);
-	assert_int_equal(
-		exchanges_new(loop, &datapath, &upstreams, &limits, done, NULL, &exchanges), 0);
+	fakes = num;
+	for (unsigned int i = 0; i < num; i++) {
+		fake_open(&fake[i], loop, "127.0.0.1", true, say[i] ? say[i] : say_nothing);
+		snprintf(upstream[i].name, sizeof(upstream[i].name), "u%u", i);
+		upstream[i].type = CONF_PLAIN;
+		upstream[i].address[0] = say[i] ? fake[i].endpoint : closed_endpoint();
+		upstream[i].addresses = 1;
+		upstream[i].timeout_ms = timeout_ms;
+		conf.upstream[conf.upstreams++] = i;
+	}
+	options.loop = loop;
+	assert_int_equal(upstreams_new(&options, &upstreams), 0);
+	assert_int_equal(upstreams_assign(upstreams, &dns, NULL, 0, error), 0);
+	group = upstreams_group(upstreams, 0);
+	assert_int_equal(exchanges_new(loop, &datapath, upstreams, &limits, done, NULL, &exchanges),
+			 0);
 	memset(&got, 0, sizeof(got));
+}
+
+static void setup_with(fake_fn first, fake_fn second, uint32_t sockets_max)
+{
+	fake_fn say[2] = { first, second };
+	struct conf_group conf = { .failover_rcodes = UPSTREAM_RCODES };
+
+	setup_group(say, second ? 2 : 1, conf, sockets_max, 0);
 }
 
 static int teardown(void **state)
 {
 	exchanges_free(exchanges);
 	exchanges = NULL;
-	fake_close(&fake[0]);
-	fake_close(&fake[1]);
+	upstreams_free(upstreams);
+	upstreams = NULL;
+	for (unsigned int i = 0; i < fakes; i++)
+		fake_close(&fake[i]);
+	fakes = 0;
 	loop_free(loop);
 	clock_inject(NULL);
 	test_socket_error = 0;
@@ -86,7 +120,7 @@ static struct exchange *start(const char *name)
 	q = (struct plain_question){ .message = query.b,
 				     .len = query.len,
 				     .question_end = query.len };
-	assert_int_equal(exchange_start(exchanges, &q, &x), 0);
+	assert_int_equal(exchange_start(exchanges, group, &q, &x), 0);
 	return x;
 }
 
@@ -98,8 +132,8 @@ static void the_first_upstream_answers(void **state)
 	assert_int_equal(got.result.status, 0);
 	assert_int_equal(got.result.from.port, fake[0].endpoint.port);
 	assert_int_equal(fake[1].asked, 0);
-	assert_int_equal(upstreams.item[0].state, UPSTREAM_UP);
-	assert_int_equal(upstreams.item[0].answers, 1);
+	assert_int_equal(member(0)->health.state, HEALTH_UP);
+	assert_int_equal(member(0)->answers, 1);
 }
 
 static void refusal_goes_to_the_next_at_once(void **state)
@@ -109,12 +143,15 @@ static void refusal_goes_to_the_next_at_once(void **state)
 	turn_until(loop, got.num);
 	assert_int_equal(got.result.status, 0);
 	assert_int_equal(got.result.from.port, fake[1].endpoint.port);
-	assert_int_equal(upstreams.item[0].failures, 1);
+	assert_int_equal(member(0)->failures, 1);
 }
 
 static void refusal_by_all_is_reported_at_once(void **state)
 {
-	setup_with(NULL, NULL, 10);
+	fake_fn say[2] = { NULL, NULL };
+	struct conf_group conf = { 0 };
+
+	setup_group(say, 2, conf, 10, 0);
 	start("www.test");
 	turn_until(loop, got.num);
 	assert_int_equal(got.result.status, -ECONNREFUSED);
@@ -149,7 +186,7 @@ static void servfail_is_better_than_the_next_ones_silence(void **state)
 	assert_int_equal(got.result.status, 0);
 	assert_null(got.result.msg);
 	assert_int_equal(got.result.rcode, RCODE_SERVFAIL);
-	assert_int_equal(upstreams.item[1].timeouts, 1);
+	assert_int_equal(member(1)->timeouts, 1);
 }
 
 static void an_unparsable_answer_goes_to_the_next(void **state)
@@ -171,13 +208,14 @@ static void silence_brings_in_the_next_and_both_may_answer(void **state)
 	advance_ms(800);
 	turn_until(loop, got.num);
 	assert_int_equal(got.result.from.port, fake[0].endpoint.port);
-	assert_int_equal(upstreams.item[1].timeouts, 1);
+	assert_int_equal(member(1)->timeouts, 1);
 }
 
 static void a_slow_answer_counts_after_others_were_asked(void **state)
 {
 	static struct wire answer;
 	struct sockaddr_storage ss;
+	struct exchange_attempt *first;
 	struct exchange *x;
 	socklen_t len;
 
@@ -186,8 +224,9 @@ static void a_slow_answer_counts_after_others_were_asked(void **state)
 	turn_until(loop, fake[0].asked == 1);
 	advance_ms(600);
 	turn_until(loop, fake[1].asked == 1);
-	wire_begin(&answer, x->attempts[0].plain.id, MSG_QR);
-	wire_bytes(&answer, x->attempts[0].plain.sent, query.len - 12);
+	first = list_first(&x->attempts, struct exchange_attempt, link);
+	wire_begin(&answer, first->attempt.plain.id, MSG_QR);
+	wire_bytes(&answer, first->attempt.plain.sent, query.len - 12);
 	wire_count(&answer, 4);
 	len = endpoint_to_sockaddr(&fake[0].peer, &ss);
 	sendto(fake[0].udp.fd, answer.b, answer.len, 0, (struct sockaddr *)&ss, len);
@@ -212,27 +251,176 @@ static void a_single_upstream_is_asked_again_three_times(void **state)
 	assert_int_equal(got.num, 0);
 }
 
-static void a_dead_upstream_is_asked_last_for_a_while(void **state)
+static void a_failing_upstream_is_asked_last(void **state)
 {
 	setup_with(NULL, say_yes, 10);
-	for (unsigned int i = 0; i < UPSTREAM_DOWN_STREAK; i++) {
+	for (unsigned int i = 0; i < HEALTH_FAILING_STREAK; i++) {
 		start("www.test");
 		turn_until(loop, got.num == i + 1);
 	}
-	assert_int_equal(upstreams.item[0].state, UPSTREAM_DOWN);
+	assert_int_equal(member(0)->health.state, HEALTH_FAILING);
 	start("www.test");
-	turn_until(loop, got.num == UPSTREAM_DOWN_STREAK + 1);
-	assert_int_equal(upstreams.item[0].failures, UPSTREAM_DOWN_STREAK);
-	advance_ms(UPSTREAM_DOWN_MS);
+	turn_until(loop, got.num == HEALTH_FAILING_STREAK + 1);
+	assert_int_equal(member(0)->failures, HEALTH_FAILING_STREAK);
+}
+
+static void c25_all_being_down_they_are_asked_in_order_once_each(void **state)
+{
+	setup_with(NULL, NULL, 10);
+	for (unsigned int i = 0; i < group->num; i++)
+		member(i)->health.state = HEALTH_DOWN;
 	start("www.test");
-	turn_until(loop, got.num == UPSTREAM_DOWN_STREAK + 2);
-	assert_int_equal(upstreams.item[0].failures, UPSTREAM_DOWN_STREAK + 1);
+	turn_until(loop, got.num);
+	assert_int_equal(got.result.status, -ECONNREFUSED);
+	for (unsigned int i = 0; i < group->num; i++)
+		assert_int_equal(member(i)->asked, 1);
+}
+
+static void c26_one_that_loops_is_not_asked(void **state)
+{
+	setup_with(say_yes, say_yes, 10);
+	member(0)->looped = true;
+	start("www.test");
+	turn_until(loop, got.num);
+	assert_int_equal(got.result.from.port, fake[1].endpoint.port);
+	member(1)->looped = true;
+	start("www.test");
+	turn_until(loop, got.num == 2);
+	assert_int_equal(got.result.status, -EDEADLK);
+	assert_int_equal(fake[0].asked, 0);
+	assert_int_equal(fake[1].asked, 1);
+}
+
+static void say_nxdomain(struct fake *f, bool tcp, const uint8_t *q, size_t len,
+			 struct wire *answer)
+{
+	wire_answer_to(answer, q, len, RCODE_NXDOMAIN);
+}
+
+static void c10_only_the_groups_failover_rcodes_go_on(void **state)
+{
+	fake_fn say[2] = { say_nxdomain, say_yes };
+	struct conf_group conf = { .failover_rcodes = 1U << RCODE_NXDOMAIN };
+
+	setup_group(say, 2, conf, 10, 0);
+	start("www.test");
+	turn_until(loop, got.num);
+	assert_int_equal(got.rcode, RCODE_NOERROR);
+	fake[0].say = say_servfail;
+	start("www.test");
+	turn_until(loop, got.num == 2);
+	assert_int_equal(got.rcode, RCODE_SERVFAIL);
+	assert_int_equal(fake[1].asked, 1);
+}
+
+static void c10_without_failover_rcodes_the_first_answer_counts(void **state)
+{
+	fake_fn say[2] = { say_servfail, say_yes };
+	struct conf_group conf = { 0 };
+
+	setup_group(say, 2, conf, 10, 0);
+	start("www.test");
+	turn_until(loop, got.num);
+	assert_int_equal(got.rcode, RCODE_SERVFAIL);
+	assert_int_equal(fake[1].asked, 0);
+}
+
+static void c23_upstreams_are_asked_in_the_order_of_their_group(void **state)
+{
+	fake_fn say[4] = { say_servfail, NULL, say_garbage, say_yes };
+	struct conf_group conf = { .failover_rcodes = UPSTREAM_RCODES };
+
+	setup_group(say, 4, conf, 10, 0);
+	start("www.test");
+	turn_until(loop, got.num);
+	assert_int_equal(got.rcode, RCODE_NOERROR);
+	assert_int_equal(got.result.from.port, fake[3].endpoint.port);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(member(i)->asked, 1);
+}
+
+static void in_a_race_all_are_asked_and_the_first_usable_answer_counts(void **state)
+{
+	fake_fn say[4] = { say_nothing, say_servfail, say_nothing, say_yes };
+	struct conf_group conf = { .race = true, .failover_rcodes = UPSTREAM_RCODES };
+
+	setup_group(say, 4, conf, 10, 0);
+	start("www.test");
+	turn_until(loop, got.num);
+	assert_int_equal(got.rcode, RCODE_NOERROR);
+	assert_int_equal(got.result.from.port, fake[3].endpoint.port);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(member(i)->asked, 1);
+	/* the losers were cancelled: nothing is held against them, no socket is left */
+	assert_int_equal(upstreams->env.sockets, 0);
+	assert_int_equal(member(0)->timeouts + member(0)->failures, 0);
+	settle_loop(loop);
+	assert_int_equal(got.num, 1);
+}
+
+static void the_upstreams_timeout_brings_in_the_next_before_the_stage_does(void **state)
+{
+	fake_fn say[2] = { say_nothing, say_yes };
+	struct conf_group conf = { 0 };
+
+	setup_group(say, 2, conf, 10, 300);
+	start("www.test");
+	turn_until(loop, fake[0].asked == 1);
+	advance_ms(299);
+	settle_loop(loop);
+	assert_int_equal(fake[1].asked, 0);
+	advance_ms(2);
+	turn_until(loop, got.num);
+	assert_int_equal(got.result.from.port, fake[1].endpoint.port);
+	assert_int_equal(member(0)->timeouts, 1);
+}
+
+static void c20_a_timeout_of_the_only_upstream_ends_it(void **state)
+{
+	fake_fn say[1] = { say_nothing };
+	struct conf_group conf = { 0 };
+
+	setup_group(say, 1, conf, 10, 300);
+	start("www.test");
+	turn_until(loop, fake[0].asked == 1);
+	advance_ms(301);
+	turn_until(loop, got.num);
+	assert_int_equal(got.result.status, -ETIMEDOUT);
+}
+
+/* A reload while a question is under way: it ends with what it began with. */
+static void what_is_in_flight_ends_in_the_group_it_began_with(void **state)
+{
+	struct endpoint other = closed_endpoint();
+	char error[TRANSPORT_ERROR_MAX];
+	struct upstream_group *old;
+	struct exchange *x;
+
+	setup_with(say_nothing, NULL, 10);
+	x = start("www.test");
+	old = group;
+	turn_until(loop, fake[0].asked == 1);
+	assert_int_equal(upstreams_assign(upstreams, NULL, &other, 1, error), 0);
+	group = upstreams_group(upstreams, 0);
+	assert_ptr_not_equal(group, old);
+	assert_ptr_equal(x->group, old);
+	assert_null(exchange_find(exchanges, group, query.b, query.len));
+	fake[0].say = say_yes;
+	advance_ms(600);
+	turn_until(loop, got.num);
+	assert_int_equal(got.result.status, 0);
+	assert_int_equal(got.result.from.port, fake[0].endpoint.port);
+	start("www.test");
+	turn_until(loop, got.num == 2);
+	assert_int_equal(got.result.status, -ECONNREFUSED);
 }
 
 static void without_upstreams_it_says_so(void **state)
 {
-	setup_with(say_yes, NULL, 10);
-	upstream_set_assign(&upstreams, NULL, 0);
+	fake_fn say[1];
+	struct conf_group conf = { 0 };
+
+	setup_group(say, 0, conf, 10, 0);
 	start("www.test");
 	turn_until(loop, got.num);
 	assert_int_equal(got.result.status, -EDESTADDRREQ);
@@ -245,7 +433,7 @@ static void out_of_descriptors_ends_it(void **state)
 	start("www.test");
 	turn_until(loop, got.num);
 	assert_int_equal(got.result.status, -EMFILE);
-	assert_int_equal(upstreams.item[0].failures, 0);
+	assert_int_equal(member(0)->failures, 0);
 }
 
 static void waits_for_a_free_socket(void **state)
@@ -271,11 +459,11 @@ static void finds_the_same_question_only(void **state)
 
 	setup_with(say_nothing, NULL, 10);
 	x = start("www.test");
-	assert_ptr_equal(exchange_find(exchanges, query.b, query.len), x);
+	assert_ptr_equal(exchange_find(exchanges, group, query.b, query.len), x);
 	wire_query(&other, 0, "www.test", TYPE_AAAA);
-	assert_null(exchange_find(exchanges, other.b, other.len));
+	assert_null(exchange_find(exchanges, group, other.b, other.len));
 	exchange_abandon(x);
-	assert_null(exchange_find(exchanges, query.b, query.len));
+	assert_null(exchange_find(exchanges, group, query.b, query.len));
 }
 
 static void signed_questions_are_not_shared(void **state)
@@ -288,8 +476,8 @@ static void signed_questions_are_not_shared(void **state)
 	q = (struct plain_question){
 		.message = query.b, .len = query.len, .question_end = query.len, .verbatim = true
 	};
-	assert_int_equal(exchange_start(exchanges, &q, &x), 0);
-	assert_null(exchange_find(exchanges, query.b, query.len));
+	assert_int_equal(exchange_start(exchanges, group, &q, &x), 0);
+	assert_null(exchange_find(exchanges, group, query.b, query.len));
 }
 
 static void refuses_more_than_its_table_holds(void **state)
@@ -306,9 +494,9 @@ static void refuses_more_than_its_table_holds(void **state)
 	q = (struct plain_question){ .message = query.b,
 				     .len = query.len,
 				     .question_end = query.len };
-	assert_int_equal(exchange_start(exchanges, &q, &x), -ENOBUFS);
-	exchange_abandon(exchange_find(exchanges, query.b, query.len));
-	assert_int_equal(exchange_start(exchanges, &q, &x), 0);
+	assert_int_equal(exchange_start(exchanges, group, &q, &x), -ENOBUFS);
+	exchange_abandon(exchange_find(exchanges, group, query.b, query.len));
+	assert_int_equal(exchange_start(exchanges, group, &q, &x), 0);
 }
 
 #define T(name) cmocka_unit_test_teardown(name, teardown)
@@ -326,7 +514,16 @@ int main(void)
 		T(silence_brings_in_the_next_and_both_may_answer),
 		T(a_slow_answer_counts_after_others_were_asked),
 		T(a_single_upstream_is_asked_again_three_times),
-		T(a_dead_upstream_is_asked_last_for_a_while),
+		T(a_failing_upstream_is_asked_last),
+		T(c25_all_being_down_they_are_asked_in_order_once_each),
+		T(c26_one_that_loops_is_not_asked),
+		T(c10_only_the_groups_failover_rcodes_go_on),
+		T(c10_without_failover_rcodes_the_first_answer_counts),
+		T(c23_upstreams_are_asked_in_the_order_of_their_group),
+		T(in_a_race_all_are_asked_and_the_first_usable_answer_counts),
+		T(the_upstreams_timeout_brings_in_the_next_before_the_stage_does),
+		T(c20_a_timeout_of_the_only_upstream_ends_it),
+		T(what_is_in_flight_ends_in_the_group_it_began_with),
 		T(without_upstreams_it_says_so),
 		T(out_of_descriptors_ends_it),
 		T(waits_for_a_free_socket),

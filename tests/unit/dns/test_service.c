@@ -462,14 +462,15 @@ static void the_hosts_servers_are_followed(void **state)
 	close(mkstemp(path));
 	put_file(path, "nameserver 127.0.0.1\n");
 	start(say_address, &options);
-	assert_int_equal(service->upstreams.num, 1);
+	assert_int_equal(upstreams_group(service->upstreams, 0)->num, 1);
 	put_file(path, "nameserver 127.0.0.2\nnameserver ::1\n");
 	ask(1000, 1, "www.test", TYPE_AXFR); /* refused before anyone is asked */
-	assert_int_equal(service->upstreams.num, 1);
+	assert_int_equal(upstreams_group(service->upstreams, 0)->num, 1);
 	advance_ms(BOOTSTRAP_CHECK_MS);
 	ask(1001, 1, "www.test", TYPE_A);
-	assert_int_equal(service->upstreams.num, 2);
-	assert_true(addr_is_loopback(&service->upstreams.item[1].endpoint.addr));
+	assert_int_equal(upstreams_group(service->upstreams, 0)->num, 2);
+	assert_true(addr_is_loopback(
+		&upstreams_group(service->upstreams, 0)->member[1]->address[0].addr));
 	unlink(path);
 }
 

@@ -22,6 +22,7 @@ static const char *fake_sbindir(void);
 
 #include "tests/unit/tools/fake.h"
 #include "tools/client.c"
+#include "tools/config.c"
 #include "tools/daemon.c"
 #include "tools/flow_row.c"
 #include "tools/format.c"

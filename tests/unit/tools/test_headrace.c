@@ -19,7 +19,9 @@ int headrace_main(int argc, char **argv);
 #include "tools/headrace.c"
 #undef main
 
+#include "tools/check.c"
 #include "tools/client.c"
+#include "tools/config.c"
 #include "tools/daemon.c"
 #include "tools/dns.c"
 #include "tools/dns_log.c"

@@ -254,6 +254,11 @@ static void a_caller_that_ignores_sigchld_is_no_trouble(void **state)
 	close(out);
 }
 
+static json_t *requested(const char *note)
+{
+	return json_loads(strtok((char *)fake_read(note, 0), "\n"), 0, NULL);
+}
+
 static void request_carries_the_options(void **state)
 {
 	char note[] = "/tmp/headrace-note-XXXXXX";
@@ -265,7 +270,7 @@ static void request_carries_the_options(void **state)
 	    "--workers", "3", "true");
 	exited(0);
 
-	json_t *q = json_loads(strtok((char *)fake_read(note, 0), "\n"), 0, NULL);
+	json_t *q = requested(note);
 	json_t *want = json_pack("{s:s, s:s, s:[s, s], s:b, s:i, s:s, s:s, s:i, s:i}", "command",
 				 "run", RUN_INSTANCE, "mine", RUN_DNS, "192.0.2.1",
 				 "[2001:db8::1]:5353", RUN_IPV6, 0, RUN_MTU, 1400,
@@ -279,6 +284,48 @@ static void request_carries_the_options(void **state)
 	close(fd);
 }
 
+static void a_configuration_is_named_in_full_and_nothing_else_is_said(void **state)
+{
+	char note[] = "/tmp/headrace-note-XXXXXX", file[] = "/tmp/headrace-conf-XXXXXX";
+	int fd = mkstemp(note), conf = mkstemp(file);
+	json_t *q, *want;
+
+	assert_int_equal(write(conf, "mtu: 1400\n", 10), 10);
+	assert_int_equal(chdir("/tmp"), 0);
+	setenv("FAKE_NOTE", note, 1);
+	RUN("--quiet", "-c", file + strlen("/tmp/"), "--instance=mine", "true");
+	exited(0);
+	q = requested(note);
+	want = json_pack("{s:s, s:s, s:s, s:i}", "command", "run", RUN_INSTANCE, "mine", RUN_CONFIG,
+			 file, RUN_UID, 0);
+	assert_true(json_equal(q, want));
+	json_decref(q);
+	json_decref(want);
+	unlink(note);
+	unlink(file);
+	close(fd);
+	close(conf);
+}
+
+static void a_bad_configuration_ends_the_start_before_it_begins(void **state)
+{
+	char file[] = "/tmp/headrace-conf-XXXXXX", says[128];
+	int conf = mkstemp(file);
+
+	assert_int_equal(write(conf, "mtu: 1\nloog: info\n", 18), 18);
+	setenv("FAKE_NOTE", "/tmp/headrace-no-note", 1);
+	RUN("--quiet", "--config", file, "true");
+	exited(EXIT_TROUBLE);
+	snprintf(says, sizeof(says), "%s:1: mtu: '1' is out of range", file);
+	assert_non_null(strstr(outcome.err, says));
+	snprintf(says, sizeof(says), "%s:2: loog: no such key", file);
+	assert_non_null(strstr(outcome.err, says));
+	assert_non_null(strstr(outcome.err, ": 2 errors\n"));
+	assert_int_equal(access("/tmp/headrace-no-note", F_OK), -1);
+	unlink(file);
+	close(conf);
+}
+
 /* What a run with these options asks for; -1 = it leaves that to the daemon. */
 static int workers_asked_for(char *option, char *value)
 {
@@ -289,7 +336,7 @@ static int workers_asked_for(char *option, char *value)
 	setenv("FAKE_NOTE", note, 1);
 	RUN("--quiet", option, value, "--", "true");
 	exited(0);
-	q = json_loads(strtok((char *)fake_read(note, 0), "\n"), 0, NULL);
+	q = requested(note);
 	n = json_object_get(q, RUN_WORKERS);
 	workers = n ? (int)json_integer_value(n) : -1;
 	json_decref(q);
@@ -390,6 +437,8 @@ static int own_tests(void)
 		TEST(interrupt_during_the_start_ends_it),
 		TEST(a_caller_that_ignores_sigchld_is_no_trouble),
 		TEST(request_carries_the_options),
+		TEST(a_configuration_is_named_in_full_and_nothing_else_is_said),
+		TEST(a_bad_configuration_ends_the_start_before_it_begins),
 		TEST(auto_is_a_worker_per_cpu_that_may_be_used),
 		TEST(host_is_untouched),
 		TEST(tun_descriptor_means_no_namespace),
