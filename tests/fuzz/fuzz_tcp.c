@@ -33,24 +33,10 @@ static int fake_getsockopt(int fd, int level, int name, void *value, socklen_t *
 #define loop_add fake_loop_add
 #define loop_remove fake_loop_remove
 #define loop_close fake_loop_close
-#define socket_connect fake_connect
-#define worker_drop fake_drop
-#define worker_writev fake_writev
-#define worker_icmp_error fake_icmp_error
-#define worker_upstream_of fake_upstream_of
-#define worker_flow_info fake_flow_info
-#define datapath_flow_note fake_flow_note
-#define datapath_flow_end fake_flow_end
+
+#include "tests/lib/tcp_alone.h"
 
 #include "bpf/classify.h"
-#include "worker/tcp.c"
-#include "worker/tcp_connect.c"
-#include "worker/tcp_opening.c"
-#include "worker/tcp_queue.c"
-#include "worker/tcp_relay.c"
-#include "worker/tcp_table.c"
-#include "worker/tcp_yield.c"
-
 #include "tests/fuzz/fuzz.h"
 
 #define PORTS 4

@@ -48,6 +48,13 @@ struct source *sources_find(const struct sources *t, const struct addr *addr)
 	return find(t, addr, hash_of(t, addr));
 }
 
+uint32_t sources_count(const struct sources *t, const struct addr *addr, unsigned int kind)
+{
+	const struct source *s = sources_find(t, addr);
+
+	return s ? s->kind[kind].count : 0;
+}
+
 /* Doubles the buckets; without memory the chains grow instead. */
 static void grow(struct sources *t)
 {

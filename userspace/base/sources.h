@@ -54,6 +54,8 @@ void sources_done(struct sources *t);
 
 /* NULL: it holds nothing. */
 struct source *sources_find(const struct sources *t, const struct addr *addr);
+/* How many of `kind` it holds. */
+uint32_t sources_count(const struct sources *t, const struct addr *addr, unsigned int kind);
 /* One more of `kind` for `addr`; `item` (in no list) becomes its youngest, NULL = not kept in
  * order. NULL without memory. */
 struct source *sources_enter(struct sources *t, const struct addr *addr, unsigned int kind,

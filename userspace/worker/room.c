@@ -68,19 +68,11 @@ static bool evict(struct worker *w, struct source *s, uint64_t idle_ms)
 	return w->tcp && tcp_engine_evict(w->tcp, s);
 }
 
-/* Counts that `b` stood in the way, and whether something made way. */
-static bool hit(struct budget_use *b, bool made_room)
+bool room_hit(struct budget_use *b, bool made_room)
 {
 	b->hits++;
 	b->evicted += made_room;
 	return made_room;
-}
-
-static uint32_t count_of(const struct worker *w, const struct addr *from, enum source_thing kind)
-{
-	const struct source *s = sources_find(&w->sources, from);
-
-	return s ? s->kind[kind].count : 0;
 }
 
 /*
@@ -104,40 +96,40 @@ static void room_for_session(struct worker *w, const struct addr *from, enum sou
 	struct budget_use *b = use(w, kind == SOURCE_UDP ? BUDGET_UDP : BUDGET_ICMP);
 	struct source *victim = NULL;
 
-	if (count_of(w, from, kind) >= b->source_limit)
+	if (sources_count(&w->sources, from, kind) >= b->source_limit)
 		victim = sources_find(&w->sources, from);
 	else if (b->used >= b->limit)
 		victim = session_victim(w, b, kind);
 	if (!victim)
 		return;
 	if (kind == SOURCE_UDP)
-		hit(b, udp_engine_evict(w->udp, victim, 0));
+		room_hit(b, udp_engine_evict(w->udp, victim, 0));
 	else
-		hit(b, icmp_engine_evict(w->icmp, victim, 0));
+		room_hit(b, icmp_engine_evict(w->icmp, victim, 0));
 }
 
 /* Room in BUDGET_FLOWS or BUDGET_DESCRIPTORS for one more of `from`. */
 static bool room_in(struct worker *w, const struct addr *from, struct budget_use *b,
 		    enum drop_reason full, enum drop_reason *ret_why)
 {
-	uint32_t own = count_of(w, from, SOURCE_FLOWS);
+	uint32_t own = sources_count(&w->sources, from, SOURCE_FLOWS);
 	struct source *largest;
 
 	if (own >= b->source_limit) {
 		*ret_why = DROP_SOURCE_FLOWS;
-		return hit(b, evict(w, sources_find(&w->sources, from), UDP_EVICT_MS));
+		return room_hit(b, evict(w, sources_find(&w->sources, from), UDP_EVICT_MS));
 	}
 	if (b->used < b->limit)
 		return true;
 	*ret_why = full;
 	if (w->tcp && tcp_engine_evict(w->tcp, NULL))
-		return hit(b, true);
+		return room_hit(b, true);
 	largest = sources_largest(&w->sources, SOURCE_FLOWS);
 	if (!largest || largest->kind[SOURCE_FLOWS].count < own)
-		return hit(b, false);
+		return room_hit(b, false);
 	/* Somebody who has less is served, whatever the session was used for. */
-	return hit(b, evict(w, largest,
-			    largest->kind[SOURCE_FLOWS].count / 2 > own ? 0 : UDP_EVICT_MS));
+	return room_hit(b, evict(w, largest,
+				 largest->kind[SOURCE_FLOWS].count / 2 > own ? 0 : UDP_EVICT_MS));
 }
 
 bool room_for_flow(struct worker *w, const struct addr *from, uint8_t proto,

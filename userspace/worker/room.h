@@ -51,6 +51,8 @@ void room_done(struct worker *w);
  */
 bool room_for_flow(struct worker *w, const struct addr *from, uint8_t proto,
 		   enum drop_reason *ret_why);
+/* Counts that `b` stood in the way, and whether something made way: returns that. */
+bool room_hit(struct budget_use *b, bool made_room);
 /* Books a flow of a source that is known; `descriptors` that it has. */
 void room_take(struct worker *w, struct source *s, unsigned int descriptors);
 /* The same for one that may be new. NULL without memory. */

@@ -41,13 +41,6 @@ static struct budget_use *connects_of(struct tcp_engine *e)
 	return datapath_budget(&e->worker->datapath, BUDGET_CONNECTS);
 }
 
-static bool hit(struct budget_use *b, bool made_room)
-{
-	b->hits++;
-	b->evicted += made_room;
-	return made_room;
-}
-
 /* It makes way if it is `age_ms` old. */
 static bool connect_yield(struct tcp_flow *f, uint64_t age_ms)
 {
@@ -71,13 +64,6 @@ static struct tcp_flow *oldest_from(const struct source *s)
 static struct tcp_flow *oldest_to(const struct source *destination)
 {
 	return list_first(&destination->kind[0].items, struct tcp_syn, of_destination)->flow;
-}
-
-static uint32_t count_of(const struct sources *t, const struct addr *addr, unsigned int kind)
-{
-	const struct source *s = sources_find(t, addr);
-
-	return s ? s->kind[kind].count : 0;
 }
 
 static struct tcp_flow *oldest_stranger(const struct tcp_engine *e)
@@ -105,7 +91,7 @@ static bool silent_yields(struct tcp_engine *e, const struct addr *to, const str
 {
 	const struct source *most = sources_largest(&e->destinations, 0);
 
-	if (!most || most->kind[0].count / 2 <= count_of(&e->destinations, to, 0))
+	if (!most || most->kind[0].count / 2 <= sources_count(&e->destinations, to, 0))
 		return false;
 	if (of && oldest_to(most)->source != of)
 		return false;
@@ -117,7 +103,7 @@ static bool stranger_yields(struct tcp_engine *e, const struct addr *from)
 {
 	if (list_is_empty(&e->strangers) || !tcp_queue_is_known(&e->queue, from))
 		return false;
-	if (count_of(&e->worker->sources, from, SOURCE_CONNECTS) >= TCP_KNOWN_CONNECTS)
+	if (sources_count(&e->worker->sources, from, SOURCE_CONNECTS) >= TCP_KNOWN_CONNECTS)
 		return false;
 	return connect_yield(oldest_stranger(e), 0);
 }
@@ -133,10 +119,10 @@ static bool connects_allow(struct tcp_engine *e, const struct flow_key *key)
 		return true;
 	most = sources_largest(&w->sources, SOURCE_CONNECTS);
 	if (most->kind[SOURCE_CONNECTS].count / 2 >
-	    count_of(&w->sources, &key->saddr, SOURCE_CONNECTS))
-		return hit(b, connect_yield(oldest_from(most), 0));
-	return hit(b, silent_yields(e, &key->daddr, NULL) || stranger_yields(e, &key->saddr) ||
-			      connect_yield(oldest_from(most), w->config.connect_replace_ms));
+	    sources_count(&w->sources, &key->saddr, SOURCE_CONNECTS))
+		return room_hit(b, connect_yield(oldest_from(most), 0));
+	return room_hit(b, silent_yields(e, &key->daddr, NULL) || stranger_yields(e, &key->saddr) ||
+				   connect_yield(oldest_from(most), w->config.connect_replace_ms));
 }
 
 /* Room for one more connect of this source. */
@@ -148,8 +134,8 @@ static bool connects_from_allow(struct tcp_engine *e, const struct flow_key *key
 
 	if (!s || s->kind[SOURCE_CONNECTS].count < b->source_limit)
 		return true;
-	return hit(b, silent_yields(e, &key->daddr, s) ||
-			      connect_yield(oldest_from(s), w->config.connect_replace_ms));
+	return room_hit(b, silent_yields(e, &key->daddr, s) ||
+				   connect_yield(oldest_from(s), w->config.connect_replace_ms));
 }
 
 /*
@@ -164,7 +150,7 @@ static void connects_to_shrink(struct tcp_engine *e, const struct addr *to)
 
 	if (s && s->kind[0].count >= c->limits.n[LIMIT_DESTINATION_CONNECTS] &&
 	    connect_yield(oldest_to(s), c->connect_replace_ms))
-		hit(connects_of(e), true);
+		room_hit(connects_of(e), true);
 }
 
 bool tcp_connect_may_begin(struct tcp_engine *e, const struct flow_key *key,

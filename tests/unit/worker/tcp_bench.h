@@ -16,27 +16,11 @@
 
 #include <cmocka.h>
 
-#define worker_drop fake_drop
-#define worker_writev fake_writev
-#define worker_icmp_error fake_icmp_error
-#define worker_upstream_of fake_upstream_of
-#define worker_flow_info fake_flow_info
-#define datapath_flow_note fake_flow_note
-#define datapath_flow_end fake_flow_end
-#define socket_connect fake_connect
-
-#include "bpf/parse.h"
-#include "worker/tcp.c"
-#include "worker/tcp_connect.c"
-#include "worker/tcp_opening.c"
-#include "worker/tcp_queue.c"
-#include "worker/tcp_relay.c"
-#include "worker/tcp_table.c"
-#include "worker/tcp_yield.c"
-
 #include <time.h>
 
+#include "bpf/parse.h"
 #include "lib/segment.h"
+#include "lib/tcp_alone.h"
 
 #define BENCH_LINK_BYTES (4 << 20)
 #define WAIT_MS 2000
