@@ -27,7 +27,7 @@ struct follower {
 };
 
 /* Lives until it is answered, whoever still waits. */
-struct lookup {
+struct console_lookup {
 	struct list link;
 	struct console *console;
 	uint64_t tag; /* 0 = nobody */
@@ -169,7 +169,7 @@ static int name_of(struct out *o, const json_t *request, struct name *ret_name)
 
 static void lookup_done(void *arg, const struct query *q, const struct answer *a, size_t len)
 {
-	struct lookup *l = arg;
+	struct console_lookup *l = arg;
 	struct console *c = l->console;
 	struct out *o = l->tag ? out_new(c, l->tag) : NULL;
 	struct history_entry entry = { .uid = UINT32_MAX };
@@ -192,7 +192,7 @@ static void lookup_done(void *arg, const struct query *q, const struct answer *a
 static int lookup(struct console *c, uint64_t tag, const struct addr *client,
 		  const struct name *name, uint16_t type)
 {
-	struct lookup *l = calloc(1, sizeof(*l));
+	struct console_lookup *l = calloc(1, sizeof(*l));
 	int r;
 
 	if (!l)
@@ -331,7 +331,7 @@ void console_forget(struct console *c, uint64_t tag)
 	if (f)
 		f->tag = 0;
 	list_for_each_safe(pos, next, &c->lookups) {
-		struct lookup *l = container_of(pos, struct lookup, link);
+		struct console_lookup *l = container_of(pos, struct console_lookup, link);
 
 		if (l->tag == tag)
 			l->tag = 0;
@@ -357,6 +357,6 @@ void console_free(struct console *c)
 		return;
 	loop_disarm(&c->timer);
 	list_for_each_safe(pos, next, &c->lookups)
-		free(container_of(pos, struct lookup, link));
+		free(container_of(pos, struct console_lookup, link));
 	free(c);
 }
