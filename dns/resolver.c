@@ -35,6 +35,7 @@ struct resolver {
 	uint32_t streams_max, sockets_max; /* of what there is of descriptors */
 	struct setup setup; /* in force once there is a service */
 	struct setup next; /* of a reload */
+	uint64_t reload_tag; /* of the question for it, 0 = none is under way */
 	int queue_fd;
 	int relay_fd[ROLES_MAX]; /* that came before START, -1 = none */
 	struct service *service; /* NULL until START */
@@ -194,6 +195,15 @@ static int make_listener(struct resolver *r)
 	return listener_new(r->loop, &r->datapath, &options, &r->listener);
 }
 
+/* Those of `s` in place of what there was; where an address is the same nothing is lost. */
+static int take_listeners(struct resolver *r, struct setup *s)
+{
+	int fds[2 * CONF_LISTENERS_MAX];
+	size_t num = setup_take_listeners(s, fds);
+
+	return listener_sockets(r->listener, fds, num);
+}
+
 static int make_console(struct resolver *r)
 {
 	struct console_options options = {
@@ -223,6 +233,8 @@ static int start(struct role_link *link)
 	if (err)
 		return err;
 	err = make_listener(r);
+	if (!err)
+		err = take_listeners(r, &r->setup);
 	if (err)
 		return err;
 	err = make_console(r);
@@ -241,8 +253,68 @@ static int start(struct role_link *link)
 
 /* --- what main asks ---------------------------------------------------------------------- */
 
+/* In messages as large as may be, then the end mark. */
+static void send_answer(uint64_t tag, const char *text)
+{
+	size_t left = strlen(text), bytes;
+	int err = 0;
+
+	for (; !err && left; left -= bytes, text += bytes) {
+		bytes = left < ROLE_TEXT_MAX ? left : ROLE_TEXT_MAX;
+		err = role_send_text(tag, text, bytes);
+	}
+	if (!err)
+		err = role_send_text(tag, NULL, 0);
+	if (err)
+		log_warn("dns", "answer to main lost: %s", strerror(-err));
+}
+
+/*
+ * The service answers by the new configuration, or by the old one as before (`status`). New
+ * sockets cannot fail for the configuration's sake; if they do, this process is not what main
+ * takes it for, and another one begins with what was in force.
+ */
+static void reload_done(void *arg, int status, const struct conf_errors *errors)
+{
+	static char text[sizeof(errors->text) + 16];
+	struct resolver *r = arg;
+
+	snprintf(text, sizeof(text), "%s%s", status ? "" : "ok\n", errors->text);
+	if (status) {
+		setup_done(&r->next);
+	} else if (take_listeners(r, &r->next)) {
+		log_err("dns", "the sockets of the new configuration cannot be used");
+		loop_stop(r->loop, EXIT_FAILURE);
+		return;
+	} else {
+		setup_done(&r->setup);
+		r->setup = r->next;
+		setup_init(&r->next);
+	}
+	send_answer(r->reload_tag, text);
+	r->reload_tag = 0;
+}
+
+/* Main asks for one reload at a time, and has sent all that it needs. */
+static int begin_reload(struct resolver *r, uint64_t tag)
+{
+	static struct conf_errors errors;
+	int err;
+
+	if (r->reload_tag)
+		return -EPROTO;
+	r->reload_tag = tag;
+	err = setup_read(&r->next, &r->config, &errors);
+	reload_done(r, err, &errors);
+	return 1;
+}
+
 static int answer_query(struct role_link *link, uint64_t tag, const char *text, size_t len)
 {
+	static const char reload[] = "reload";
+
+	if (len == sizeof(reload) - 1 && !memcmp(text, reload, len))
+		return begin_reload(resolver_of(link), tag);
 	return console_ask(resolver_of(link)->console, tag, text, len);
 }
 

@@ -89,3 +89,14 @@ int setup_read(struct setup *s, const struct role_config *config, struct conf_er
 		conf_errors_add(errors, "configuration: %s", strerror(-err));
 	return err;
 }
+
+size_t setup_take_listeners(struct setup *s, int ret_fds[2 * CONF_LISTENERS_MAX])
+{
+	size_t num = 2 * s->conf->dns.listeners;
+
+	for (size_t i = 0; i < num; i++) {
+		ret_fds[i] = s->listener_fd[i];
+		s->listener_fd[i] = -1;
+	}
+	return num;
+}

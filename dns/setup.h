@@ -6,6 +6,7 @@
 #ifndef DNS_SETUP_H
 #define DNS_SETUP_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "conf/conf.h"
@@ -29,5 +30,7 @@ int setup_take(struct setup *s, uint32_t kind, uint32_t index, int fd);
  * -errno with a line in `errors`: main has read the same text and found it good.
  */
 int setup_read(struct setup *s, const struct role_config *config, struct conf_errors *errors);
+/* The sockets of all listeners, which are the caller's from here on. Returns how many. */
+size_t setup_take_listeners(struct setup *s, int ret_fds[2 * CONF_LISTENERS_MAX]);
 
 #endif

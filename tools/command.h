@@ -28,5 +28,6 @@ extern const struct command drops_command; /* drops.c */
 extern const struct command events_command; /* events.c */
 extern const struct command dns_command; /* dns.c */
 extern const struct command check_command; /* check.c */
+extern const struct command reload_command; /* reload.c */
 
 #endif

@@ -13,7 +13,7 @@
 
 static const struct command *const commands[] = {
 	&run_command,	 &status_command, &flows_command, &drops_command,
-	&events_command, &dns_command,	  &check_command,
+	&events_command, &dns_command,	  &check_command, &reload_command,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -42,6 +42,7 @@ _headrace() {
 		[events]='--instance --json --help'
 		[dns]='log stats cache lookup flush --follow --client --instance --json --help'
 		[check]='--help'
+		[reload]='--instance --json --help'
 	)
 
 	COMPREPLY=()
@@ -65,7 +66,7 @@ _headrace() {
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		;;
-	--instance)
+	--instance | reload)
 		mapfile -t COMPREPLY < <(compgen -W "$(_headrace_instances)" -- "$current")
 		;;
 	--user) mapfile -t COMPREPLY < <(compgen -u -- "$current") ;;

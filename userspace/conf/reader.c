@@ -320,7 +320,7 @@ static const struct section *section_below(const struct section *s, const char *
 
 static void refuse_unknown(struct reader *r, const struct section *s, const struct node *n)
 {
-	char near[NEAR_TEXT_MAX], shown[TREE_SHOWN_MAX];
+	char near[2 * NEAR_TEXT_MAX], shown[TREE_SHOWN_MAX];
 	const char *words[TREE_KEYS_MAX];
 	const struct section *below;
 
@@ -330,7 +330,7 @@ static void refuse_unknown(struct reader *r, const struct section *s, const stru
 	below = near[0] ? NULL : section_below(s, n->key);
 	if (below)
 		snprintf(near, sizeof(near), ", it belongs to %s", below->what);
-	else if (!near[0] && s->num <= 16)
+	else if (!near[0])
 		for (size_t i = 0, used = 0; i < s->num && used < sizeof(near); i++)
 			used += (size_t)snprintf(near + used, sizeof(near) - used, "%s %s",
 						 i ? "," : ", expected", words[i]);

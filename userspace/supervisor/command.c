@@ -81,6 +81,20 @@ static void do_dns(struct instance *in, struct control_client *client, const jso
 	free(text);
 }
 
+/*
+ * Root alone: main opens what the file names, and quotes it in its errors, while the file may be
+ * in the hands of who called sudo.
+ */
+static void do_reload(struct instance *in, struct control_client *client, const json_t *request)
+{
+	uid_t uid;
+
+	if (control_peer_uid(client->watch.fd, &uid) || uid)
+		control_refuse(client, "only root can reload the configuration: use sudo");
+	else
+		reload_begin(in, client);
+}
+
 static void do_stop(struct instance *in, struct control_client *client, const json_t *request)
 {
 	client->awaits_end = true;
@@ -184,8 +198,9 @@ static const struct command {
 } commands[] = {
 	{ "status", do_status, false, false }, { "flows", do_flows, false, false },
 	{ "drops", do_drops, false, false },   { "events", do_events, false, false },
-	{ "dns", do_dns, false, false },       { "stop", do_stop, true, false },
-	{ "run", do_run, true, true },	       { "report", do_report, false, true },
+	{ "dns", do_dns, false, false },       { "reload", do_reload, false, false },
+	{ "stop", do_stop, true, false },      { "run", do_run, true, true },
+	{ "report", do_report, false, true },
 };
 
 static const struct command *command_find(const char *name)
@@ -219,6 +234,7 @@ void command_init(struct instance *in)
 void command_forget(struct instance *in, struct control_client *client)
 {
 	queries_forget(&in->queries, client);
+	reload_forget(in, client);
 	if (in->report_to != client)
 		return;
 	in->report_to = NULL;

@@ -381,13 +381,15 @@ static void crew_role_died(struct crew *c, const struct role *r)
 	struct instance *in = container_of(c, struct instance, crew);
 
 	queries_role_died(&in->queries, r);
+	reload_role_died(in, r);
 }
 
 static void crew_text(struct crew *c, uint64_t tag, const char *text, size_t len)
 {
 	struct instance *in = container_of(c, struct instance, crew);
 
-	queries_text(&in->queries, tag, text, len);
+	if (!reload_text(in, tag, text, len))
+		queries_text(&in->queries, tag, text, len);
 }
 
 static const struct crew_ops crew_ops = {
@@ -411,6 +413,7 @@ void instance_init(struct instance *in, struct loop *loop, const struct instance
 	in->events = (struct watch){ .ready = events_ready, .fd = -1 };
 	options_init(&in->options);
 	config_init(&in->config);
+	reload_init(&in->reload);
 	timer_init(&in->heartbeat, heartbeat_expired);
 	timer_init(&in->sweep, sweep_expired);
 	timer_init(&in->events_delay, events_delay_expired);
@@ -464,6 +467,7 @@ void instance_done(struct instance *in)
 	control_done(&in->control);
 	queries_done(&in->queries);
 	report_done(&in->report);
+	reload_done(&in->reload);
 	config_done(&in->config);
 	in->options.tun_fd = fd_close(in->options.tun_fd);
 }

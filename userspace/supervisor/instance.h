@@ -14,6 +14,7 @@
 #include "supervisor/crew.h"
 #include "supervisor/options.h"
 #include "supervisor/query.h"
+#include "supervisor/reload.h"
 #include "supervisor/report.h"
 
 struct instance;
@@ -51,6 +52,7 @@ struct instance {
 	struct loop *loop;
 	struct instance_options options;
 	struct config config; /* in force */
+	struct reload reload;
 	enum instance_state state;
 	unsigned int steps; /* done, to be undone in reverse order */
 	char error[ERROR_TEXT_MAX];

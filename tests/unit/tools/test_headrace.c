@@ -37,6 +37,7 @@ int headrace_main(int argc, char **argv);
 #include "tools/object.c"
 #include "tools/option.c"
 #include "tools/private_etc.c"
+#include "tools/reload.c"
 #include "tools/report.c"
 #include "tools/run.c"
 #include "tools/sandbox.c"

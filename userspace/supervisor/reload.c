@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Reading the configuration again while the instance runs. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "supervisor/control.h"
+#include "supervisor/instance.h"
+#include "supervisor/reload.h"
+#include "supervisor/role.h"
+
+#define OK "ok\n" /* how the answer of a resolver begins that has taken it */
+
+void reload_init(struct reload *r)
+{
+	memset(r, 0, sizeof(*r));
+	config_init(&r->next);
+}
+
+void reload_done(struct reload *r)
+{
+	config_done(&r->next);
+	r->tag = 0;
+	r->client = NULL;
+}
+
+/* --- what the client is told --------------------------------------------------------------- */
+
+/* {"reload": {"line": TEXT, "error": true}}. What is not UTF-8 is shown as '?'. */
+static void send_line(struct control_client *client, const char *text, size_t len, bool error)
+{
+	char line[1024];
+	json_t *o;
+
+	if (!client)
+		return;
+	len = len < sizeof(line) - 1 ? len : sizeof(line) - 1;
+	for (size_t i = 0; i < len; i++)
+		line[i] = (char)(text[i] < ' ' || text[i] > '~' ? '?' : text[i]);
+	line[len] = '\0';
+	o = json_pack("{s:s}", "line", line);
+	if (o && error)
+		json_object_set_new(o, "error", json_true());
+	control_send(client, "reload", o);
+}
+
+static void send_lines(struct control_client *client, const char *text, bool error)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		send_line(client, text, len, error);
+		text += len + (text[len] == '\n');
+	}
+}
+
+static void send_change(void *arg, const char *what)
+{
+	send_line(arg, what, strlen(what), false);
+}
+
+/* --- main's part -------------------------------------------------------------------------- */
+
+static void refuse(struct instance *in, const char *why)
+{
+	struct reload *r = &in->reload;
+
+	if (r->client)
+		control_refuse(r->client, "%s; nothing was changed", why);
+	reload_done(r);
+}
+
+static int prepare(struct instance *in)
+{
+	static struct conf_errors errors;
+	struct reload *r = &in->reload;
+	const char *fixed;
+	int err;
+
+	err = config_read(&r->next, in->config.file, &errors);
+	if (!err) {
+		fixed = conf_fixed_difference(in->config.conf, r->next.conf);
+		if (fixed) {
+			conf_errors_add(&errors,
+					"%s: %s: cannot change while the instance runs, expected "
+					"the value it was started with",
+					in->config.file, fixed);
+			err = -EINVAL;
+		}
+	}
+	if (!err)
+		err = config_open(&r->next, &in->config, &errors);
+	send_lines(r->client, errors.text, err);
+	return err;
+}
+
+static int ask(struct instance *in)
+{
+	struct role *resolver = crew_resolver(&in->crew);
+	int err = config_send(&in->reload.next, resolver);
+
+	if (!err)
+		err = role_query(resolver, ++in->queries.last_tag, "reload");
+	return err;
+}
+
+void reload_begin(struct instance *in, struct control_client *client)
+{
+	struct reload *r = &in->reload;
+
+	if (!in->config.file[0]) {
+		control_refuse(client, "the instance was started without a configuration file");
+		return;
+	}
+	if (r->tag) {
+		control_refuse(client, "a reload is under way");
+		return;
+	}
+	r->client = client;
+	r->len = 0;
+	if (prepare(in))
+		refuse(in, "the configuration cannot be taken");
+	else if (ask(in))
+		refuse(in, "the resolver cannot be reached");
+	else
+		r->tag = in->queries.last_tag;
+}
+
+/* --- the resolver's answer ----------------------------------------------------------------- */
+
+static void take_over(struct instance *in)
+{
+	struct reload *r = &in->reload;
+	struct config old = in->config;
+	int changes;
+
+	in->config = r->next;
+	config_init(&r->next);
+	send_lines(r->client, r->answer + strlen(OK), false);
+	changes = conf_changes(&old.text, &in->config.text, send_change, r->client);
+	log_info("main", "configuration reloaded file=%s changes=%d", in->config.file, changes);
+	if (!changes && r->client)
+		send_change(r->client, "nothing has changed in the file; lists were read again");
+	if (r->client)
+		control_answered(r->client);
+	config_done(&old);
+	reload_done(r);
+}
+
+static void finish(struct instance *in)
+{
+	struct reload *r = &in->reload;
+
+	r->answer[r->len] = '\0';
+	if (!strncmp(r->answer, OK, strlen(OK))) {
+		take_over(in);
+		return;
+	}
+	send_lines(r->client, r->answer, true);
+	refuse(in, "the resolver cannot take the configuration");
+}
+
+bool reload_text(struct instance *in, uint64_t tag, const char *text, size_t len)
+{
+	struct reload *r = &in->reload;
+	size_t room = RELOAD_ANSWER_MAX - r->len;
+
+	if (!r->tag || tag != r->tag)
+		return false;
+	if (!len) {
+		finish(in);
+		return true;
+	}
+	len = len < room ? len : room;
+	memcpy(r->answer + r->len, text, len);
+	r->len += len;
+	return true;
+}
+
+void reload_role_died(struct instance *in, const struct role *role)
+{
+	if (in->reload.tag && role == crew_resolver(&in->crew))
+		refuse(in, "the resolver ended before it had taken the configuration");
+}
+
+void reload_forget(struct instance *in, const struct control_client *client)
+{
+	if (in->reload.client == client)
+		in->reload.client = NULL;
+}
