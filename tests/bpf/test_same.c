@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "bpf/classify.h"
-#include "datapath/dns.h"
+#include "worker/admit.h"
 
 #define MUTATIONS 300000
 #define SETTINGS_NUM 6
@@ -69,7 +69,7 @@ static struct outcome on_host(struct same *s, const uint8_t *bytes, size_t len)
 	}
 	d = packet_classify(&p, &s->settings);
 	if (packet_needs_admission(&p, &s->settings, &d)) {
-		ret = datapath_admit(&s->worker, &p);
+		ret = admit_packet(&s->worker, &p);
 		s->refused += ret < 0;
 		if (ret)
 			d = decide_refuse(VERDICT_REJECT, -ret);

@@ -11,7 +11,6 @@
 
 #include "base/fd.h"
 #include "base/role.h"
-#include "bpf/classify.h"
 #include "datapath/dns.h"
 
 #define STATE_BYTES 4096 /* a page: what a map of one entry is mapped by */
@@ -244,19 +243,4 @@ uint32_t datapath_policy_flags(const struct datapath *dp, uint32_t policy)
 		return 0;
 	key = (s.epoch & 1) * DNS_POLICIES_MAX + policy;
 	return bpf_map_lookup_elem(dp->dns_policies, &key, &p) ? 0 : p.flags;
-}
-
-int datapath_admit(struct datapath *dp, const struct packet *p)
-{
-	uint32_t policy = datapath_policy_of(dp, &p->saddr);
-	uint32_t flags = datapath_policy_flags(dp, policy);
-	char name[DOMAIN_TEXT_MAX];
-	struct flow_key key;
-
-	if (!flags)
-		return 0;
-	packet_key_up(p, &key);
-	if (datapath_flow_open(dp, &key))
-		return 0;
-	return packet_admit(p, flags, datapath_domain_get(dp, policy, &p->daddr, name)[0] != 0);
 }

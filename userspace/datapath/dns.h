@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bpf/parse.h"
 #include "datapath/role.h"
 
 /* Were all the resolver's maps handed over? */
@@ -63,10 +62,5 @@ int datapath_dns_answers_clear(struct datapath *dp);
 uint32_t datapath_policy_of(struct datapath *dp, const struct addr *client);
 /* Its flags: DNS_ONLY_RESOLVED, DNS_BLOCK_QUIC; 0 if there are none. */
 uint32_t datapath_policy_flags(const struct datapath *dp, uint32_t policy);
-/*
- * What the client's policy says to a packet of a worker's that may open a flow, as the kernel
- * half would decide: 0 or -drop_reason.
- */
-int datapath_admit(struct datapath *dp, const struct packet *p);
 
 #endif

@@ -28,8 +28,8 @@
 #include "base/log.h"
 #include "base/message.h"
 #include "bpf/classify.h"
-#include "datapath/dns.h"
 #include "flow/reassembly.h"
+#include "worker/admit.h"
 #include "worker/checksum.h"
 #include "worker/inbox.h"
 #include "worker/input.h"
@@ -103,7 +103,7 @@ static int admit(struct worker *w, const struct worker_packet *p, const struct d
 {
 	if (!p->reassembled || !packet_needs_admission(&p->head, &w->config.settings, d))
 		return 0;
-	return datapath_admit(&w->datapath, &p->head);
+	return admit_packet(&w->datapath, &p->head);
 }
 
 /* The same path again for what fragments made; its bytes are gone after that. */
