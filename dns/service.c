@@ -37,7 +37,8 @@ static int make_upstreams(struct service *s)
 
 	if (r < 0)
 		return r;
-	r = upstreams_assign(s->upstreams, NULL, s->options.upstream, s->options.upstreams, error);
+	r = upstreams_assign(s->upstreams, s->options.conf ? &s->options.conf->dns : NULL,
+			     s->options.upstream, s->options.upstreams, error);
 	if (r < 0)
 		log_err("dns", "upstreams: %s", error[0] ? error : strerror(-r));
 	return r;
