@@ -116,6 +116,9 @@ enum verdict { VERDICTS(CONTRACT_ENUM) VERDICT_NUM };
 	X(DROP_DNS_LOOP, dns_loop, "query of ours that came back: its upstream asks us")           \
 	X(DROP_DNS_SPOOF, dns_spoof, "upstream answer whose ID, question or case does not match")  \
 	X(DROP_DNS_ANSWER, dns_answer, "DNS answer that a listener's socket did not take")         \
+	X(DROP_DNS_FOREIGN, dns_foreign, "query from a foreign address (answered with REFUSED)")   \
+	X(DROP_DNS_POLICY, dns_policy, "query that its client's policy refuses (REFUSED)")         \
+	X(DROP_DNS_REBIND, dns_rebind, "public name that leads to a private address (NODATA)")     \
 	X(DROP_DNS_CHAIN, dns_chain, "upstream answer whose CNAMEs lead in a circle or too far")   \
 	X(DROP_DNS_TIMEOUT, dns_timeout, "no upstream answered in time (answered with SERVFAIL)")  \
 	X(DROP_ROLE_RESTART, role_restart, "left in the queue of a role that died")                \
@@ -175,6 +178,7 @@ struct kernel_stats {
 	X(RSTAT_TUN_ERRORS, tun_errors, "failed reads of the TUN, tried again after 10 ms")        \
 	X(RSTAT_DNS_QUERIES, dns_queries, "DNS queries taken")                                     \
 	X(RSTAT_DNS_CACHED, dns_cached, "DNS queries answered from the cache")                     \
+	X(RSTAT_DNS_BLOCKED, dns_blocked, "DNS queries answered by a rule of a policy")            \
 	X(RSTAT_DNS_STALE, dns_stale, "DNS queries answered with a stale answer")                  \
 	X(RSTAT_DNS_PREFETCH, dns_prefetch, "DNS answers asked for before their time is over")     \
 	X(RSTAT_DNS_STRIPPED, dns_stripped, "records of upstream answers that nobody asked for")   \
@@ -562,7 +566,7 @@ struct dns_answer {
 	__u64 check_end;
 };
 
-/* Record of the ring buffer `dns_log`: a query that the kernel half answered. */
+/* Record of the ring buffer `dns_log`: a query that the kernel half answered. No wakeups. */
 struct dns_log_entry {
 	__u64 time_ns;
 	struct addr client;

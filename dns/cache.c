@@ -132,7 +132,7 @@ static void evict(struct cache *c)
 /* An unused entry, with room for `len` bytes. NULL if there cannot be one. */
 static struct entry *make_room(struct cache *c, size_t len)
 {
-	if (len > c->options.bytes_max)
+	if (len > c->options.bytes_max || !c->options.entries_max)
 		return NULL;
 	while (c->figures.bytes + len > c->options.bytes_max)
 		evict(c);
@@ -169,6 +169,7 @@ static struct entry *usable(struct cache *c, const struct cache_key *key, bool f
 static void tell(const struct entry *e, uint64_t now, struct cache_hit *ret_hit)
 {
 	ret_hit->hits = e->hits;
+	ret_hit->left = (uint32_t)((e->expires_ms - now) / 1000);
 	ret_hit->late = e->expires_ms - now <= (e->expires_ms - e->stored_ms) / 10;
 	ret_hit->asked = e->asked;
 }

@@ -52,6 +52,7 @@ struct cache_figures {
 /* What is known of an answer besides its bytes. */
 struct cache_hit {
 	uint32_t hits; /* this one included */
+	uint32_t left; /* seconds */
 	bool late; /* in the last tenth of its time */
 	bool asked; /* somebody asks for it anew already: cache_asked() */
 };

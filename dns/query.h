@@ -16,6 +16,7 @@
 #include "bpf/contract.h"
 #include "dns/edns.h"
 #include "dns/msg.h"
+#include "dns/policy.h"
 
 /* Who asked; enough to answer when the packet or the stream's buffer is long gone. */
 struct client {
@@ -27,6 +28,7 @@ struct client {
 };
 
 struct exchange;
+struct generation;
 struct answer;
 
 /* Who waits for it. */
@@ -51,7 +53,8 @@ struct query {
 	struct exchange *exchange; /* that it waits for, NULL = none yet */
 	struct list stale; /* service.stale, if there is a stale answer for it; else none */
 	enum query_kind kind;
-	uint32_t policy; /* of its client */
+	struct generation *generation; /* that it began with; of one in the table a reference */
+	struct policy_verdict verdict; /* what its policy says; of the generation's memory */
 	/* QUERY_LOOKUP: its answer, `len` with the OPT. */
 	void (*done)(void *arg, const struct query *q, const struct answer *a, size_t len);
 	void *arg;

@@ -7,12 +7,14 @@
  * back by TCP and gets it whole from the cache.
  */
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "dns/filter.h"
+#include "dns/generation.h"
 #include "dns/intake.h"
 #include "dns/reply.h"
 #include "dns/service.h"
@@ -27,6 +29,22 @@ static int64_t unix_ms(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
+/* What decided: the rule's place in the configuration. */
+static void describe_rule(const struct query *q, const struct answer *a, char *buf, size_t size)
+{
+	const struct policy_verdict *v = &q->verdict;
+	const struct conf_policy *p;
+
+	buf[0] = '\0';
+	if (a->why) {
+		snprintf(buf, size, "%s", a->why);
+	} else if (q->generation && (v->conf || v->action != DNS_PASS)) {
+		p = &q->generation->dns->policy[v->policy];
+		snprintf(buf, size, "%s line %u%s%s", p->name, v->conf ? v->conf->line : p->line,
+			 v->list ? " list " : "", v->list ? v->list : "");
+	}
+}
+
 void reply_describe(const struct query *q, const struct answer *a, struct history_entry *h)
 {
 	h->time_ms = unix_ms();
@@ -35,6 +53,8 @@ void reply_describe(const struct query *q, const struct answer *a, struct histor
 	h->proto = q->client.flow.proto;
 	h->source = (uint8_t)a->source;
 	h->upstream = a->upstream;
+	h->action = (uint8_t)q->verdict.action;
+	describe_rule(q, a, h->rule, sizeof(h->rule));
 	h->type = q->question.type;
 	h->rcode = msg_get16(a->msg + 2) & MSG_RCODE;
 	h->duration_us = (clock_ns() - q->started_ns) / 1000;

@@ -27,6 +27,7 @@ struct answer {
 	const struct edns *from_edns;
 	enum history_source source;
 	struct endpoint upstream; /* of SOURCE_UPSTREAM */
+	const char *why; /* what else than a rule made it what it is, for people; NULL */
 	bool failed; /* it is not what was asked for */
 };
 

@@ -16,14 +16,46 @@
 
 #include "base/clock.h"
 #include "dns/domains.h"
+#include "dns/generation.h"
+#include "dns/kcache.h"
 #include "dns/reply.h"
 #include "dns/resolve.h"
 #include "dns/scrub.h"
 #include "dns/service.h"
+#include "dns/synth.h"
+
+/* --- what is asked ------------------------------------------------------------------------- */
+
+/* Another name is asked in the place of this one, whose answer goes behind a CNAME to it. */
+static bool is_renamed(const struct query *q)
+{
+	return q->verdict.action == DNS_REWRITE && q->verdict.conf->cname;
+}
+
+/* What the upstream and the cache are asked. */
+static struct msg_question asked_of(const struct query *q)
+{
+	struct msg_question asked = q->question;
+
+	/* The configuration's names were checked when it was read. */
+	if (is_renamed(q))
+		name_from_text(q->verdict.conf->cname, &asked.name);
+	asked.end = MSG_HEADER_BYTES + asked.name.len + 4U;
+	return asked;
+}
+
+static const struct generation_group *group_of(const struct query *q)
+{
+	return &q->generation->group[q->verdict.group];
+}
 
 static struct cache_key key_of(const struct query *q)
 {
-	return intake_cache_key(&q->question, q->flags, &q->edns);
+	struct msg_question asked = asked_of(q);
+	struct cache_key key = intake_cache_key(&asked, q->flags, &q->edns);
+
+	key.scope = group_of(q)->scope;
+	return key;
 }
 
 static bool is_cacheable(const struct query *q)
@@ -42,12 +74,29 @@ uint64_t resolve_show_cache(struct service *s)
 
 /* --- waiting for an upstream ------------------------------------------------------------- */
 
-/* The exchange of these bytes, begun if there is none. 0 or -errno. */
-static int find_exchange(struct service *s, const struct intake *in, struct exchange **ret_x)
+/* What goes upstream for it. */
+static struct plain_question question_of(const struct query *q, const struct intake *in,
+					 uint8_t buf[PLAIN_QUESTION_MAX])
+{
+	struct msg_question asked;
+
+	if (!is_renamed(q))
+		return intake_normalize(in, buf);
+	asked = asked_of(q);
+	return (struct plain_question){
+		.message = buf,
+		.len = intake_question(buf, &asked, q->flags, &q->edns),
+		.question_end = asked.end,
+	};
+}
+
+/* The exchange that asks the same, begun if there is none. 0 or -errno. */
+static int find_exchange(struct service *s, const struct query *q, const struct intake *in,
+			 struct exchange **ret_x)
 {
 	uint8_t buf[PLAIN_QUESTION_MAX];
-	struct plain_question question = intake_normalize(in, buf);
-	struct upstream_group *group = upstreams_group(s->upstreams, 0);
+	struct plain_question question = question_of(q, in, buf);
+	struct upstream_group *group = group_of(q)->upstreams;
 
 	*ret_x = exchange_find(s->exchanges, group, question.message, question.len);
 	return *ret_x ? 0 : exchange_start(s->exchanges, group, &question, ret_x);
@@ -80,7 +129,7 @@ static void prefetch(struct service *s, const struct query *q, const struct inta
 
 	if (!refresh)
 		return;
-	if (find_exchange(s, in, &x) < 0) {
+	if (find_exchange(s, q, in, &x) < 0) {
 		service_drop(s, refresh);
 		return;
 	}
@@ -89,16 +138,117 @@ static void prefetch(struct service *s, const struct query *q, const struct inta
 	datapath_count(s->datapath, RSTAT_DNS_PREFETCH, 1);
 }
 
-/* --- the cache --------------------------------------------------------------------------- */
+/* --- answers made here --------------------------------------------------------------------- */
 
 static void note_domains(struct service *s, const struct query *q, const uint8_t *msg, size_t len)
 {
-	domains_note(s->datapath, q->policy, &q->question, msg, len);
+	domains_note(s->datapath, q->verdict.policy, &q->question, msg, len);
+}
+
+/* Puts an answer to what was asked behind a CNAME from what the client asked. */
+static void rename_answer(struct service *s, const struct query *q, struct answer *a)
+{
+	struct msg_question asked = asked_of(q);
+	uint8_t query[MSG_HEADER_BYTES + MSG_QUESTION_MAX];
+	size_t len;
+
+	intake_question(query, &q->question, q->flags, &(struct edns){ 0 });
+	len = synth_cname(s->answer, MSG_MAX, query, &q->question, &asked.name,
+			  q->generation->dns->block_ttl, a->msg, a->len);
+	if (!len)
+		len = msg_reply(s->answer, query, q->question.end, RCODE_SERVFAIL);
+	a->msg = s->answer;
+	a->len = len;
+}
+
+/* The last step of every answer that came from elsewhere. */
+static void send_found(struct service *s, const struct query *q, const struct answer *a)
+{
+	struct answer own = *a;
+
+	if (is_renamed(q))
+		rename_answer(s, q, &own);
+	note_domains(s, q, own.msg, own.len);
+	reply_send(s, q, &own);
+}
+
+static void send_made(struct service *s, const struct query *q, size_t len, const char *why)
+{
+	struct answer a = { .msg = s->answer, .len = len, .source = SOURCE_POLICY, .why = why };
+
+	datapath_count(s->datapath, RSTAT_DNS_BLOCKED, 1);
+	note_domains(s, q, a.msg, len);
+	reply_send(s, q, &a);
+}
+
+/* To addresses, or where only the CNAME itself was asked for. 0 = another name must be asked. */
+static size_t rewrite(struct service *s, const struct query *q, const uint8_t *msg)
+{
+	uint32_t ttl = q->generation->dns->block_ttl;
+	const struct conf_rule *rule = q->verdict.conf;
+	struct msg_question asked;
+
+	if (!rule->cname)
+		return synth_addresses(s->answer, msg, &q->question, rule->address, rule->addresses,
+				       ttl);
+	if (q->question.type != TYPE_CNAME && q->question.type != TYPE_ANY)
+		return 0;
+	asked = asked_of(q);
+	return synth_cname(s->answer, MSG_MAX, msg, &q->question, &asked.name, ttl, NULL, 0);
+}
+
+bool resolve_here(struct service *s, const struct query *q, const uint8_t *msg)
+{
+	uint32_t ttl = q->generation->dns->block_ttl;
+	enum dns_action action = q->verdict.action;
+	size_t len;
+
+	if (synth_is_self_check(&q->question.name)) {
+		len = synth_block(s->answer, msg, &q->question, DNS_ZERO, ttl);
+		send_made(s, q, len, "self-check");
+		return true;
+	}
+	if (upstreams_is_loop(s->upstreams, &q->question)) {
+		datapath_drop(s->datapath, DROP_DNS_LOOP);
+		reply_rcode(s, q, RCODE_REFUSED);
+		return true;
+	}
+	if (action == DNS_PASS)
+		return false;
+	if (action == DNS_REFUSED)
+		datapath_drop(s->datapath, DROP_DNS_POLICY);
+	if (action == DNS_REWRITE)
+		len = rewrite(s, q, msg);
+	else
+		len = synth_block(s->answer, msg, &q->question, action, ttl);
+	if (len)
+		send_made(s, q, len, NULL);
+	return len != 0;
+}
+
+/* --- the cache --------------------------------------------------------------------------- */
+
+/* The kernel half answers it from now on: it has to give what would be given here. */
+static void give_to_kernel(struct service *s, const struct query *q, const struct answer *a,
+			   uint32_t seconds)
+{
+	struct cache_key key;
+
+	if (!seconds || q->verdict.action != DNS_PASS || q->kind != QUERY_CLIENT)
+		return;
+	key = key_of(q);
+	kcache_put(s->kcache, q->verdict.policy, &key, a->msg, a->len, q->question.end, seconds);
+}
+
+static bool is_hot(struct service *s, const struct query *q, const struct cache_key *key,
+		   const struct cache_hit *hit)
+{
+	return hit->hits + kcache_hits(s->kcache, q->verdict.policy, key) >= RESOLVE_HOT;
 }
 
 bool resolve_at_once(struct service *s, const struct query *q, const struct intake *in)
 {
-	struct answer a = { .msg = s->answer, .source = SOURCE_CACHE };
+	struct answer a = { .msg = s->target_answer, .source = SOURCE_CACHE };
 	struct cache_key key = key_of(q);
 	struct cache_hit hit;
 
@@ -107,10 +257,11 @@ bool resolve_at_once(struct service *s, const struct query *q, const struct inta
 	a.len = cache_get(s->cache, &key, a.msg, &hit);
 	if (!a.len)
 		return false;
-	note_domains(s, q, a.msg, a.len);
 	datapath_count(s->datapath, RSTAT_DNS_CACHED, 1);
-	reply_send(s, q, &a);
-	if (s->options.prefetch && hit.late && hit.hits >= RESOLVE_HOT && !hit.asked)
+	send_found(s, q, &a);
+	if (!hit.late)
+		give_to_kernel(s, q, &a, hit.left);
+	else if (q->generation->dns->cache.prefetch && !hit.asked && is_hot(s, q, &key, &hit))
 		prefetch(s, q, in);
 	return true;
 }
@@ -118,15 +269,14 @@ bool resolve_at_once(struct service *s, const struct query *q, const struct inta
 /* True: it got a stale answer. */
 static bool send_stale(struct service *s, const struct query *q)
 {
-	struct answer a = { .msg = s->answer, .source = SOURCE_STALE };
+	struct answer a = { .msg = s->target_answer, .source = SOURCE_STALE };
 	struct cache_key key = key_of(q);
 
 	a.len = is_cacheable(q) ? cache_get_stale(s->cache, &key, a.msg) : 0;
 	if (!a.len)
 		return false;
-	note_domains(s, q, a.msg, a.len);
 	datapath_count(s->datapath, RSTAT_DNS_STALE, 1);
-	reply_send(s, q, &a);
+	send_found(s, q, &a);
 	return true;
 }
 
@@ -201,7 +351,7 @@ void resolve_ask(struct service *s, const struct query *from, const struct intak
 		resolve_failed(s, from, DROP_NO_MEMORY);
 		return;
 	}
-	if (find_exchange(s, in, &x) < 0) {
+	if (find_exchange(s, q, in, &x) < 0) {
 		resolve_failed(s, q, DROP_DNS_LIMIT);
 		service_drop(s, q);
 		return;
@@ -244,29 +394,33 @@ static enum drop_reason reason_of(int status)
 	}
 }
 
-static void keep(struct service *s, const struct query *q, struct answer *a)
+/* Returns the seconds that it is kept. */
+static uint32_t keep(struct service *s, const struct query *q, const struct msg_question *asked,
+		     struct answer *a)
 {
 	struct edns bare = { .message_end = a->len };
 	struct cache_key key = key_of(q);
+	uint32_t seconds;
 
 	if (!is_cacheable(q))
-		return;
-	ttl_clamp(a->msg, a->len, q->question.end, q->question.type, &s->ttl);
-	cache_put(s->cache, &key, a->msg, q->question.end, &bare);
+		return 0;
+	ttl_clamp(a->msg, a->len, asked->end, asked->type, &q->generation->ttl);
+	seconds = cache_put(s->cache, &key, a->msg, asked->end, &bare);
 	resolve_show_cache(s);
+	return seconds;
 }
 
 /*
  * What of an upstream's answer is let through, into *a. 0; -errno = nothing of it can be used.
  * A signed answer can only be let through whole.
  */
-static int let_through(struct service *s, const struct query *q,
+static int let_through(struct service *s, const struct query *q, const struct msg_question *asked,
 		       const struct exchange_result *result, struct answer *a)
 {
 	unsigned int dropped = 0;
 	ssize_t len;
 
-	a->verbatim = q->edns.extra;
+	a->verbatim = q->edns.extra && !is_renamed(q);
 	if (a->verbatim) {
 		a->msg = result->msg;
 		a->len = result->len;
@@ -274,7 +428,7 @@ static int let_through(struct service *s, const struct query *q,
 	}
 	if (result->edns.rcode_high)
 		return -EBADMSG;
-	len = scrub(result->msg, &result->edns, &q->question, a->msg, &dropped);
+	len = scrub(result->msg, &result->edns, asked, a->msg, &dropped);
 	datapath_count(s->datapath, RSTAT_DNS_STRIPPED, dropped);
 	if (len < 0)
 		return (int)len;
@@ -301,57 +455,98 @@ static void pass_refusal(struct service *s, const struct query *q, const struct 
 	if (q->kind == QUERY_REFRESH || send_stale(s, q))
 		return;
 	if (a)
-		reply_send(s, q, a);
+		send_found(s, q, a);
 	else
 		reply_rcode(s, q, rcode);
 }
 
-static void hand_out(struct service *s, const struct query *q, const struct answer *a, int status,
-		     const struct exchange_result *result)
+/* An upstream of the host, or one that is near, may know private names. */
+static bool is_public(const struct exchange_result *result)
 {
-	if (status < 0)
-		resolve_failed(s, q, reason_of(status));
-	else if (!result->msg)
-		pass_refusal(s, q, NULL, result->rcode);
-	else if (is_failure(a->msg))
-		pass_refusal(s, q, a, RCODE_SERVFAIL);
-	else
-		reply_send(s, q, a);
+	const struct addr *from = &result->from.addr;
+
+	return !result->upstream->of_host && !addr_is_private(from) && !addr_is_loopback(from) &&
+	       !addr_is_link_local(from);
 }
 
-/* For each policy of those who wait; clients of one policy are mostly neighbours. */
-static void note_for_all(struct service *s, struct exchange *x, const struct answer *a)
+static bool is_rebinding(const struct query *q, const struct msg_question *asked,
+			 const struct exchange_result *result, const struct answer *a)
 {
-	const struct query *before = NULL;
+	return !generation_may_be_private(q->generation, &asked->name, !is_public(result)) &&
+	       scrub_is_rebinding(a->msg, a->len, asked->end);
+}
 
-	list_for_each_safe(pos, next, &x->queries) {
-		const struct query *q = container_of(pos, struct query, waiting);
+static void refuse_rebinding(struct service *s, const struct query *q)
+{
+	uint8_t query[MSG_HEADER_BYTES + MSG_QUESTION_MAX];
+	size_t len;
 
-		if (!before || before->policy != q->policy)
-			note_domains(s, q, a->msg, a->len);
-		before = q;
+	datapath_drop(s->datapath, DROP_DNS_REBIND);
+	if (q->kind == QUERY_REFRESH)
+		return;
+	intake_question(query, &q->question, q->flags, &(struct edns){ 0 });
+	len = synth_block(s->answer, query, &q->question, DNS_NODATA,
+			  q->generation->dns->block_ttl);
+	send_made(s, q, len, "rebinding protection");
+}
+
+/* What became of an exchange, for all who wait for it. */
+struct outcome {
+	const struct exchange_result *result;
+	int status; /* of the result, or of what was made of it */
+	bool rebinding;
+	uint32_t kept; /* seconds */
+	struct answer answer;
+};
+
+static void hand_out(struct service *s, const struct query *q, const struct outcome *o)
+{
+	const struct answer *a = &o->answer;
+
+	if (o->status < 0) {
+		resolve_failed(s, q, reason_of(o->status));
+	} else if (!o->result->msg) {
+		pass_refusal(s, q, NULL, o->result->rcode);
+	} else if (o->rebinding) {
+		refuse_rebinding(s, q);
+	} else if (is_failure(a->msg)) {
+		pass_refusal(s, q, a, RCODE_SERVFAIL);
+	} else {
+		send_found(s, q, a);
+		give_to_kernel(s, q, a, o->kept);
 	}
+}
+
+/* Those who wait ask the same of the same upstreams: the first one speaks for all. */
+static void judge(struct service *s, const struct query *first,
+		  const struct exchange_result *result, struct outcome *o)
+{
+	struct msg_question asked = asked_of(first);
+
+	o->status = result->status;
+	if (o->status < 0 || !result->msg)
+		return;
+	o->status = let_through(s, first, &asked, result, &o->answer);
+	if (o->status < 0)
+		return;
+	o->rebinding = is_rebinding(first, &asked, result, &o->answer);
+	if (!o->rebinding)
+		o->kept = keep(s, first, &asked, &o->answer);
 }
 
 void resolve_done(void *arg, struct exchange *x, struct exchange_result *result)
 {
 	struct service *s = arg;
-	struct query *first = list_first(&x->queries, struct query, waiting);
-	struct answer a = { .msg = s->upstream_answer,
-			    .source = SOURCE_UPSTREAM,
-			    .upstream = result->from };
-	int status = result->status;
+	struct outcome o = { .result = result };
 
-	if (status == 0 && result->msg)
-		status = let_through(s, first, result, &a);
-	if (status == 0 && result->msg) {
-		keep(s, first, &a);
-		note_for_all(s, x, &a);
-	}
+	o.answer.msg = s->upstream_answer;
+	o.answer.source = SOURCE_UPSTREAM;
+	o.answer.upstream = result->from;
+	judge(s, list_first(&x->queries, struct query, waiting), result, &o);
 	list_for_each_safe(pos, next, &x->queries) {
 		struct query *q = container_of(pos, struct query, waiting);
 
-		hand_out(s, q, &a, status, result);
+		hand_out(s, q, &o);
 		service_drop(s, q);
 	}
 }

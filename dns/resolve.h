@@ -18,7 +18,9 @@ struct service;
 #define RESOLVE_STALE_MS 1800 /* a client's patience, RFC 8767 section 5: then a stale answer */
 #define RESOLVE_HOT 3 /* hits that make an answer worth to be asked for before its time is over */
 
-/* True: it has its answer. */
+/* True: it has its answer, made here, because of what its name is or its policy says. */
+bool resolve_here(struct service *s, const struct query *q, const uint8_t *msg);
+/* True: it has its answer, from the cache. */
 bool resolve_at_once(struct service *s, const struct query *q, const struct intake *in);
 /* Asks for it; it has its answer, or waits, in the table of queries. */
 void resolve_ask(struct service *s, const struct query *q, const struct intake *in);

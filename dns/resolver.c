@@ -39,6 +39,8 @@ struct resolver {
 	int queue_fd;
 	int relay_fd[ROLES_MAX]; /* that came before START, -1 = none */
 	struct service *service; /* NULL until START */
+	bool configured; /* its configuration is in force, or could not be: */
+	int conf_status; /* -errno */
 	struct listener *listener;
 	struct console *console;
 };
@@ -153,6 +155,8 @@ static int read_setup(struct resolver *r)
 	return err;
 }
 
+static void configured(void *arg, int status, const struct conf_errors *errors);
+
 static int make_service(struct resolver *r)
 {
 	struct service_options options = {
@@ -165,6 +169,7 @@ static int make_service(struct resolver *r)
 		.conf = r->setup.conf,
 		.list_fds = r->setup.list_fd,
 		.upstreams = r->config.upstreams,
+		.ready = configured,
 		.reply = reply,
 		.arg = r,
 	};
@@ -215,6 +220,39 @@ static int make_console(struct resolver *r)
 	return console_new(&options, &r->console);
 }
 
+/* Queries are taken from here on. */
+static int take_queries(struct resolver *r)
+{
+	int err = make_listener(r);
+
+	if (!err)
+		err = take_listeners(r, &r->setup);
+	if (err)
+		return err;
+	for (unsigned int slot = 0; slot < ROLES_MAX; slot++) {
+		if (r->relay_fd[slot] >= 0)
+			listener_relay(r->listener, slot, r->relay_fd[slot]);
+		r->relay_fd[slot] = -1;
+	}
+	log_debug("dns", "ready sockets_max=%u", r->service->options.sockets_max);
+	return 0;
+}
+
+/* Long lists take a while: what is asked meanwhile waits in the queue. */
+static void configured(void *arg, int status, const struct conf_errors *errors)
+{
+	struct resolver *r = arg;
+
+	r->configured = true;
+	r->conf_status = status;
+	if (!r->console) /* within start(), which goes on by itself */
+		return;
+	if (status == 0)
+		status = take_queries(r);
+	if (status < 0)
+		loop_stop(r->loop, EXIT_FAILURE);
+}
+
 /*
  * After a restart the queue still holds what came meanwhile: it is read as ever, so clients
  * that still wait are answered. What the dead one had in flight is asked again by clients.
@@ -230,25 +268,14 @@ static int start(struct role_link *link)
 	err = read_setup(r);
 	if (!err)
 		err = make_service(r);
-	if (err)
-		return err;
-	err = make_listener(r);
 	if (!err)
-		err = take_listeners(r, &r->setup);
-	if (err)
-		return err;
-	err = make_console(r);
+		err = r->conf_status;
 	if (err)
 		return err;
 	if (r->config.restarted)
 		service_adopt(r->service);
-	for (unsigned int slot = 0; slot < ROLES_MAX; slot++) {
-		if (r->relay_fd[slot] >= 0)
-			listener_relay(r->listener, slot, r->relay_fd[slot]);
-		r->relay_fd[slot] = -1;
-	}
-	log_debug("dns", "ready sockets_max=%u", r->service->options.sockets_max);
-	return 0;
+	err = r->configured ? take_queries(r) : 0;
+	return err ? err : make_console(r);
 }
 
 /* --- what main asks ---------------------------------------------------------------------- */
@@ -305,7 +332,10 @@ static int begin_reload(struct resolver *r, uint64_t tag)
 		return -EPROTO;
 	r->reload_tag = tag;
 	err = setup_read(&r->next, &r->config, &errors);
-	reload_done(r, err, &errors);
+	if (!err)
+		err = service_reload(r->service, r->next.conf, r->next.list_fd, reload_done, r);
+	if (err)
+		reload_done(r, err, &errors);
 	return 1;
 }
 

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "dns/domains.h"
+#include "dns/generation.h"
 #include "dns/intake.h"
 #include "dns/resolve.h"
 #include "dns/service.h"
@@ -24,7 +25,6 @@
 static void expire(struct timer *t);
 static void sweep(struct timer *t);
 
-/* The upstreams: those that were given, or the host's. */
 static int make_upstreams(struct service *s)
 {
 	struct upstreams_options options = {
@@ -32,68 +32,133 @@ static int make_upstreams(struct service *s)
 		.datapath = s->datapath,
 		.resolv_conf = s->options.resolv_conf,
 	};
-	char error[TRANSPORT_ERROR_MAX];
-	int r = upstreams_new(&options, &s->upstreams);
 
-	if (r < 0)
-		return r;
-	r = upstreams_assign(s->upstreams, s->options.conf ? &s->options.conf->dns : NULL,
-			     s->options.upstream, s->options.upstreams, error);
-	if (r < 0)
-		log_err("dns", "upstreams: %s", error[0] ? error : strerror(-r));
+	return upstreams_new(&options, &s->upstreams);
+}
+
+static int make_parts(struct service *s)
+{
+	const struct cache_options cache = {
+		.entries_max = s->options.conf->dns.cache.entries,
+		.bytes_max = s->options.conf->dns.cache.bytes,
+	};
+	struct exchange_limits limits = { .exchanges_max = s->options.queries_max,
+					  .sockets_max = s->options.sockets_max };
+	int r = query_table_new(s->options.queries_max, &s->queries);
+
+	if (r == 0)
+		r = cache_new(&cache, &s->cache);
+	if (r == 0)
+		r = kcache_new(s->datapath, &s->kcache);
+	if (r == 0)
+		r = flows_new(s->datapath, s->options.flows_max, &s->flows);
+	if (r == 0)
+		r = make_upstreams(s);
+	if (r == 0)
+		r = exchanges_new(s->loop, s->datapath, s->upstreams, &limits, resolve_done, s,
+				  &s->exchanges);
 	return r;
+}
+
+/* Takes a reference to the configuration that there is, or makes the default one. */
+static int take_conf(struct service *s)
+{
+	struct conf_errors errors = { 0 };
+
+	if (!s->options.conf)
+		return conf_read("", 0, "default", &s->options.conf, &errors);
+	conf_get(s->options.conf);
+	return 0;
+}
+
+static void set_defaults(struct service_options *o)
+{
+	if (!o->queries_max)
+		o->queries_max = DNS_QUERIES_MAX;
+	if (!o->client_queries_max)
+		o->client_queries_max = o->queries_max;
+	if (!o->flows_max)
+		o->flows_max = DNS_FLOWS_MAX;
+}
+
+static void first_ready(void *arg, int status, const struct conf_errors *errors)
+{
+	struct service *s = arg;
+
+	change_log(status, errors);
+	if (s->options.ready)
+		s->options.ready(s->options.arg, status, errors);
 }
 
 int service_new(struct loop *loop, struct datapath *dp, const struct service_options *options,
 		struct service **ret_service)
 {
 	struct service *s = calloc(1, sizeof(*s));
-	const struct cache_options cache = {
-		.entries_max = DNS_CACHE_ENTRIES,
-		.bytes_max = DNS_CACHE_BYTES,
-		.ttl = { .max = TTL_MAX, .negative_max = TTL_NEGATIVE_MAX },
-		.stale = options->stale,
-	};
-	struct exchange_limits limits;
 	int r;
 
 	if (!s)
 		return -ENOMEM;
 	s->options = *options;
-	if (!s->options.queries_max)
-		s->options.queries_max = DNS_QUERIES_MAX;
-	if (!s->options.flows_max)
-		s->options.flows_max = DNS_FLOWS_MAX;
-	if (!s->options.timeout_ms)
-		s->options.timeout_ms = DNS_QUERY_TIMEOUT_MS;
+	set_defaults(&s->options);
 	s->loop = loop;
 	s->datapath = dp;
-	s->ttl = cache.ttl;
-	s->keep_options = EDNS_NSID;
 	timer_init(&s->expiry, expire);
 	timer_init(&s->sweep, sweep);
 	timer_init(&s->stale_due, resolve_stale_due);
 	list_init(&s->stale);
-	limits.exchanges_max = s->options.queries_max;
-	limits.sockets_max = s->options.sockets_max;
-	if (!s->options.client_queries_max)
-		s->options.client_queries_max = s->options.queries_max;
+	change_init(&s->change, s);
 	budget_setup(datapath_budget(dp, BUDGET_DNS_QUERIES), s->options.queries_max,
 		     s->options.client_queries_max, 1);
-	r = query_table_new(s->options.queries_max, &s->queries);
+	r = take_conf(s);
 	if (r == 0)
-		r = cache_new(&cache, &s->cache);
-	if (r == 0)
-		r = flows_new(dp, s->options.flows_max, &s->flows);
-	if (r == 0)
-		r = make_upstreams(s);
-	if (r == 0)
-		r = exchanges_new(loop, dp, s->upstreams, &limits, resolve_done, s, &s->exchanges);
-	if (r < 0) {
-		service_free(s);
-		return r;
-	}
+		r = make_parts(s);
 	*ret_service = s;
+	if (r == 0)
+		r = change_begin(&s->change, s->options.conf, s->options.list_fds, true,
+				 first_ready, s);
+	if (r < 0)
+		service_free(s);
+	return r;
+}
+
+/* --- generations ------------------------------------------------------------------------- */
+
+int service_reload(struct service *s, struct conf *conf, const int *list_fds, change_done_fn done,
+		   void *arg)
+{
+	return change_begin(&s->change, conf, list_fds, false, done, arg);
+}
+
+/* Other bounds need another cache: what is in this one is lost. */
+static int resize_cache(struct service *s, const struct generation *g)
+{
+	const struct conf_cache *now = &g->dns->cache;
+	const struct cache_options options = { .entries_max = now->entries,
+					       .bytes_max = now->bytes };
+	struct cache *c;
+	int r;
+
+	if (!s->generation || (s->generation->dns->cache.entries == now->entries &&
+			       s->generation->dns->cache.bytes == now->bytes))
+		return 0;
+	r = cache_new(&options, &c);
+	if (r < 0)
+		return r;
+	cache_free(s->cache);
+	s->cache = c;
+	return 0;
+}
+
+int service_take_generation(struct service *s, struct generation *g)
+{
+	int r = resize_cache(s, g);
+
+	if (r < 0)
+		return r;
+	cache_set(s->cache, &g->ttl, g->dns->cache.stale);
+	kcache_enable(s->kcache, g->dns->cache.kernel);
+	generation_put(s->generation);
+	s->generation = g;
 	return 0;
 }
 
@@ -105,9 +170,16 @@ static void count_pending(struct service *s, int by)
 	datapath_budget(s->datapath, BUDGET_DNS_QUERIES)->used += (uint64_t)by;
 }
 
+/* Of a query, over all upstreams. */
+static uint32_t timeout_ms(const struct service *s)
+{
+	return s->options.timeout_ms ? s->options.timeout_ms : s->generation->dns->timeout_ms;
+}
+
 void service_drop(struct service *s, struct query *q)
 {
 	list_remove(&q->waiting);
+	generation_put(q->generation);
 	query_remove(s->queries, q);
 	count_pending(s, -1);
 }
@@ -118,9 +190,10 @@ struct query *service_add(struct service *s, const struct query *from)
 
 	if (!q)
 		return NULL;
+	generation_get(q->generation);
 	count_pending(s, 1);
 	if (!timer_is_armed(&s->expiry))
-		loop_arm(s->loop, &s->expiry, s->options.timeout_ms);
+		loop_arm(s->loop, &s->expiry, timeout_ms(s));
 	return q;
 }
 
@@ -171,8 +244,12 @@ static void send_header(struct service *s, const struct client *client, const st
 	s->options.reply(s->options.arg, client, s->answer, len);
 }
 
-/* A query in the shape of the table's. */
-static struct query query_of(const struct client *client, const struct intake *in)
+/*
+ * A query in the shape of the table's, under the generation in force. Its reference is the
+ * service's as long as it is not in the table.
+ */
+static struct query query_of(struct service *s, const struct client *client,
+			     const struct intake *in)
 {
 	return (struct query){
 		.client = *client,
@@ -181,7 +258,27 @@ static struct query query_of(const struct client *client, const struct intake *i
 		.id = in->header.id,
 		.flags = in->header.flags,
 		.started_ns = clock_ns(),
+		.generation = s->generation,
+		.verdict = { .action = DNS_PASS, .rule = CONF_NONE },
 	};
+}
+
+/* What its client's policy says. Rules are of class IN; of others they know nothing. */
+static void decide(struct query *q)
+{
+	const struct generation *g = q->generation;
+	uint32_t policy = policies_client(g->policies, &q->client.flow.saddr);
+	struct name lower = q->question.name;
+
+	name_lower(lower.wire, lower.len);
+	if (q->question.class == CLASS_IN) {
+		policies_decide(g->policies, policy, &lower, q->question.type, &q->verdict);
+		return;
+	}
+	q->verdict.policy = policy;
+	q->verdict.group = g->dns->policy[policy].group;
+	if (g->dns->policy[policy].restricted)
+		q->verdict.action = DNS_REFUSED;
 }
 
 static void arm_sweep(struct service *s)
@@ -226,15 +323,24 @@ static void refuse(struct service *s, const struct client *client, const struct 
 		return;
 	}
 	take_query(s, client, in);
-	q = query_of(client, in);
+	q = query_of(s, client, in);
 	reply_rcode(s, &q, rcode);
 }
 
-static void answer(struct service *s, const struct query *q, const struct intake *in)
+/* C-30: some names are asked for to say that what is known of all is old. */
+static void flush_if_asked(struct service *s, const struct query *q)
+{
+	if (domain_set_has(&q->generation->flush_domains, &q->question.name))
+		service_flush(s, NULL);
+}
+
+static void answer(struct service *s, struct query *q, const struct intake *in)
 {
 	enum drop_reason why;
 
-	if (resolve_at_once(s, q, in))
+	decide(q);
+	flush_if_asked(s, q);
+	if (resolve_here(s, q, in->msg) || resolve_at_once(s, q, in))
 		return;
 	if (make_room(s, &q->client, &why))
 		resolve_ask(s, q, in);
@@ -245,7 +351,7 @@ static void answer(struct service *s, const struct query *q, const struct intake
 int service_query(struct service *s, const struct client *client, const uint8_t *msg, size_t len)
 {
 	struct intake in;
-	int r = intake_read(&in, msg, len, s->keep_options);
+	int r = s->generation ? intake_read(&in, msg, len, s->generation->keep_options) : -EAGAIN;
 	bool udp = client->flow.proto == IPPROTO_UDP;
 	struct query q;
 
@@ -255,20 +361,19 @@ int service_query(struct service *s, const struct client *client, const uint8_t 
 		datapath_drop(s->datapath, DROP_DNS_MALFORMED);
 		return r;
 	}
+	if (!generation_allows(s->generation, &client->flow.saddr)) {
+		datapath_drop(s->datapath, DROP_DNS_FOREIGN);
+		r = RCODE_REFUSED;
+	}
 	if (r > 0) {
 		refuse(s, client, &in, (enum msg_rcode)r);
-		return 0;
-	}
-	if (upstreams_is_loop(s->upstreams, &in.question)) {
-		datapath_drop(s->datapath, DROP_DNS_LOOP);
-		refuse(s, client, &in, RCODE_REFUSED);
 		return 0;
 	}
 	if (udp && query_find(s->queries, client, in.header.id, &in.question))
 		return 0;
 	take_query(s, client, &in);
 	upstreams_refresh(s->upstreams);
-	q = query_of(client, &in);
+	q = query_of(s, client, &in);
 	answer(s, &q, &in);
 	return 0;
 }
@@ -286,16 +391,19 @@ int service_lookup(struct service *s, const struct addr *client, const struct na
 	struct query q;
 	size_t len = intake_question(message, &question, MSG_RD, &(struct edns){ 0 });
 
-	if (intake_read(&in, message, len, s->keep_options) != 0)
+	if (!s->generation)
+		return -EAGAIN;
+	if (intake_read(&in, message, len, s->generation->keep_options) != 0)
 		return -EINVAL;
 	if (client)
 		from.flow.saddr = *client;
-	q = query_of(&from, &in);
+	q = query_of(s, &from, &in);
 	q.kind = QUERY_LOOKUP;
 	q.done = done;
 	q.arg = arg;
 	upstreams_refresh(s->upstreams);
-	if (resolve_at_once(s, &q, &in))
+	decide(&q);
+	if (resolve_here(s, &q, message) || resolve_at_once(s, &q, &in))
 		return 0;
 	if (query_count(s->queries) >= s->options.queries_max)
 		return -ENOBUFS;
@@ -307,6 +415,10 @@ size_t service_flush(struct service *s, const struct name *name)
 {
 	size_t num = cache_flush(s->cache, name, true);
 
+	if (name)
+		kcache_remove(s->kcache, name, true);
+	else
+		kcache_flush(s->kcache);
 	resolve_show_cache(s);
 	return num;
 }
@@ -316,7 +428,7 @@ size_t service_flush(struct service *s, const struct name *name)
 static void expire(struct timer *t)
 {
 	struct service *s = container_of(t, struct service, expiry);
-	uint64_t now = clock_ns(), limit = s->options.timeout_ms * NSEC_PER_MSEC;
+	uint64_t now = clock_ns(), limit = timeout_ms(s) * NSEC_PER_MSEC;
 	struct query *q;
 
 	while ((q = query_oldest(s->queries))) {
@@ -351,12 +463,16 @@ void service_free(struct service *s)
 	loop_disarm(&s->expiry);
 	loop_disarm(&s->sweep);
 	loop_disarm(&s->stale_due);
+	change_cancel(&s->change);
 	exchanges_free(s->exchanges);
-	upstreams_free(s->upstreams);
 	if (s->flows)
 		flows_end_all(s->flows);
 	flows_free(s->flows);
+	kcache_free(s->kcache);
 	cache_free(s->cache);
 	query_table_free(s->queries);
+	generation_put(s->generation);
+	upstreams_free(s->upstreams);
+	conf_free(s->options.conf);
 	free(s);
 }

@@ -13,9 +13,11 @@
 #include "conf/conf.h"
 #include "datapath/role.h"
 #include "dns/cache.h"
+#include "dns/change.h"
 #include "dns/exchange.h"
 #include "dns/flows.h"
 #include "dns/history.h"
+#include "dns/kcache.h"
 #include "dns/query.h"
 #include "dns/reply.h"
 #include "dns/upstreams.h"
@@ -25,15 +27,18 @@ struct service_options {
 	uint32_t client_queries_max; /* of one address, 0 = all */
 	uint32_t sockets_max; /* open at a time; further questions wait */
 	uint32_t flows_max; /* 0 = DNS_FLOWS_MAX */
-	uint32_t timeout_ms; /* 0 = DNS_QUERY_TIMEOUT_MS */
+	uint32_t timeout_ms; /* 0 = the configuration's */
 	uint32_t mtu;
-	uint32_t upstreams; /* 0 = those of `resolv_conf` */
+	uint32_t upstreams; /* not 0: in the place of the group "default" */
 	struct endpoint upstream[DNS_UPSTREAMS_MAX];
-	struct conf *conf; /* the caller's: conf_get() for what lives longer */
-	const int *list_fds; /* the caller's, by place in conf->dns.list; while it loads them */
 	const char *resolv_conf; /* NULL = BOOTSTRAP_FILE */
-	uint32_t stale; /* seconds that an answer may be given after its time, 0 = never */
-	bool prefetch;
+	struct conf *conf; /* the caller's, NULL = all as by default */
+	const int *list_fds; /* the caller's, by place in conf->dns.list; until ready() is called */
+	/*
+	 * NULL, or told that the first configuration is in force, perhaps before service_new() has
+	 * returned: 0, or -errno. Until then queries get no answer.
+	 */
+	change_done_fn ready;
 	/* Sends `msg` to a client; never more than it can take. */
 	void (*reply)(void *arg, const struct client *client, const uint8_t *msg, size_t len);
 	void *arg;
@@ -48,15 +53,18 @@ struct service {
 	struct cache *cache;
 	struct flows *flows;
 	struct upstreams *upstreams;
+	struct kcache *kcache;
+	struct generation *generation; /* in force, NULL = none yet */
+	struct change change;
+	uint32_t scopes; /* of the cache, given so far */
 	struct timer expiry; /* of the oldest query */
 	struct timer sweep; /* of flows and of the cache, each second while there is anything */
 	struct list stale; /* queries that may get a stale answer, the oldest first */
 	struct timer stale_due; /* of the oldest of them */
 	struct history history;
-	struct ttl_limits ttl;
-	uint8_t keep_options; /* of clients, that are handed on: EDNS_NSID... */
 	uint8_t answer[MSG_MAX + REPLY_ROOM]; /* one that is made here, or cached */
 	uint8_t upstream_answer[MSG_MAX + REPLY_ROOM]; /* what is let through of an upstream's */
+	uint8_t target_answer[MSG_MAX + REPLY_ROOM]; /* a cached one, to be put behind a CNAME */
 	uint8_t short_answer[MSG_HEADER_BYTES + MSG_QUESTION_MAX + EDNS_OPT_BYTES];
 };
 
@@ -89,6 +97,16 @@ int service_lookup(struct service *s, const struct addr *client, const struct na
 		   void (*done)(void *arg, const struct query *q, const struct answer *a,
 				size_t len),
 		   void *arg);
+
+/*
+ * Another configuration, in the place of the one in force, all or nothing; queries in flight end
+ * under the one that they began with. `conf` and `list_fds` are the caller's; the latter until
+ * `done` is called. -EBUSY = one is under way; -errno, done is not called.
+ */
+int service_reload(struct service *s, struct conf *conf, const int *list_fds, change_done_fn done,
+		   void *arg);
+/* For change.c: in the place of the generation in force, takes over its reference. 0 or -errno. */
+int service_take_generation(struct service *s, struct generation *g);
 
 /* For resolve.c: one more query in flight, NULL = no room; and one that is done. */
 struct query *service_add(struct service *s, const struct query *from);

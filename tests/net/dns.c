@@ -113,8 +113,8 @@ static void read_label(const uint8_t *msg, size_t len, char label[64])
 
 static void number_address(unsigned long k, uint8_t address[4])
 {
-	address[0] = 10;
-	address[1] = (uint8_t)(k >> 16);
+	address[0] = 198; /* RFC 2544's: a public name may lead there */
+	address[1] = (uint8_t)(18 | (k >> 16 & 1));
 	address[2] = (uint8_t)(k >> 8);
 	address[3] = (uint8_t)k;
 }

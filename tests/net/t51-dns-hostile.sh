@@ -19,7 +19,7 @@ device4=$(json status .status.device4)
 device6=$(json status .status.device6)
 dns() { inside "$HELPERS/dns" "$@"; }
 short() { inside dig +short +tries=1 +time=6 "$@"; }
-alive() { kill -0 "$session_command" && [ "$(short n5.test)" = 10.0.0.5 ]; }
+alive() { kill -0 "$session_command" && [ "$(short n5.test)" = 198.18.0.5 ]; }
 
 check N-14_10000_queries_of_one_id dns many "$stack4" 10000
 check N-17_ipv4_fragments dns fragments4 "$device4" 203.0.113.200
@@ -30,12 +30,12 @@ check N-11_half_closed_stream_gets_its_answers dns halfclose "$stack4"
 spoofed() {
 	local before
 	before=$(dropped dns_spoof)
-	same 10.0.0.0 "$(short spoof.test)" && within 6 1000 $(($(dropped dns_spoof) - before))
+	same 198.18.0.0 "$(short spoof.test)" && within 6 1000 $(($(dropped dns_spoof) - before))
 }
 check forged_answers_are_counted_and_not_believed spoofed
-check a_resolver_that_loses_the_case_is_asked_by_tcp same 10.0.0.1 \
+check a_resolver_that_loses_the_case_is_asked_by_tcp same 198.18.0.1 \
 	"$(short lower-of-thirty-two-letters-and-more.test)" # chance alone: 1 in 2^31
-whole() { short +tcp cut.test A | head -n 1 | grep -qx 10.0.0.1; }
+whole() { short +tcp cut.test A | head -n 1 | grep -qx 198.18.0.1; }
 check an_answer_of_60_kB_in_single_bytes whole
 
 restart() {
@@ -51,7 +51,7 @@ session_stop
 session_start --dns $DEAD --dns $HOSTILE
 failover() {
 	local start=$SECONDS
-	same 10.0.0.77 "$(short n77.test)" && within 0 1 $((SECONDS - start))
+	same 198.18.0.77 "$(short n77.test)" && within 0 1 $((SECONDS - start))
 }
 check a_resolver_that_refuses_is_passed_over failover
 state() { same failing "$(json dns 'select(.dns.type == "upstream") | .dns.state' | head -n 1)"; }

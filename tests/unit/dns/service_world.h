@@ -7,6 +7,8 @@
 
 #include <netinet/in.h>
 
+#include "conf/conf.h"
+#include "dns/generation.h"
 #include "dns/resolve.h"
 #include "dns/service.h"
 
@@ -79,24 +81,57 @@ static UNUSED void say_much(struct fake *f, bool tcp, const uint8_t *query, size
 		wire_record(answer, SECTION_ANSWER, NULL, 16, 300, text, sizeof(text));
 }
 
-static UNUSED void start(fake_fn say, const struct service_options *changes)
+/* A configuration of this text; its first %s is the fake's address, %u its port. */
+static UNUSED struct conf *conf_of(const char *text)
 {
-	struct service_options options = { .mtu = 1500, .sockets_max = 500, .reply = take_reply };
+	static char filled[8192];
+	struct conf_errors errors = { 0 };
+	struct conf *conf = NULL;
 
-	if (changes)
-		options = *changes;
-	options.reply = take_reply;
+	snprintf(filled, sizeof(filled), text, "127.0.0.1", ntohs(fake.endpoint.port));
+	if (conf_read(filled, strlen(filled), "test", &conf, &errors) < 0)
+		fail_msg("%s", errors.text);
+	return conf;
+}
+
+static UNUSED void open_world(fake_fn say)
+{
 	clock_inject(test_clock);
 	datapath_init(&datapath, 0);
 	assert_int_equal(loop_new(&loop), 0);
 	fake_open(&fake, loop, "127.0.0.1", true, say);
+	memset(&got, 0, sizeof(got));
+}
+
+static UNUSED void start(fake_fn say, const struct service_options *changes)
+{
+	struct service_options options = { .mtu = 1500, .sockets_max = 500 };
+
+	if (changes)
+		options = *changes;
+	options.reply = take_reply;
+	open_world(say);
+	/* Questions of our own would be counted among those that the tests ask. */
+	options.conf = conf_of("dns: {loop-check: false}\n");
 	if (!options.resolv_conf) {
 		options.upstreams = 1;
 		options.upstream[0] = fake.endpoint;
 	}
 	assert_int_equal(service_new(loop, &datapath, &options, &service), 0);
-	loop_disarm(&service->upstreams->check); /* test_probe.c has those questions */
-	memset(&got, 0, sizeof(got));
+	assert_non_null(service->generation);
+	conf_free(options.conf);
+}
+
+/* With a configuration file; for conf_of(). */
+static UNUSED void start_with(fake_fn say, const char *text)
+{
+	struct service_options options = { .mtu = 1500, .sockets_max = 500, .reply = take_reply };
+
+	open_world(say);
+	options.conf = conf_of(text);
+	assert_int_equal(service_new(loop, &datapath, &options, &service), 0);
+	assert_non_null(service->generation);
+	conf_free(options.conf);
 }
 
 static UNUSED int teardown(void **state)

@@ -116,6 +116,11 @@ int datapath_flow_each(struct datapath *dp, unsigned int slot,
 	return 0;
 }
 
+bool datapath_flow_open(const struct datapath *dp, const struct flow_key *key)
+{
+	return false;
+}
+
 const char *datapath_domain_get(struct datapath *dp, uint32_t policy, const struct addr *addr,
 				char buf[DOMAIN_TEXT_MAX])
 {

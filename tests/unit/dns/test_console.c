@@ -23,7 +23,8 @@ static int take(uint64_t tag, const char *text, size_t len)
 		return got.result;
 	got.tag = tag;
 	got.ends += !len;
-	strncat(got.text, text, len);
+	if (len)
+		strncat(got.text, text, len);
 	return 0;
 }
 

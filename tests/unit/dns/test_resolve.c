@@ -4,9 +4,7 @@
 
 static void start_with_stale(void)
 {
-	struct service_options options = { .mtu = 1500, .sockets_max = 8, .stale = 86400 };
-
-	start(say_address, &options);
+	start(say_address, NULL);
 	ask(1000, 1, "www.test", TYPE_A);
 	turn_until(loop, got.num == 1);
 	advance_ms(60000);
@@ -60,9 +58,15 @@ static void c30_a_client_waits_for_a_fresh_answer_for_so_long(void **state)
 	assert_int_equal(first_ttl(), 60);
 }
 
+/* The upstream of conf_of(), and what `dns` has besides. */
+#define UPSTREAM                                                                                   \
+	"dns:\n"                                                                                   \
+	"  upstreams: {fake: {type: plain, address: '%s', port: %u}}\n"                            \
+	"  groups: {default: {upstreams: [fake]}}\n"
+
 static void without_leave_no_answer_is_stale(void **state)
 {
-	start(say_address, NULL);
+	start_with(say_address, UPSTREAM "  cache: {stale: 0s}\n");
 	ask(1000, 1, "www.test", TYPE_A);
 	turn_until(loop, got.num == 1);
 	advance_ms(60000);
@@ -74,9 +78,7 @@ static void without_leave_no_answer_is_stale(void **state)
 
 static void hot_names_are_asked_for_before_their_time_is_over(void **state)
 {
-	struct service_options options = { .mtu = 1500, .sockets_max = 8, .prefetch = true };
-
-	start(say_address, &options);
+	start(say_address, NULL);
 	ask(1000, 1, "www.test", TYPE_A);
 	ask(1000, 1, "cold.test", TYPE_A);
 	turn_until(loop, got.num == 2);
