@@ -60,6 +60,7 @@ static bool take_labels(struct reader *r, struct node *n, const struct key *k, s
 		free(copy);
 		return reader_refuse(r, n, k, wrong);
 	}
+	free(*ret_name); /* url and host say the same thing, and only one of them is right */
 	*ret_name = copy;
 	return true;
 }
@@ -104,6 +105,7 @@ static bool take_host(struct reader *r, struct node *n, const struct key *k, voi
 		return reader_refuse(r, n, k, "is no host");
 	if (addr_parse(n->text, &a))
 		return take_labels(r, n, k, 0, to);
+	free(*(char **)to);
 	*(char **)to = reader_copy(r, n->text);
 	return *(char **)to;
 }

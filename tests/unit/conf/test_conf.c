@@ -386,6 +386,8 @@ static const struct {
 	{ "dns: {upstreams: {a: {type: host, port: 5}}}", 1,
 	  "dns.upstreams.a.port: not for upstreams of type host, only for plain, tcp and tls" },
 	{ "dns: {upstreams: {a: {type: plain, address: '::1', host: a}}}", 1, "only for tls" },
+	{ "dns: {upstreams: {a: {type: tls, host: b.example, url: 'https://a.example/'}}}", 1,
+	  "dns.upstreams.a.url: not for upstreams of type tls, only for https" },
 	{ "dns: {upstreams: {a: {type: plain, address: '::1', addresses: ['::2']}}}", 1,
 	  "both address and addresses" },
 	{ "dns: {upstreams: {a: {type: plain, address: '::1', port: 65536}}}", 1, "out of range" },
