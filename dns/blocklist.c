@@ -74,7 +74,9 @@ static void tell_line(struct blocklist *b)
 
 static void take_line(struct blocklist *b, const char *line, const char *end)
 {
-	b->line++;
+	/* editors put it in front of UTF-8 */
+	if (++b->line == 1 && end - line >= 3 && !memcmp(line, "\xef\xbb\xbf", 3))
+		line += 3;
 	switch (blockline_read(b, line, end)) {
 	case BLOCKLINE_EMPTY:
 		break;
@@ -162,14 +164,6 @@ static int finish(struct blocklist *b)
 	return 1;
 }
 
-/* A mark in front of UTF-8 is stepped over; of UTF-16 nothing could be read. */
-static const char *step_over_mark(struct blocklist *b, const char *pos, size_t len)
-{
-	if (b->offset != (off_t)len)
-		return pos;
-	return len >= 3 && !memcmp(pos, "\xef\xbb\xbf", 3) ? pos + 3 : pos;
-}
-
 int blocklist_step(struct blocklist *b)
 {
 	ssize_t got = pread(b->fd, b->buf + b->held, BLOCKLIST_PART_BYTES, b->offset);
@@ -183,9 +177,8 @@ int blocklist_step(struct blocklist *b)
 	if (b->offset + got > b->size)
 		return refuse(b, -EIO, "it changed meanwhile");
 	b->offset += got;
-	pos = step_over_mark(b, b->buf, b->held + (size_t)got);
 	end = b->buf + b->held + got;
-	pos = take_lines(b, pos, end, &error);
+	pos = take_lines(b, b->buf, end, &error);
 	if (!pos)
 		return error;
 	b->held = (size_t)(end - pos);
