@@ -4,7 +4,7 @@
 # `make help` lists the targets. Variables (as arguments or from the environment):
 #   V=1            show the commands           PROFILE=   release debug sanitize coverage fuzz
 #   CC= CLANG= BPFTOOL= PKG_CONFIG= CFLAGS= LDFLAGS=      LWIP_DIR=  lwIP's sources
-#   PREFIX= DESTDIR= SBINDIR= BINDIR= MANDIR= UNITDIR= COMPLETIONDIR=
+#   PREFIX= DESTDIR= SBINDIR= BINDIR= MANDIR= UNITDIR= COMPLETIONDIR= EXAMPLEDIR=
 
 VERSION := 0.1.0
 PROFILE ?= release
@@ -23,6 +23,7 @@ BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+EXAMPLEDIR ?= $(PREFIX)/share/doc/headrace/examples
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := all
@@ -107,7 +108,7 @@ HELPER_SRC := $(filter-out $(TESTBPF_SRC),$(wildcard tests/net/*.c tests/kernel/
 	$(addprefix tests/bench/,load.c dns_load.c) $(wildcard tests/soak/*.c)
 CHECKLIST_SRC := tests/net/checklist/main.c
 # They measure the tables themselves: linked with them.
-BENCH_SRC := tests/bench/flows.c tests/bench/flows_udp.c
+BENCH_SRC := tests/bench/flows.c tests/bench/flows_udp.c tests/bench/names.c
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
 # lwIP's own test suites: what they need of lwIP beyond what we build in, and they themselves.
 SUITE_SRC := tests/lwip/suites.c
@@ -420,6 +421,7 @@ compile_commands.json: force ## for editors and clang tools
 MAN := $(wildcard tools/man/*.[1-9])
 UNITS := $(wildcard tools/packaging/*.service)
 COMPLETION := $(wildcard tools/packaging/headrace.bash)
+EXAMPLE := $(wildcard tools/packaging/headrace.yaml)
 
 install: all ## into DESTDIR and PREFIX (/usr/local)
 	install -D -m 755 $(B)/headraced $(DESTDIR)$(SBINDIR)/headraced
@@ -428,12 +430,14 @@ install: all ## into DESTDIR and PREFIX (/usr/local)
 		$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) true
 	$(foreach u,$(UNITS),install -D -m 644 $(u) $(DESTDIR)$(UNITDIR)/$(notdir $(u)) &&) true
 	$(foreach c,$(COMPLETION),install -D -m 644 $(c) $(DESTDIR)$(COMPLETIONDIR)/headrace &&) true
+	$(foreach e,$(EXAMPLE),install -D -m 644 $(e) $(DESTDIR)$(EXAMPLEDIR)/$(notdir $(e)) &&) true
 
 uninstall: ## what install has put there
 	rm -f $(DESTDIR)$(SBINDIR)/headraced $(DESTDIR)$(BINDIR)/headrace \
 		$(foreach m,$(MAN),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
 		$(foreach u,$(UNITS),$(DESTDIR)$(UNITDIR)/$(notdir $(u))) \
-		$(if $(COMPLETION),$(DESTDIR)$(COMPLETIONDIR)/headrace)
+		$(if $(COMPLETION),$(DESTDIR)$(COMPLETIONDIR)/headrace) \
+		$(foreach e,$(EXAMPLE),$(DESTDIR)$(EXAMPLEDIR)/$(notdir $(e)))
 
 DIST := headrace-$(VERSION)
 dist: ## build/headrace-VERSION.tar.xz of the commit, proved by building it

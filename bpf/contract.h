@@ -566,7 +566,7 @@ struct dns_answer {
 	__u64 check_end;
 };
 
-/* Record of the ring buffer `dns_log`: a query that the kernel half answered. No wakeups. */
+/* Record of the ring buffer `dns_log`: a query that the kernel half answered. */
 struct dns_log_entry {
 	__u64 time_ns;
 	struct addr client;

@@ -105,10 +105,13 @@ PARSE_INLINE __u64 dns_hash_label(const struct dns_state *s, __u64 parent, const
 			     dns_last_word(dns_label_word(label + at, len & 7), len & 7, len));
 }
 
-/* The bucket that a hash belongs to, of `buckets` and those behind them. */
+/*
+ * The bucket that a hash belongs to, of `buckets` and those behind them: by bits that slots
+ * have, too, so that it is known of what is in a slot where it belongs.
+ */
 PARSE_INLINE __u32 dns_bucket_index(__u64 hash, __u32 buckets)
 {
-	return (hash >> 32) * buckets >> 32;
+	return (hash & 0xffffffff) * buckets >> 32;
 }
 
 /*

@@ -223,7 +223,7 @@ static __always_inline void dns_log_put(const struct dns_work *w)
 	e->name_len = w->name_len;
 	__builtin_memcpy(e->name, __builtin_assume_aligned(w->in.msg + DNS_HEADER_BYTES, 8),
 			 sizeof(e->name));
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(e, 0);
 }
 
 /* The answer is on its way. */

@@ -220,8 +220,10 @@ static bool read_address(struct text word, struct addr *ret_addr)
 
 	if (text_len(address) >= sizeof(text))
 		return false;
-	if (equals(address, "0"))
-		return addr_parse("0.0.0.0", ret_addr) == 0;
+	if (equals(address, "0") || equals(address, "0.0.0.0")) {
+		*ret_addr = addr_from_v4(0);
+		return true;
+	}
 	memcpy(text, address.p, text_len(address));
 	text[text_len(address)] = '\0';
 	return addr_parse(text, ret_addr) == 0;
@@ -246,6 +248,8 @@ static bool is_usual(struct text name)
 	static const char *const usual[] = { "localhost", "localhost.localdomain", "local",
 					     "broadcasthost", "0.0.0.0" };
 
+	if (!strchr("lb0i", *name.p))
+		return false; /* as nearly all are */
 	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
 		if (equals(name, usual[i]))
 			return true;
@@ -413,10 +417,12 @@ static enum conf_list_format form_of(struct text t)
 			return CONF_LIST_ADBLOCK;
 		if (*p == '=')
 			return CONF_LIST_DNSMASQ;
+		if (*p == '#' && is_cosmetic(t))
+			return CONF_LIST_ADBLOCK;
 		if (*p == '#')
 			break;
 	}
-	if (begins(t, "/") || is_cosmetic(t))
+	if (*t.p == '/')
 		return CONF_LIST_ADBLOCK;
 	rest = take_word(&rest);
 	if (like_address(rest) && read_address(rest, &addr))

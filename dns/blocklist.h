@@ -23,7 +23,7 @@
 #include "dns/name.h"
 
 #define BLOCKLIST_BYTES_MAX (512LL << 20)
-#define BLOCKLIST_PART_BYTES 65536 /* read in one step */
+#define BLOCKLIST_PART_BYTES 32768 /* read in one step */
 #define BLOCKLIST_LINE_MAX 4096
 #define BLOCKLIST_TOLD_MAX 20 /* lines that are told one by one */
 

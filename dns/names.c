@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Filling the names table. It is made for three fifths of its slots, so that with three buckets
- * to choose from a few names in a million find none. Nothing is ever taken out: a new
- * generation has a new table. Only 54 bits of a hash are kept beside the place, so that with a
- * million names one look-up in 10^12 takes a stranger for one of them.
+ * Filling the names table. It is made for three fifths of its slots. A name that finds its
+ * three buckets full takes the place of another one, which can stand further on; that may take
+ * several such moves from the next free slot on (hopscotch hashing, Herlihy and others 2008).
+ * Only when that fails, as it hardly does, is the bucket marked and the name kept beside the
+ * table. Nothing is ever taken out: a new generation has a new table.
+ *
+ * Slots have 54 bits of a hash: with a million names, one look-up in 10^10 takes a stranger for
+ * one of them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,6 +21,7 @@
 #define NAMES_LOAD_OF 5
 #define SPILL_USED (1ULL << 63) /* in keys: no key is 0 */
 #define SPILL_ROOM 64
+#define HOP_BUCKETS 256 /* so far a free slot is looked for */
 
 /* Where a name stands: slots that have it (maybe one for both), and one that it could have. */
 struct place {
@@ -211,17 +216,95 @@ static int slot_write(struct names *n, __u64 *slot, uint64_t hash, uint32_t kind
 	return 0;
 }
 
+static uint32_t home_of(const struct names *n, uint64_t slot)
+{
+	return dns_bucket_index(slot >> DNS_SLOT_HASH_SHIFT, n->buckets);
+}
+
+/* The first bucket with a free slot from `at` on; 0 = none is near. */
+static uint32_t next_free(const struct names *n, uint32_t at)
+{
+	uint32_t end = n->buckets + DNS_BUCKETS_LOOKED - 1;
+
+	if (end - at > HOP_BUCKETS)
+		end = at + HOP_BUCKETS;
+	for (; at < end; at++) {
+		if (!n->bucket[at].slot[DNS_BUCKET_SLOTS - 1])
+			return at;
+	}
+	return 0;
+}
+
+static __u64 *free_slot(struct dns_bucket *b)
+{
+	__u64 *slot = b->slot;
+
+	while (*slot)
+		slot++;
+	return slot;
+}
+
+/*
+ * A slot in front of bucket `at` whose name may stand there as well; the first one found lies
+ * furthest in front. slot[0] stays, for its mark is the bucket's. NULL = there is none.
+ */
+static __u64 *movable(const struct names *n, uint32_t at, uint32_t *ret_bucket)
+{
+	for (uint32_t from = at - (DNS_BUCKETS_LOOKED - 1); from < at; from++) {
+		for (unsigned int i = 1; i < DNS_BUCKET_SLOTS; i++) {
+			__u64 *slot = &n->bucket[from].slot[i];
+
+			if (home_of(n, *slot) + DNS_BUCKETS_LOOKED - 1 < at)
+				continue;
+			*ret_bucket = from;
+			return slot;
+		}
+	}
+	return NULL;
+}
+
+/* Do moves lead from bucket `at` back to `reach`? What they change is not looked at again. */
+static bool moves_lead(const struct names *n, uint32_t at, uint32_t reach)
+{
+	while (at > reach) {
+		if (!movable(n, at, &at))
+			return false;
+	}
+	return true;
+}
+
+/* Makes a free slot in a bucket where a name of this home is looked for. NULL = in vain. */
+static __u64 *make_free(struct names *n, uint32_t home)
+{
+	uint32_t reach = home + DNS_BUCKETS_LOOKED - 1;
+	uint32_t at = next_free(n, reach + 1);
+	__u64 *empty;
+
+	if (!at || !moves_lead(n, at, reach))
+		return NULL;
+	empty = free_slot(&n->bucket[at]);
+	while (at > reach) {
+		__u64 *from = movable(n, at, &at);
+
+		*empty = *from;
+		*from = 0;
+		empty = from;
+	}
+	return empty;
+}
+
 /* A slot for what has none. 0 or -ENOMEM. */
 static int slot_take(struct names *n, struct place *p, uint64_t hash, uint32_t kinds,
 		     uint32_t group)
 {
+	__u64 *empty = p->empty ? p->empty : make_free(n, (uint32_t)(p->home - n->bucket));
 	int r = 0;
 
-	if (p->empty) {
+	p->empty = NULL;
+	if (empty) {
 		n->slots++;
-		return slot_write(n, p->empty, hash, kinds, group);
+		return slot_write(n, empty, hash, kinds, group);
 	}
-	n->lacked++;
 	p->home->slot[0] |= DNS_SLOT_SPILLED;
 	if (kinds & DNS_NAME_SELF)
 		r = spill_put(n, hash, DNS_NAME_SELF, group);
@@ -265,8 +348,13 @@ static int write_groups(struct names *n, struct place *p, uint64_t hash, uint32_
 			return slot_write(n, one, hash, DNS_NAME_SELF | DNS_NAME_BELOW, self);
 		return slot_take(n, p, hash, DNS_NAME_SELF | DNS_NAME_BELOW, self);
 	}
-	r = write_one(n, p, p->self, hash, DNS_NAME_SELF, self);
-	return r < 0 ? r : write_one(n, p, p->below, hash, DNS_NAME_BELOW, below);
+	/* what has a slot comes first: making room for the other may move it */
+	if (p->self) {
+		r = slot_write(n, p->self, hash, DNS_NAME_SELF, self);
+		return r < 0 ? r : write_one(n, p, p->below, hash, DNS_NAME_BELOW, below);
+	}
+	r = write_one(n, p, p->below, hash, DNS_NAME_BELOW, below);
+	return r < 0 ? r : write_one(n, p, NULL, hash, DNS_NAME_SELF, self);
 }
 
 int names_insert(struct names *n, uint64_t hash, uint32_t kinds, uint32_t set)

@@ -31,7 +31,6 @@ struct names {
 	uint32_t spills;
 	uint32_t spill_room; /* a power of two, or 0 */
 	uint64_t slots; /* in use */
-	uint64_t lacked; /* times that a name found no slot */
 };
 
 /* Buckets for so many names, 0 for none; -E2BIG. */

@@ -4,7 +4,7 @@
  * (RFC 5452): 16 bits of ID, 15.6 bits of source port (bound at random, not only in the
  * host's ephemeral range, but above the ports that services like to have), one bit per
  * letter of the name, one socket per question, and the question section compared byte by
- * byte. A mismatch never ends the wait.
+ * byte. A mismatch never ends the wait; some more of them end the use of UDP for this question.
  *
  * A server that does not keep the case cannot be told from a forger by UDP: it is asked
  * again by TCP, where only the name counts.
@@ -361,6 +361,14 @@ static bool from_upstream(const struct plain *p, const struct sockaddr_storage *
 	       from.port == p->to.port && addr_eq(&from.addr, &p->to.addr);
 }
 
+static void change_to_stream(struct plain *p)
+{
+	int r = open_stream(p);
+
+	if (r < 0)
+		fail(p, r);
+}
+
 /* True = the attempt has ended or changed to TCP. */
 static bool take_datagram(struct plain *p, uint8_t *answer, size_t len,
 			  const struct sockaddr_storage *from)
@@ -369,13 +377,13 @@ static bool take_datagram(struct plain *p, uint8_t *answer, size_t len,
 
 	if (how != PLAIN_MATCH || !from_upstream(p, from)) {
 		count_spoof(p, how);
-		return false;
+		if (p->spoofs <= PLAIN_SPOOFS_MAX)
+			return false;
+		change_to_stream(p);
+		return true;
 	}
 	if (msg_get16(answer + 2) & MSG_TC) {
-		int r = open_stream(p);
-
-		if (r < 0)
-			fail(p, r);
+		change_to_stream(p);
 		return true;
 	}
 	plain_stop(p);

@@ -8,6 +8,7 @@
  * UDP         | answer, not truncated               | report it                | IDLE
  * UDP         | answer with TC                      | close, connect by TCP    | TCP_CONNECT
  * UDP         | answer that does not match          | count a spoof            | UDP
+ * UDP         | more than PLAIN_SPOOFS_MAX of those | close, connect by TCP    | TCP_CONNECT
  * UDP         | plain_again()                       | send the same again      | UDP
  * UDP         | plain_again(), the case was wrong   | close, connect by TCP    | TCP_CONNECT
  * UDP         | refused, unreachable                | report the error         | IDLE
@@ -44,6 +45,11 @@ struct plain_question {
 };
 
 #define PLAIN_QUESTION_MAX 1232
+/*
+ * Answers that do not match, before the question goes to TCP: each is one guess of 16 bits of
+ * ID and a bit per letter, by somebody who has found the port.
+ */
+#define PLAIN_SPOOFS_MAX 8
 
 enum plain_state { PLAIN_IDLE, PLAIN_UDP, PLAIN_TCP_CONNECT, PLAIN_TCP_ANSWER };
 

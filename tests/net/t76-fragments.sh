@@ -80,5 +80,4 @@ if [ -n "$FULL" ]; then
 	check lost_is_a_reason within 1 1000000000 "$(dropped fragment_lost)"
 fi
 check still_serves still_serves
-sed 's/^/# /' "$T/figures"
 finish

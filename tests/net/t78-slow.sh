@@ -111,5 +111,4 @@ check upstream_half_closes_and_goes_on inside "$HELPERS/tcp" half-down $ECHO4 9 
 
 check log_is_short within 0 200 "$(wc -l <"$T/session.log")"
 check still_serves still_serves
-sed 's/^/# /' "$T/figures"
 finish

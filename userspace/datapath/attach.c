@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include <bpf/bpf.h>
@@ -16,81 +17,119 @@
 
 #include "base/fd.h"
 #include "datapath/kernel_internal.h"
+#include "datapath/tc.h"
 
 /* enum bpf_attach_type of Linux 6.6, by number: Debian 12's headers end before them. */
 #define ATTACH_TCX_INGRESS 46
 #define ATTACH_TCX_EGRESS 47
 
 #define FILTER_HANDLE 0x6872
-#define FILTER_PRIORITY 1
+
+/* In the order in which they run: what dns_tun does not answer is tun_egress's. */
+static const struct place {
+	size_t program; /* in struct kernel_programs */
+	enum bpf_tc_attach_point point;
+	unsigned int priority;
+} places[ATTACHMENT_LINKS] = {
+	{ offsetof(struct kernel_programs, dns_tun), BPF_TC_EGRESS, 1 },
+	{ offsetof(struct kernel_programs, tun_egress), BPF_TC_EGRESS, 2 },
+	{ offsetof(struct kernel_programs, tun_ingress), BPF_TC_INGRESS, 1 },
+};
+
+static int program_of(const struct kernel_programs *p, const struct place *place)
+{
+	return *(const int *)((const char *)p + place->program);
+}
 
 void attachment_init(struct attachment *a)
 {
 	a->ifindex = 0;
 	a->netns = -1;
-	a->link[0] = a->link[1] = -1;
+	for (int i = 0; i < ATTACHMENT_LINKS; i++)
+		a->link[i] = -1;
 	a->own_qdisc = false;
+}
+
+int tcx_attach(int prog_fd, int ifindex, enum bpf_tc_attach_point point)
+{
+	int type = point == BPF_TC_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS;
+
+	return bpf_link_create(prog_fd, ifindex, (enum bpf_attach_type)type, NULL);
+}
+
+static void close_links(struct attachment *a)
+{
+	for (int i = 0; i < ATTACHMENT_LINKS; i++)
+		a->link[i] = fd_close(a->link[i]);
 }
 
 static int attach_tcx(struct attachment *a, const struct kernel_programs *p, int ifindex)
 {
-	int ret;
+	for (int i = 0; i < ATTACHMENT_LINKS; i++) {
+		int ret = tcx_attach(program_of(p, &places[i]), ifindex, places[i].point);
 
-	ret = bpf_link_create(p->tun_egress, ifindex, ATTACH_TCX_EGRESS, NULL);
-	if (ret < 0)
-		return ret;
-	a->link[0] = ret;
-	ret = bpf_link_create(p->tun_ingress, ifindex, ATTACH_TCX_INGRESS, NULL);
-	if (ret < 0) {
-		a->link[0] = fd_close(a->link[0]);
-		return ret;
+		if (ret < 0) {
+			close_links(a);
+			return ret;
+		}
+		a->link[i] = ret;
 	}
-	a->link[1] = ret;
 	return 0;
 }
 
-static int filter_attach(int ifindex, enum bpf_tc_attach_point point, int prog_fd)
+int filter_attach(int ifindex, enum bpf_tc_attach_point point, unsigned int priority, int prog_fd)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = point);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog_fd, .handle = FILTER_HANDLE,
-		    .priority = FILTER_PRIORITY, .flags = BPF_TC_F_REPLACE);
+		    .priority = priority, .flags = BPF_TC_F_REPLACE);
 
 	return bpf_tc_attach(&hook, &opts);
 }
 
-static void filter_detach(int ifindex, enum bpf_tc_attach_point point)
+void filter_detach(int ifindex, enum bpf_tc_attach_point point, unsigned int priority)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = priority);
 
 	bpf_tc_detach(&hook, &opts);
 }
 
-static void detach_clsact(const struct attachment *a)
+int qdisc_make(int ifindex, bool *ret_own)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = a->ifindex,
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
+		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	int err = bpf_tc_hook_create(&hook);
+
+	*ret_own = !err;
+	return err == -EEXIST ? 0 : err;
+}
+
+void qdisc_remove(int ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
 		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
 
-	filter_detach(a->ifindex, BPF_TC_EGRESS);
-	filter_detach(a->ifindex, BPF_TC_INGRESS);
+	bpf_tc_hook_destroy(&hook);
+}
+
+static void detach_clsact(const struct attachment *a)
+{
+	for (int i = 0; i < ATTACHMENT_LINKS; i++)
+		filter_detach(a->ifindex, places[i].point, places[i].priority);
 	if (a->own_qdisc)
-		bpf_tc_hook_destroy(&hook);
+		qdisc_remove(a->ifindex);
 }
 
 /* Needs a->ifindex, for the way back. */
 static int attach_clsact(struct attachment *a, const struct kernel_programs *p)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = a->ifindex,
-		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-	int err;
+	int err = qdisc_make(a->ifindex, &a->own_qdisc);
 
-	err = bpf_tc_hook_create(&hook);
-	if (err && err != -EEXIST)
+	if (err)
 		return err;
-	a->own_qdisc = !err;
-	err = filter_attach(a->ifindex, BPF_TC_EGRESS, p->tun_egress);
-	if (!err)
-		err = filter_attach(a->ifindex, BPF_TC_INGRESS, p->tun_ingress);
+	for (int i = 0; !err && i < ATTACHMENT_LINKS; i++)
+		err = filter_attach(a->ifindex, places[i].point, places[i].priority,
+				    program_of(p, &places[i]));
 	if (err)
 		detach_clsact(a);
 	return err;
@@ -143,8 +182,7 @@ void attachment_detach(struct attachment *a)
 		return;
 	if (a->link[0] < 0)
 		detach_there(a);
-	fd_close(a->link[0]);
-	fd_close(a->link[1]);
+	close_links(a);
 	fd_close(a->netns);
 	attachment_init(a);
 }

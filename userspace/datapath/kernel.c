@@ -72,6 +72,8 @@ static void take_descriptors(struct kernel *k)
 	KERNEL_MAPS(TAKE_MAP)
 	k->maps.own_cgroups = bpf_map__fd(s->maps.own_cgroups);
 	k->programs = (struct kernel_programs){
+		.dns_tun = bpf_program__fd(s->progs.dns_tun),
+		.dns_eth = bpf_program__fd(s->progs.dns_eth),
 		.tun_egress = bpf_program__fd(s->progs.tun_egress),
 		.tun_ingress = bpf_program__fd(s->progs.tun_ingress),
 		.tun_steer = bpf_program__fd(s->progs.tun_steer),

@@ -43,6 +43,8 @@ struct kernel_maps {
 };
 
 struct kernel_programs {
+	int dns_tun;
+	int dns_eth;
 	int tun_egress;
 	int tun_ingress;
 	int tun_steer;
@@ -51,10 +53,11 @@ struct kernel_programs {
 };
 
 /* attach.c: the TUN programs on their device. */
+#define ATTACHMENT_LINKS 3
 struct attachment {
 	int ifindex; /* 0 = not attached */
 	int netns; /* the device's network namespace */
-	int link[2]; /* tcx: egress, ingress; -1 with clsact */
+	int link[ATTACHMENT_LINKS]; /* tcx; -1 with clsact */
 	bool own_qdisc; /* clsact: the qdisc is ours to remove */
 };
 

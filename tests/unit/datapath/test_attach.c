@@ -21,28 +21,31 @@
 #define DEVICE "hrattach0"
 
 /* `return 0` is a tc program that passes everything. */
-static int pass_program(void)
+static int pass_program(const char *name)
 {
 	const struct bpf_insn insns[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 
-	return bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "pass", "GPL", insns, 2, NULL);
+	return bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, name, "GPL", insns, 2, NULL);
 }
 
 static struct kernel_programs programs(void)
 {
-	struct kernel_programs p = { .tun_egress = pass_program(), .tun_ingress = pass_program() };
+	struct kernel_programs p = { .dns_tun = pass_program("dns_tun"),
+				     .tun_egress = pass_program("tun_egress"),
+				     .tun_ingress = pass_program("tun_ingress") };
 
 	if (p.tun_egress == -EPERM)
 		skip();
-	assert_true(p.tun_egress >= 0 && p.tun_ingress >= 0);
+	assert_true(p.dns_tun >= 0 && p.tun_egress >= 0 && p.tun_ingress >= 0);
 	return p;
 }
 
 static void programs_close(struct kernel_programs *p)
 {
+	close(p->dns_tun);
 	close(p->tun_egress);
 	close(p->tun_ingress);
 }
@@ -88,7 +91,9 @@ static void clsact_is_removed_with_its_filters(void **state)
 
 	attach_by_hand(&a, &p);
 	assert_true(has_qdisc());
-	assert_true(has("filter show dev " DEVICE " egress"));
+	/* pref: the order in which they run */
+	assert_true(has("filter show dev " DEVICE " egress | grep -w 'pref 1.*dns_tun'"));
+	assert_true(has("filter show dev " DEVICE " egress | grep -w 'pref 2.*tun_egress'"));
 	assert_true(has("filter show dev " DEVICE " ingress"));
 	attachment_detach(&a);
 	assert_false(has_qdisc());
@@ -135,6 +140,29 @@ static void detaches_in_the_namespace_of_the_device(void **state)
 	programs_close(&p);
 }
 
+static __u32 id_of(int prog_fd)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	assert_int_equal(bpf_obj_get_info_by_fd(prog_fd, &info, &len), 0);
+	return info.id;
+}
+
+/* What dns_tun leaves is tun_egress's: not the other way round. */
+static void assert_tcx_order(const struct kernel_programs *p)
+{
+	__u32 ids[4] = { 0 }, flags, num = 4;
+
+	assert_int_equal(bpf_prog_query((int)if_nametoindex(DEVICE),
+					(enum bpf_attach_type)ATTACH_TCX_EGRESS, 0, &flags, ids,
+					&num),
+			 0);
+	assert_int_equal(num, 2);
+	assert_int_equal(ids[0], id_of(p->dns_tun));
+	assert_int_equal(ids[1], id_of(p->tun_egress));
+}
+
 static void best_way_is_taken_and_named(void **state)
 {
 	struct kernel_programs p = programs();
@@ -145,7 +173,9 @@ static void best_way_is_taken_and_named(void **state)
 	attachment_init(&a);
 	assert_int_equal(attachment_attach(&a, &p, if_nametoindex(DEVICE), &how), 0);
 	assert_true(!strcmp(how, "tcx") || !strcmp(how, "clsact"));
-	assert_int_equal(!strcmp(how, "tcx"), a.link[0] >= 0 && a.link[1] >= 0);
+	assert_int_equal(!strcmp(how, "tcx"), a.link[0] >= 0 && a.link[2] >= 0);
+	if (!strcmp(how, "tcx"))
+		assert_tcx_order(&p);
 	assert_int_equal(attachment_attach(&a, &p, if_nametoindex(DEVICE), &how), -EALREADY);
 	attachment_detach(&a);
 	attachment_detach(&a);

@@ -2,6 +2,7 @@
 /* upstream_plain.c: one question, honest and hostile answers, UDP and TCP. */
 #include "support.h"
 
+#include "base/random.h"
 #include "dns/upstream_plain.h"
 
 static struct loop *loop;
@@ -187,11 +188,13 @@ static void say_short(struct fake *f, bool tcp, const uint8_t *q, size_t len, st
 	static struct wire whole;
 
 	say_yes(f, tcp, q, len, &whole);
-	for (size_t n = 0; n < len; n++) {
+	for (size_t i = 0; i < PLAIN_SPOOFS_MAX; i++) {
+		static const size_t kept[PLAIN_SPOOFS_MAX] = { 0, 1, 2, 4, 11, 12, 13, 25 };
 		struct sockaddr_storage ss;
 		socklen_t size = endpoint_to_sockaddr(&f->peer, &ss);
 
-		sendto(f->udp.fd, whole.b, n, 0, (struct sockaddr *)&ss, size);
+		assert_true(kept[i] < len);
+		sendto(f->udp.fd, whole.b, kept[i], 0, (struct sockaddr *)&ss, size);
 	}
 }
 
@@ -202,7 +205,135 @@ static void truncated_datagrams_are_no_answers(void **state)
 	for (int i = 0; i < 20; i++)
 		settle_loop(loop);
 	assert_int_equal(got.num, 0);
-	assert_int_equal(test_counters.drops.dns_spoof, query.len);
+	assert_int_equal(test_counters.drops.dns_spoof, PLAIN_SPOOFS_MAX);
+}
+
+/* All but the true one, by UDP; the true one by TCP. */
+static void say_a_flood(struct fake *f, bool tcp, const uint8_t *q, size_t len, struct wire *answer)
+{
+	say_yes(f, tcp, q, len, answer);
+	for (unsigned int i = 1; !tcp && i <= 1000; i++)
+		send_forged(f, answer, i % 2, (uint8_t)(i / 2 % 255 + 1));
+	if (!tcp)
+		answer->len = 0;
+}
+
+static void a_flood_of_forgeries_makes_it_go_on_by_tcp(void **state)
+{
+	setup_with("127.0.0.1", true, say_a_flood);
+	assert_int_equal(start("www.test"), 0);
+	turn_until(loop, got.num);
+	assert_int_equal(got.status, 0);
+	assert_int_equal(plain.spoofs, PLAIN_SPOOFS_MAX + 1);
+	assert_int_equal(fake.asked, 1);
+	assert_int_equal(fake.asked_tcp, 1);
+}
+
+/* A forger who knows name, type, address and even the port guesses ID and case. */
+static void of_a_million_guesses_at_a_live_question_none_is_taken(void **state)
+{
+	static struct wire forged;
+	unsigned int taken = 0;
+
+	setup_with("127.0.0.1", false, say_nothing);
+	assert_int_equal(start("a-name-of-thirty-two-letters-and-more.test"), 0);
+	wire_answer_to(&forged, query.b, query.len, 0);
+	wire_a(&forged, 60, "203.0.113.66");
+	for (unsigned int i = 0; i < 1000000; i++) {
+		msg_put16(forged.b, random_u16());
+		name_mix_case(forged.b + MSG_HEADER_BYTES, query.len - MSG_HEADER_BYTES - 4);
+		taken += plain_match(&plain, forged.b, forged.len) == PLAIN_MATCH;
+	}
+	assert_int_equal(taken, 0);
+	/* it would have been: the same with what was sent */
+	msg_put16(forged.b, plain.id);
+	memcpy(forged.b + MSG_HEADER_BYTES, plain.sent, query.len - MSG_HEADER_BYTES);
+	assert_int_equal(plain_match(&plain, forged.b, forged.len), PLAIN_MATCH);
+}
+
+#define PORTS 10000
+
+static uint16_t drawn[PORTS];
+static unsigned int drawn_num;
+
+static void note_port(struct fake *f, bool tcp, const uint8_t *q, size_t len, struct wire *answer)
+{
+	if (drawn_num < PORTS)
+		drawn[drawn_num++] = f->peer.port;
+	say_yes(f, tcp, q, len, answer);
+}
+
+/* Pairs of equal values among them. */
+static uint64_t collisions(void)
+{
+	static uint32_t times[65536];
+	uint64_t pairs = 0;
+
+	memset(times, 0, sizeof(times));
+	for (unsigned int i = 0; i < PORTS; i++)
+		pairs += times[drawn[i]]++;
+	return pairs;
+}
+
+/*
+ * Collision entropy (Renyi's of order 2, never more than Shannon's): of all pairs of ports one in
+ * 2^H is equal. 10,000 values alone cannot show more than 13.3 bits by their frequencies.
+ */
+static void source_ports_have_fifteen_bits_of_entropy(void **state)
+{
+	uint64_t pairs = (uint64_t)PORTS * (PORTS - 1) / 2, equal;
+
+	setup_with("127.0.0.1", false, note_port);
+	drawn_num = 0;
+	for (unsigned int i = 0; i < PORTS; i++) {
+		assert_int_equal(start("www.test"), 0);
+		turn_until(loop, got.num == i + 1);
+	}
+	assert_int_equal(drawn_num, PORTS);
+	equal = collisions();
+	print_message("%u source ports: 1 of %lu pairs is equal (15 bits: 1 of %u)\n", PORTS,
+		      pairs / (equal ? equal : 1), 1U << 15);
+	assert_true(equal << 15 <= pairs);
+}
+
+static void say_late_and_twice(struct fake *f, bool tcp, const uint8_t *q, size_t len,
+			       struct wire *answer)
+{
+	say_yes(f, tcp, q, len, answer);
+	for (int i = 0; i < 3; i++)
+		send_forged(f, answer, 0, 0);
+}
+
+static void extra_answers_are_not_heard_by_the_next_question(void **state)
+{
+	setup_with("127.0.0.1", false, say_late_and_twice);
+	for (unsigned int i = 1; i < 20; i++) {
+		assert_int_equal(start("www.test"), 0);
+		turn_until(loop, got.num == i);
+		settle_loop(loop);
+		assert_int_equal(got.num, i);
+		assert_int_equal(plain.spoofs, 0);
+	}
+}
+
+static void say_a_pointer_loop(struct fake *f, bool tcp, const uint8_t *q, size_t len,
+			       struct wire *answer)
+{
+	wire_answer_to(answer, q, len, 0);
+	wire16(answer, 0xc000U | (unsigned int)answer->len);
+	wire_bytes(answer, "\0\1\0\1\0\0\0\1\0\4\12\0\0\1", 14);
+	wire_count(answer, 6);
+}
+
+static void a_pointer_loop_behind_the_question_is_the_readers_to_refuse(void **state)
+{
+	struct edns edns;
+
+	setup_with("127.0.0.1", false, say_a_pointer_loop);
+	assert_int_equal(start("www.test"), 0);
+	turn_until(loop, got.num);
+	assert_int_equal(got.status, 0);
+	assert_int_equal(edns_find(got.answer.b, got.answer.len, query.len, &edns), -EBADMSG);
 }
 
 static void another_sender_is_not_heard(void **state)
@@ -366,6 +497,11 @@ int main(void)
 		T(port_id_and_case_are_drawn_for_every_question),
 		T(forged_answers_are_counted_and_waited_out),
 		T(truncated_datagrams_are_no_answers),
+		T(a_flood_of_forgeries_makes_it_go_on_by_tcp),
+		T(of_a_million_guesses_at_a_live_question_none_is_taken),
+		T(source_ports_have_fifteen_bits_of_entropy),
+		T(extra_answers_are_not_heard_by_the_next_question),
+		T(a_pointer_loop_behind_the_question_is_the_readers_to_refuse),
 		T(another_sender_is_not_heard),
 		T(a_server_that_loses_the_case_is_asked_by_tcp),
 		T(sends_the_same_again),
