@@ -111,19 +111,21 @@ static void swap(struct change *r)
 
 /* --- parts ------------------------------------------------------------------------------- */
 
-static void ask_for_table(struct change *r)
-{
-	install_want(r->policies, r->service->datapath);
-	r->state = CHANGE_TABLE;
-	r->table_ms = clock_ms();
-}
-
+/* Main brings it while the loop turns; without a kernel half nothing is waited for. */
 static void take_table(struct change *r)
 {
 	bool waited = clock_ms() - r->table_ms >= TABLE_WAIT_MS;
 
 	if (install_take(r->policies, r->service->datapath) != -EAGAIN || waited)
 		r->state = CHANGE_COMPILING;
+}
+
+static void ask_for_table(struct change *r)
+{
+	install_want(r->policies, r->service->datapath);
+	r->state = CHANGE_TABLE;
+	r->table_ms = clock_ms();
+	take_table(r);
 }
 
 /* One part. True: there is more to be done. */
@@ -153,12 +155,6 @@ static void proceed(struct timer *t)
 		loop_arm(r->service->loop, t, r->state == CHANGE_TABLE ? TABLE_LOOK_MS : 0);
 }
 
-/* For main, who brings the table: nothing of it comes before the loop turns. */
-static bool must_wait(const struct change *r)
-{
-	return r->state == CHANGE_TABLE && datapath_dns(r->service->datapath);
-}
-
 int change_begin(struct change *r, struct conf *conf, const int *list_fds, bool at_once,
 		 change_done_fn done, void *arg)
 {
@@ -177,7 +173,7 @@ int change_begin(struct change *r, struct conf *conf, const int *list_fds, bool 
 	r->done = done;
 	r->arg = arg;
 	r->state = CHANGE_COMPILING;
-	while (at_once && !must_wait(r) && step(r))
+	while (at_once && r->state == CHANGE_COMPILING && step(r))
 		;
 	if (r->state != CHANGE_IDLE)
 		loop_arm(r->service->loop, &r->timer, 0);
