@@ -77,7 +77,7 @@ LWIP_CPPFLAGS := -Iuserspace/stack/lwip -I$(LWIP_DIR)/src/include
 COMPILE = $(CC) $(CFLAGS_ALL) $(EXTRA) $(CFLAGS)
 LINK = $(CC) $(CFLAGS_ALL) $(EXTRA) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS)
 
-DAEMON_PKGS := libbpf libcares libmnl jansson yaml-0.1 libseccomp libcap-ng libssl libcrypto libnghttp2
+DAEMON_PKGS := libbpf libxdp libcares libmnl jansson yaml-0.1 libseccomp libcap-ng libssl libcrypto libnghttp2
 CLIENT_PKGS := jansson yaml-0.1
 TEST_PKGS := cmocka
 SUITE_PKGS := check

@@ -32,6 +32,8 @@
 #define QUEUE_MARK 0x68730000U
 #define QUEUE_MARK_MASK 0xffff0000U
 
+#define HEARTBEAT_STALE_NS 5000000000ULL /* main beats every 500 ms; after that it is gone */
+
 #define DNS_PORT 53
 #define RESOLVER_QUEUE 0 /* TUN queue of the resolver; workers have 1..n */
 #define WORKERS_MAX 16

@@ -11,6 +11,7 @@
 static inline struct settings tun_settings(void)
 {
 	struct settings s = {
+		.heartbeat_ns = 1ULL << 62, /* of a main that lives, at any time */
 		.tun4_prefix = { { TUN_MAPPED, 10, 0, 0, 0 } },
 		.tun4_bits = 24,
 		.stack4 = { { TUN_MAPPED, 10, 0, 0, 1 } },

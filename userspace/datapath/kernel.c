@@ -82,6 +82,37 @@ static void take_descriptors(struct kernel *k)
 	};
 }
 
+int kernel_object_of(const struct kernel *k, const char *program, struct bpf_object **ret_object)
+{
+	struct bpf_program *prog;
+	struct bpf_object *obj;
+	struct bpf_map *map;
+	const void *bytes;
+	size_t len;
+
+	bytes = headrace__elf_bytes(&len);
+	obj = bpf_object__open_mem(bytes, len, NULL);
+	if (!obj)
+		return -errno;
+	bpf_object__for_each_program(prog, obj)
+		bpf_program__set_autoload(prog, !strcmp(bpf_program__name(prog), program));
+	bpf_object__for_each_map(map, obj)
+	{
+		const struct bpf_map *own =
+			bpf_object__find_map_by_name(k->skeleton->obj, bpf_map__name(map));
+		int err = 0;
+
+		if (own && !bpf_map__is_internal(map))
+			err = bpf_map__reuse_fd(map, bpf_map__fd(own));
+		if (err) {
+			bpf_object__close(obj);
+			return err;
+		}
+	}
+	*ret_object = obj;
+	return 0;
+}
+
 static int write_abi(const struct kernel *k)
 {
 	const struct abi abi = {

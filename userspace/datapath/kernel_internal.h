@@ -128,6 +128,13 @@ struct kernel {
 	struct settings settings; /* as last written */
 };
 
+/*
+ * kernel.c: another object of the same programs, not loaded, whose maps are those of `k` and of
+ * which only the named program will be loaded. The caller's to close. 0 or -errno.
+ */
+struct bpf_object;
+int kernel_object_of(const struct kernel *k, const char *program, struct bpf_object **ret_object);
+
 void attachment_init(struct attachment *a);
 /* Attaches in the calling thread's network namespace. *ret_how names the way. 0 or -errno. */
 int attachment_attach(struct attachment *a, const struct kernel_programs *p, int ifindex,
