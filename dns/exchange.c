@@ -176,6 +176,7 @@ int exchange_start(struct exchanges *xs, struct upstream_group *group,
 	x->group = upstream_group_get(group);
 	list_init(&x->queries);
 	x->tried = 0;
+	x->rounds = 1;
 	x->last_error = 0;
 	x->last_rcode = -1;
 	x->shared = !question->verbatim;
@@ -328,9 +329,21 @@ static int ask_first(struct exchange *x)
 	return x->asking && !attempt_is_own_error(r) ? 0 : r;
 }
 
+/* Nobody is left (`r`): those that were silent get another chance while somebody waits. */
+static int ask_round(struct exchange *x, int r)
+{
+	if (x->last_error != -ETIMEDOUT || x->last_rcode >= 0 || x->rounds == EXCHANGE_ROUNDS)
+		return r;
+	x->rounds++;
+	x->tried = 0;
+	return ask_first(x);
+}
+
 /* `r`: of asking one more. Goes on waiting, or ends it if there is nothing to wait for. */
 static void settle(struct exchange *x, int r)
 {
+	if (r < 0 && !attempt_is_own_error(r) && !x->asking)
+		r = ask_round(x, r);
 	if (r == 0)
 		return;
 	if (attempt_is_own_error(r))

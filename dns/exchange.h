@@ -12,6 +12,7 @@
  * ASKING   | refused, unreachable, broken answer    | ask the next upstream          | ASKING
  * ASKING   | the upstream's own timeout             | ask the next upstream          | ASKING
  * ASKING   | a stage of time is over                | next upstream too, or again    | ASKING
+ * ASKING   | all have timed out, time is left       | ask them again, from the first | ASKING
  * ASKING   | nothing is left to be asked            | report what came last          | FREE
  * ASKING   | out of descriptors or memory           | report the error               | FREE
  * any      | exchange_abandon()                     | stop                           | FREE
@@ -38,6 +39,7 @@
 		600, 800, 1600                                                                     \
 	}
 #define EXCHANGE_STAGE_NUM 3
+#define EXCHANGE_ROUNDS 3 /* through a group whose upstreams all time out */
 #define EXCHANGE_ATTEMPTS 3 /* open at a time, but in a race; on average in any case */
 
 struct exchange;
@@ -61,6 +63,7 @@ struct exchange {
 	enum exchange_state state;
 	bool shared; /* hashed: others may join */
 	unsigned int stage;
+	unsigned int rounds; /* begun */
 	uint64_t due_ms; /* end of the stage */
 	uint32_t tried; /* members of the group, bits by place */
 	int last_error; /* -errno of the latest failure */

@@ -8,8 +8,9 @@
  *                                      random IDs and case, for the names wait0.test..wait999.test
  *   dns_hostile ask ADDRESS NUM S      the same names over and over for S seconds, NUM at a time:
  *                                      is each answered with what is true?
- *   dns_hostile circle ADDRESS PORT PID TO   a resolver that asks TO:53 in the network namespace
- *                                      of process PID, from where it goes back to ADDRESS
+ *   dns_hostile circle ADDRESS PORT FILE   a resolver that asks, in the network namespace of a
+ *                                      process, the resolver there, which asks it: once FILE has
+ *                                      "PID RESOLVER"
  *
  * By UDP: nK = what is true; waitK = the same, 300 ms later; floodK = 500 forgeries and no more;
  * qrK = with QR=0, with another opcode, then what is true; lateK = what is true three times, then
@@ -531,52 +532,62 @@ static int ask(const char *address, unsigned int num, unsigned int seconds)
 
 #define CIRCLE_MAX 64
 
-/* Each query goes on from a socket of its own, as the other side's. */
-static void __attribute__((noreturn)) circle(int server, const struct sockaddr_in *to)
+/* Waits for the file, and goes where it says. */
+static struct sockaddr_in enter(const char *path)
 {
-	struct pollfd p[1 + CIRCLE_MAX] = { { .fd = server, .events = POLLIN } };
-	struct sockaddr_in from[1 + CIRCLE_MAX];
+	char ns_path[64], address[64] = "";
+	unsigned long pid = 0;
+	int ns;
+
+	for (int i = 0; i < 500 && !address[0]; i++) {
+		FILE *f = fopen(path, "re");
+
+		if (f && fscanf(f, "%lu %63s", &pid, address) != 2)
+			address[0] = '\0';
+		if (f)
+			fclose(f);
+		(void)poll(NULL, 0, address[0] ? 0 : 10);
+	}
+	snprintf(ns_path, sizeof(ns_path), "/proc/%lu/ns/net", pid);
+	ns = open(ns_path, O_RDONLY | O_CLOEXEC);
+	if (ns < 0 || setns(ns, CLONE_NEWNET) < 0)
+		die(ns_path);
+	return endpoint(address, "53");
+}
+
+/* Each query goes on from a socket of its own, in turn. */
+static void __attribute__((noreturn))
+circle(const char *address, const char *port, const char *path)
+{
+	struct sockaddr_in sin = endpoint(address, port), from[1 + CIRCLE_MAX], to;
+	struct pollfd p[1 + CIRCLE_MAX] = { { .events = POLLIN } };
 	unsigned int next = 0;
 	uint8_t msg[MESSAGE_MAX];
 	ssize_t got;
 
+	p[0].fd = open_socket(&sin, SOCK_DGRAM, true);
+	(void)poll(p, 1, -1);
+	to = enter(path);
 	for (unsigned int i = 1; i <= CIRCLE_MAX; i++)
-		p[i] = (struct pollfd){ .fd = open_socket(to, SOCK_DGRAM, false),
+		p[i] = (struct pollfd){ .fd = open_socket(&to, SOCK_DGRAM, false),
 					.events = POLLIN };
-	for (;;) {
-		socklen_t size = sizeof(from[0]);
+	for (;; (void)poll(p, 1 + CIRCLE_MAX, -1)) {
+		unsigned int i = 1 + next % CIRCLE_MAX;
+		socklen_t size = sizeof(from[i]);
 
-		(void)poll(p, 1 + CIRCLE_MAX, -1);
-		if (p[0].revents) {
-			unsigned int i = 1 + next++ % CIRCLE_MAX;
-
-			got = recvfrom(server, msg, sizeof(msg), 0, (struct sockaddr *)&from[i],
-				       &size);
-			if (got > 0)
-				(void)send(p[i].fd, msg, (size_t)got, 0);
+		got = recvfrom(p[0].fd, msg, sizeof(msg), MSG_DONTWAIT, (struct sockaddr *)&from[i],
+			       &size);
+		if (got > 0) {
+			next++;
+			(void)send(p[i].fd, msg, (size_t)got, 0);
 		}
-		for (unsigned int i = 1; i <= CIRCLE_MAX; i++) {
-			if (!p[i].revents)
-				continue;
+		for (i = 1; i <= CIRCLE_MAX; i++) {
 			got = recv(p[i].fd, msg, sizeof(msg), MSG_DONTWAIT);
 			if (got > 0)
-				(void)sendto(server, msg, (size_t)got, 0,
+				(void)sendto(p[0].fd, msg, (size_t)got, 0,
 					     (struct sockaddr *)&from[i], sizeof(from[i]));
 		}
 	}
-}
-
-static void __attribute__((noreturn)) enter_circle(char **argv)
-{
-	struct sockaddr_in sin = endpoint(argv[2], argv[3]), to = endpoint(argv[5], "53");
-	int server = open_socket(&sin, SOCK_DGRAM, true), ns;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%lu/ns/net", strtoul(argv[4], NULL, 10));
-	ns = open(path, O_RDONLY | O_CLOEXEC);
-	if (ns < 0 || setns(ns, CLONE_NEWNET) < 0)
-		die(path);
-	circle(server, &to);
 }
 
 int main(int argc, char **argv)
@@ -591,7 +602,7 @@ int main(int argc, char **argv)
 	if (argc == 5 && strcmp(what, "ask") == 0)
 		return ask(argv[2], (unsigned int)strtoul(argv[3], NULL, 10),
 			   (unsigned int)strtoul(argv[4], NULL, 10));
-	if (argc == 6 && strcmp(what, "circle") == 0)
-		enter_circle(argv);
+	if (argc == 5 && strcmp(what, "circle") == 0)
+		circle(argv[2], argv[3], argv[4]);
 	usage();
 }

@@ -375,17 +375,21 @@ static void the_upstreams_timeout_brings_in_the_next_before_the_stage_does(void 
 	assert_int_equal(member(0)->timeouts, 1);
 }
 
-static void c20_a_timeout_of_the_only_upstream_ends_it(void **state)
+static void c20_timeouts_of_all_upstreams_end_it_after_three_rounds(void **state)
 {
 	fake_fn say[1] = { say_nothing };
 	struct conf_group conf = { 0 };
 
 	setup_group(say, 1, conf, 10, 300);
 	start("www.test");
-	turn_until(loop, fake[0].asked == 1);
-	advance_ms(301);
+	for (unsigned int i = 0; i < EXCHANGE_ROUNDS; i++) {
+		turn_until(loop, fake[0].asked >= i + 1 && member(0)->asked == i + 1);
+		assert_int_equal(got.num, 0);
+		advance_ms(301);
+	}
 	turn_until(loop, got.num);
 	assert_int_equal(got.result.status, -ETIMEDOUT);
+	assert_int_equal(member(0)->timeouts, EXCHANGE_ROUNDS);
 }
 
 /* A reload while a question is under way: it ends with what it began with. */
@@ -522,7 +526,7 @@ int main(void)
 		T(c23_upstreams_are_asked_in_the_order_of_their_group),
 		T(in_a_race_all_are_asked_and_the_first_usable_answer_counts),
 		T(the_upstreams_timeout_brings_in_the_next_before_the_stage_does),
-		T(c20_a_timeout_of_the_only_upstream_ends_it),
+		T(c20_timeouts_of_all_upstreams_end_it_after_three_rounds),
 		T(what_is_in_flight_ends_in_the_group_it_began_with),
 		T(without_upstreams_it_says_so),
 		T(out_of_descriptors_ends_it),
