@@ -162,6 +162,24 @@ int service_take_generation(struct service *s, struct generation *g)
 	return 0;
 }
 
+/* What began before a change of the host's servers ends with those that it began with. */
+static void refresh_upstreams(struct service *s)
+{
+	struct generation *g = NULL;
+	int r;
+
+	if (!upstreams_refresh(s->upstreams) || !s->generation)
+		return;
+	r = generation_new(policies_get(s->generation->policies), s->upstreams, s->generation,
+			   &s->scopes, &g);
+	if (r == 0)
+		r = service_take_generation(s, g);
+	if (r == 0)
+		return;
+	generation_put(g);
+	log_err("dns", "name servers of the host stay as they were: %s", strerror(-r));
+}
+
 /* --- room -------------------------------------------------------------------------------- */
 
 static void count_pending(struct service *s, int by)
@@ -372,7 +390,7 @@ int service_query(struct service *s, const struct client *client, const uint8_t 
 	if (udp && query_find(s->queries, client, in.header.id, &in.question))
 		return 0;
 	take_query(s, client, &in);
-	upstreams_refresh(s->upstreams);
+	refresh_upstreams(s);
 	q = query_of(s, client, &in);
 	answer(s, &q, &in);
 	return 0;
@@ -401,7 +419,7 @@ int service_lookup(struct service *s, const struct addr *client, const struct na
 	q.kind = QUERY_LOOKUP;
 	q.done = done;
 	q.arg = arg;
-	upstreams_refresh(s->upstreams);
+	refresh_upstreams(s);
 	decide(&q);
 	if (resolve_here(s, &q, message) || resolve_at_once(s, &q, &in))
 		return 0;

@@ -305,7 +305,7 @@ static int assign_lookups(struct upstreams *us, const struct upstreams_plan *p)
 	return lookups_assign(us->env.lookups, us->host, us->hosts);
 }
 
-void upstreams_refresh(struct upstreams *us)
+bool upstreams_refresh(struct upstreams *us)
 {
 	struct upstreams_plan *p = &us->plan;
 	char error[TRANSPORT_ERROR_MAX];
@@ -313,18 +313,19 @@ void upstreams_refresh(struct upstreams *us)
 	int r;
 
 	if (!(has_host(p) || has_name(p)) || !bootstrap_changed(&us->bootstrap))
-		return;
+		return false;
 	r = read_host(us, p);
 	if (r == 0)
 		r = make_groups(us, p, &group, error);
 	if (r < 0)
-		return;
+		return false;
 	put_groups(p->group, p->groups);
 	p->group = group;
 	mark_current(us);
 	r = assign_lookups(us, p);
 	if (r < 0)
 		log_err("dns", "no lookups by the name servers of the host: %s", strerror(-r));
+	return true;
 }
 
 /* --- loops -------------------------------------------------------------------------------- */

@@ -75,8 +75,11 @@ void upstreams_free(struct upstreams *us);
  */
 int upstreams_assign(struct upstreams *us, const struct conf_dns *conf, const struct endpoint *dns,
 		     unsigned int dns_num, char error[TRANSPORT_ERROR_MAX]);
-/* For every query: looks, cheaply, whether the host's servers have changed. */
-void upstreams_refresh(struct upstreams *us);
+/*
+ * For every query: looks, cheaply, whether the host's servers have changed. True = the groups are
+ * others now; those that are held go on with the servers that they know.
+ */
+bool upstreams_refresh(struct upstreams *us);
 
 /* The group in this place, NULL = there is none. */
 struct upstream_group *upstreams_group(struct upstreams *us, size_t place);

@@ -2,6 +2,8 @@
 /* service.c: from a client's query to its answer, with resolvers on loopback behind it. */
 #include "service_world.h"
 
+#include "dns/generation.h"
+
 static void answers_from_upstream_with_the_clients_id_and_case(void **state)
 {
 	start(say_address, NULL);
@@ -471,6 +473,8 @@ static void the_hosts_servers_are_followed(void **state)
 	assert_int_equal(upstreams_group(service->upstreams, 0)->num, 2);
 	assert_true(addr_is_loopback(
 		&upstreams_group(service->upstreams, 0)->member[1]->address[0].addr));
+	assert_ptr_equal(service->generation->group[0].upstreams,
+			 upstreams_group(service->upstreams, 0));
 	unlink(path);
 }
 
