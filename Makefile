@@ -267,11 +267,13 @@ $(B)/libfuzz.a: $(FUZZLIB_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+$(B)/tests/fuzz/fuzz_dns_kernel: private FUZZ_OBJ = $(B)/tests/lib/dns_host.o
+$(B)/tests/fuzz/fuzz_dns_kernel: $(B)/tests/lib/dns_host.o
 $(FUZZ_BIN): $(B)/tests/%: tests/%.c $(FUZZ_MAIN) $(B)/libfuzz.a $(B)/libheadrace.a $(B)/.flags
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) -MMD -MP -MF $@.d -MT $@ -o $@ \
-		$< $(FUZZ_MAIN) $(B)/libfuzz.a $(B)/libheadrace.a $(DAEMON_LIBS)
+		$< $(FUZZ_MAIN) $(FUZZ_OBJ) $(B)/libfuzz.a $(B)/libheadrace.a $(DAEMON_LIBS)
 
 $(FUZZ_CAPTURES): $(B)/tests/%: tests/%.c $(B)/.flags
 	$(call say,FUZZ,$@)

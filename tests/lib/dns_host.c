@@ -62,7 +62,7 @@ uint64_t dns_host_hash(const struct dns_host *h, const uint8_t *wire)
 	return hash;
 }
 
-void dns_host_name_add(struct dns_host *h, unsigned int which, const char *name, uint32_t group,
+bool dns_host_name_add(struct dns_host *h, unsigned int which, const char *name, uint32_t group,
 		       uint32_t kinds)
 {
 	struct dns_bucket *b = h->names[which];
@@ -73,10 +73,15 @@ void dns_host_name_add(struct dns_host *h, unsigned int which, const char *name,
 	dns_host_name_wire(name, wire);
 	hash = dns_host_hash(h, wire);
 	b += dns_bucket_index(hash, DNS_HOST_BUCKETS);
-	while (b->slot[slot])
-		slot++;
-	assert(slot < DNS_BUCKET_SLOTS);
+	while (slot < DNS_BUCKET_SLOTS && b->slot[slot]) {
+		if (b->slot[slot++] >> DNS_SLOT_HASH_SHIFT ==
+		    hash << DNS_SLOT_HASH_SHIFT >> DNS_SLOT_HASH_SHIFT)
+			return false;
+	}
+	if (slot == DNS_BUCKET_SLOTS)
+		return false;
 	b->slot[slot] = hash << DNS_SLOT_HASH_SHIFT | group << DNS_SLOT_GROUP_SHIFT | kinds;
+	return true;
 }
 
 void dns_host_client_add(struct dns_host *h, unsigned int which, const char *addr,
@@ -179,9 +184,9 @@ static const struct dns_answer *answer_find(const struct dns_host *h, const stru
 
 	if (dns_key(w, &key))
 		return NULL;
-	for (i = 0; i < h->answers_num; i++) {
-		if (memcmp(&h->answers[i].key, &key, sizeof(key)) == 0)
-			return &h->answers[i].value;
+	for (i = h->answers_num; i > 0; i--) {
+		if (memcmp(&h->answers[i - 1].key, &key, sizeof(key)) == 0)
+			return &h->answers[i - 1].value; /* the later takes the earlier's place */
 	}
 	return NULL;
 }

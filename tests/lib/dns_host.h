@@ -48,8 +48,11 @@ enum dns_host_point { DNS_HOST_TUN, DNS_HOST_ETH, DNS_HOST_XDP, DNS_HOST_POINTS 
 /* A state that is on, with seeds and one policy for everybody that passes all. */
 void dns_host_init(struct dns_host *h);
 
-/* Of generation `which` (0 or 1). The name is in presentation form, "." the root. */
-void dns_host_name_add(struct dns_host *h, unsigned int which, const char *name, uint32_t group,
+/*
+ * Of generation `which` (0 or 1). The name is in presentation form, "." the root. False: it is
+ * there already, or there is no room in its bucket.
+ */
+bool dns_host_name_add(struct dns_host *h, unsigned int which, const char *name, uint32_t group,
 		       uint32_t kinds);
 void dns_host_client_add(struct dns_host *h, unsigned int which, const char *addr,
 			 unsigned int bits, uint32_t value);
