@@ -436,8 +436,8 @@ PARSE_INLINE int dns_copy_records(struct dns_work *w, const struct dns_answer *a
 /* TTLs less the time since then; who has none left must be asked for anew. */
 PARSE_INLINE int dns_age(struct dns_work *w, const struct dns_answer *a, __u32 len)
 {
-	__u64 since = w->now_ns > a->stored_ns ? w->now_ns - a->stored_ns : 0;
-	__u64 seconds = since / DNS_SECOND_NS;
+	__s64 since = w->now_ns - a->stored_ns; /* it may be younger than a coarse clock's tick */
+	__u64 seconds = since > 0 ? (__u64)since / DNS_SECOND_NS : 0;
 	__u32 at, i, ttl;
 
 	for (i = 0; i < DNS_ANSWER_TTLS; i++) {

@@ -3,18 +3,24 @@
  * Loads every program of an object into the running kernel and prints how many instructions
  * its verifier looked at. With two objects the second is loaded likewise, and so on.
  *
- *   load OBJECT...        status 0 = all of them were taken
+ *   load [-i INSTRUCTIONS] OBJECT...     status 0 = all of them were taken, and none had more
+ *                                        instructions to be looked at
  *
  * Limits: programs are loaded one object at a time with the sizes the object names; attaching
  * is proved by `headrace run` itself.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+
+static unsigned long instructions_max = ULONG_MAX;
 
 static int print(enum libbpf_print_level level, const char *fmt, va_list args)
 {
@@ -33,6 +39,11 @@ static int show_program(const struct bpf_program *prog)
 	}
 	printf("%-16s %8u instructions verified, %6u bytes\n", bpf_program__name(prog),
 	       info.verified_insns, info.xlated_prog_len);
+	if (info.verified_insns > instructions_max) {
+		printf("%s: %lu instructions are allowed\n", bpf_program__name(prog),
+		       instructions_max);
+		return -1;
+	}
 	return 0;
 }
 
@@ -64,10 +75,17 @@ static int load(const char *path)
 
 int main(int argc, char **argv)
 {
-	int status = argc < 2;
+	int status = 0, option;
 
+	while ((option = getopt(argc, argv, "i:")) != -1) {
+		if (option != 'i')
+			return 2;
+		instructions_max = strtoul(optarg, NULL, 10);
+	}
+	if (optind == argc)
+		return 2;
 	libbpf_set_print(print);
-	for (int i = 1; i < argc; i++) {
+	for (int i = optind; i < argc; i++) {
 		if (load(argv[i]) < 0)
 			status = 1;
 	}
