@@ -39,15 +39,17 @@ void reader_init(struct reader *r, const char *file, struct conf *conf, struct c
 /* Room for one more. Errors push warnings out, the first ones stay. */
 static struct told *told_room(struct reader *r, bool warning)
 {
-	if (!r->told)
-		r->told = reader_alloc(r, CONF_ERRORS_MAX, sizeof(*r->told));
-	if (!r->told)
-		return NULL;
-	if (r->told_num < CONF_ERRORS_MAX)
-		return &r->told[r->told_num++];
+	struct told *t;
+
+	if (r->told_num < CONF_ERRORS_MAX) {
+		t = reader_alloc(r, 1, sizeof(*t));
+		if (t)
+			r->told[r->told_num++] = t;
+		return t;
+	}
 	for (unsigned int i = 0; !warning && i < CONF_ERRORS_MAX; i++)
-		if (r->told[i].warning)
-			return &r->told[i];
+		if (r->told[i]->warning)
+			return r->told[i];
 	return NULL;
 }
 
@@ -139,7 +141,8 @@ void conf_errors_add(struct conf_errors *e, const char *fmt, ...)
 
 static int by_line(const void *a, const void *b)
 {
-	const struct told *x = a, *y = b;
+	const struct told *x = *(const struct told *const *)a;
+	const struct told *y = *(const struct told *const *)b;
 
 	if (x->line != y->line)
 		return x->line < y->line ? -1 : 1;
@@ -163,18 +166,18 @@ int reader_done(struct reader *r)
 	struct conf_errors *e = r->errors;
 
 	if (r->told_num)
-		qsort(r->told, r->told_num, sizeof(*r->told), by_line);
+		qsort(r->told, r->told_num, sizeof(r->told[0]), by_line);
 	/* errors first get the room, were there too many of both */
 	for (unsigned int i = 0; i < r->told_num; i++)
-		if (!r->told[i].warning || !r->errors_num)
-			write_line(e, r->file, &r->told[i]);
+		if (!r->told[i]->warning || !r->errors_num)
+			write_line(e, r->file, r->told[i]);
 	for (unsigned int i = 0; r->errors_num && i < r->told_num; i++)
-		if (r->told[i].warning)
-			write_line(e, r->file, &r->told[i]);
+		if (r->told[i]->warning)
+			write_line(e, r->file, r->told[i]);
 	e->num = r->errors_num;
 	e->warnings = r->warnings;
-	free(r->told);
-	r->told = NULL;
+	while (r->told_num)
+		free(r->told[--r->told_num]);
 	if (r->no_memory)
 		return -ENOMEM;
 	return r->errors_num ? -EINVAL : 0;

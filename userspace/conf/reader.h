@@ -60,7 +60,7 @@ struct reader {
 	const char *file;
 	struct conf *conf;
 	struct conf_errors *errors;
-	struct told *told; /* errors and warnings, in the order they were found */
+	struct told *told[CONF_ERRORS_MAX]; /* errors and warnings, in the order they were found */
 	unsigned int told_num;
 	unsigned int warnings;
 	unsigned int errors_num; /* of them; also of those that found no room */
