@@ -167,8 +167,10 @@ int change_begin(struct change *r, struct conf *conf, const int *list_fds, bool 
 		random_bytes(state.seed, sizeof(state.seed));
 	status = policies_begin(conf_get(conf), list_fds, (const uint64_t *)state.seed,
 				&r->policies);
-	if (status < 0)
+	if (status < 0) {
+		conf_free(conf);
 		return status;
+	}
 	r->errors.num = 0;
 	r->done = done;
 	r->arg = arg;

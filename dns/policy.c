@@ -204,6 +204,23 @@ static void count_domains(struct policies *p)
 	}
 }
 
+/*
+ * Lists have most of the names: they have the first numbers, those that slots have room for,
+ * however many sets of their own rules bring along.
+ */
+static int number_lists(struct policies *p)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r >= 0 && i < 2 * p->conf->dns.lists; i++) {
+		uint32_t set = rules_list_set(p->rules, i / 2, i % 2);
+
+		if (set != CONF_NONE)
+			r = groups_join(p->groups, 0, set);
+	}
+	return r < 0 ? r : 0;
+}
+
 /* All names are counted: what they are put into. */
 static int make_room(struct policies *p)
 {
@@ -222,7 +239,7 @@ static int make_room(struct policies *p)
 	if (rules_new(p->conf, has_exceptions, &p->rules) < 0)
 		return fail(p, -ENOMEM, strerror(ENOMEM));
 	set = rules_sets(p->rules, &sets);
-	if (groups_new(set, sets, &p->groups) < 0)
+	if (groups_new(set, sets, &p->groups) < 0 || number_lists(p) < 0)
 		return fail(p, -ENOMEM, strerror(ENOMEM));
 	names_init(&p->names, p->seed, p->groups);
 	p->phase = PHASE_TABLE;

@@ -383,6 +383,31 @@ static void overlapping_lists_make_no_group_for_each_combination(void **unused)
 	world_free(w);
 }
 
+/* 300 rules with domains of their own: more sets than slots have numbers for. */
+static void names_of_lists_are_decided_in_the_kernel_however_many_rules_there_are(void **unused)
+{
+	struct dns_state s = { .seed = { seed[0], seed[1] } };
+	struct world *w = world_new();
+	struct policies *p;
+	uint32_t group;
+	__u64 hash;
+
+	w->list[0] = list_of("ads.example\n");
+	say(w, "dns:\n  lists:\n    l: {file: /l}\n  policies:\n    - name: p\n      rules:\n"
+	       "        - {list: l, block: zero}\n");
+	for (unsigned int i = 0; i < 300; i++)
+		say(w, "        - {domain: n%u.example, block: nxdomain}\n", i);
+	p = compile(w);
+	hash = dns_hash_label(&s, dns_hash_root(&s), (const __u8 *)"example", 7);
+	hash = dns_hash_label(&s, hash, (const __u8 *)"ads", 3);
+	group = dns_names_find(w->table, w->buckets, hash, DNS_NAME_SELF);
+	assert_in_range(group, 1, DNS_GROUP_ASK - 1);
+	assert_int_equal(decide(p, 0, "ads.example", 1).rule, 0);
+	assert_int_equal(decide(p, 0, "n299.example", 1).rule, 300);
+	policies_put(p);
+	world_free(w);
+}
+
 static void references_keep_a_generation(void **unused)
 {
 	struct world *w = one_policy("        - {list: [ads], block: nxdomain}\n");
@@ -415,6 +440,8 @@ int main(void)
 		cmocka_unit_test(list_that_changes_while_it_is_read_fails_the_generation),
 		cmocka_unit_test(lists_that_no_rule_uses_are_not_read),
 		cmocka_unit_test(overlapping_lists_make_no_group_for_each_combination),
+		cmocka_unit_test(
+			names_of_lists_are_decided_in_the_kernel_however_many_rules_there_are),
 		cmocka_unit_test(references_keep_a_generation),
 	};
 
