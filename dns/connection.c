@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+
+#include <linux/sockios.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -273,6 +276,13 @@ void connection_free(struct connection *c)
 	datapath_budget(transport_datapath(c->transport), BUDGET_DESCRIPTORS)->used--;
 	list_remove(&c->link);
 	free(c);
+}
+
+bool connection_is_acknowledged(const struct connection *c)
+{
+	int bytes = 0;
+
+	return ioctl(c->watch.fd, SIOCOUTQ, &bytes) < 0 || !bytes;
 }
 
 const char *connection_error(const struct connection *c)

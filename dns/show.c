@@ -36,6 +36,37 @@ static const char *action_text(unsigned int action)
 
 #define TYPE_TEXT(name, text) [name] = text,
 
+static void add_text(json_t *o, const char *key, const char *text)
+{
+	if (*text)
+		json_object_set_new(o, key, json_string(text));
+}
+
+/* Of both families, where they have connections of their own. */
+static void add_connections(json_t *o, const struct upstream *u)
+{
+	struct transport_figures sum = { 0 };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct transport_figures f;
+
+		if (!u->path[i].transport)
+			continue;
+		transport_figures(u->path[i].transport, &f);
+		sum.open += f.open;
+		sum.connects += f.connects;
+		sum.handshakes += f.handshakes;
+		sum.resumed += f.resumed;
+		if (f.error[0])
+			memcpy(sum.error, f.error, sizeof(sum.error));
+	}
+	json_object_set_new(o, "connections", json_integer(sum.open));
+	json_object_set_new(o, "connects", json_integer((json_int_t)sum.connects));
+	json_object_set_new(o, "handshakes", json_integer((json_int_t)sum.handshakes));
+	json_object_set_new(o, "resumed", json_integer((json_int_t)sum.resumed));
+	add_text(o, "error", sum.error);
+}
+
 static void show_upstream(void *arg, const struct upstream *u)
 {
 	static const char *const types[] = { CONF_UPSTREAM_TYPES(TYPE_TEXT) };
@@ -54,6 +85,8 @@ static void show_upstream(void *arg, const struct upstream *u)
 		json_object_set_new(o, "address", json_string(endpoint_format(&ep, address)));
 	if (o && u->latency_us)
 		json_object_set_new(o, "latency_us", json_integer((json_int_t)u->latency_us));
+	if (o && !upstream_is_plain(u))
+		add_connections(o, u);
 	emit(*sink, o);
 }
 
@@ -78,12 +111,6 @@ void show_stats(struct show_sink sink, const struct service *s)
 }
 
 /* --- the log ----------------------------------------------------------------------------- */
-
-static void add_text(json_t *o, const char *key, const char *text)
-{
-	if (*text)
-		json_object_set_new(o, key, json_string(text));
-}
 
 /* What is told of every answer. NULL = out of memory. */
 static json_t *describe(const char *type_of_line, const struct history_entry *h)

@@ -172,6 +172,18 @@ int transport_ask(struct transport *t, struct transport_request *r)
 	return 0;
 }
 
+/* Nothing at all came while one waited in vain: others had better not rely on it. */
+static void suspect(struct connection *c)
+{
+	struct transport *t = c->transport;
+
+	c->draining = true;
+	if (connection_is_acknowledged(c))
+		return; /* slow, maybe */
+	explain(t, &c->to, status_text(c, -ETIMEDOUT));
+	set_error(t, t->why);
+}
+
 void transport_cancel(struct transport_request *r)
 {
 	struct connection *c = r->connection;
@@ -180,9 +192,8 @@ void transport_cancel(struct transport_request *r)
 		return;
 	if (c) {
 		c->protocol->forget(c, r);
-		/* Nothing at all came meanwhile: others had better not rely on it. */
 		if (c->heard_ms < r->sent_ms && clock_ms() - r->sent_ms >= TRANSPORT_SUSPECT_MS)
-			c->draining = true;
+			suspect(c);
 	}
 	detach(r);
 	r->transport = NULL;
