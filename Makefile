@@ -108,7 +108,7 @@ HELPER_SRC := $(filter-out $(TESTBPF_SRC),$(wildcard tests/net/*.c tests/kernel/
 	$(addprefix tests/bench/,load.c dns_load.c) $(wildcard tests/soak/*.c)
 CHECKLIST_SRC := tests/net/checklist/main.c
 # They measure the tables themselves: linked with them.
-BENCH_SRC := tests/bench/flows.c tests/bench/flows_udp.c tests/bench/names.c
+BENCH_SRC := $(addprefix tests/bench/,flows.c flows_udp.c names.c upstreams.c)
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
 # lwIP's own test suites: what they need of lwIP beyond what we build in, and they themselves.
 SUITE_SRC := tests/lwip/suites.c

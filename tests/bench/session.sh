@@ -8,6 +8,7 @@
 #   paths.sh     the configurations: how a client gets to the server
 #   parts.sh     what is measured, part by part
 #   dns.sh       the part that has peers of its own
+#   upstreams.sh the part that has servers of its own
 #   table.jq     samples -> JSON lines of the contract and the final table
 #
 # shellcheck disable=SC2154 # top, B and BENCH_ID come from run, other variables from the files below
@@ -45,6 +46,8 @@ note() {
 . "$here/parts.sh"
 # shellcheck source=tests/bench/dns.sh
 . "$here/dns.sh"
+# shellcheck source=tests/bench/upstreams.sh
+. "$here/upstreams.sh"
 
 # Orderly, so that `headrace run` removes its cgroup and pins; the rest dies with us.
 leave() {

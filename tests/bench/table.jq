@@ -24,7 +24,7 @@ def unit:
 	if test("^tcp_(sys)?cpu_") then "s/GB"
 	elif startswith("tcp_") then "Gbit/s"
 	elif startswith("rr_") then "us"
-	elif test("^dns_(p|cpu)") then "us"
+	elif test("^(dns|upstream)_(p|cpu|resumed)") then "us"
 	elif startswith("mem_") then "bytes"
 	elif startswith("start_") then "ms"
 	elif . == "flows_timers_idle" then "timers"
