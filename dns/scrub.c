@@ -47,28 +47,28 @@ static bool in_chain(const struct scrub_chain *c, const struct name *name)
 
 /* The target if `record` is a CNAME of `owner`. */
 static bool leads_from(const uint8_t *msg, size_t len, const struct msg_record *record,
-		       const struct name *owner, struct name *ret_target)
+		       uint16_t class, const struct name *owner, struct name *ret_target)
 {
 	struct name at;
 
 	return record->section == SECTION_ANSWER && record->type == TYPE_CNAME &&
-	       record->class == CLASS_IN && owner_of(msg, len, record, &at) &&
-	       name_eq(&at, owner) &&
+	       record->class == class && owner_of(msg, len, record, &at) && name_eq(&at, owner) &&
 	       name_parse(msg, record->rdata + record->rdata_len, record->rdata, ret_target) ==
 		       record->rdata_len;
 }
 
 /* Goes through the records once; servers write a chain in its order. 1 = a step was made. */
-static int follow_once(const uint8_t *msg, size_t len, size_t question_end, struct scrub_chain *c)
+static int follow_once(const uint8_t *msg, size_t len, const struct msg_question *question,
+		       struct scrub_chain *c)
 {
 	struct msg_record record;
 	struct msg_walk w;
 	struct name target;
 	int steps = 0;
 
-	msg_walk_begin(&w, msg, len, question_end);
+	msg_walk_begin(&w, msg, len, question->end);
 	while (msg_walk_next(&w, &record) > 0 && record.section == SECTION_ANSWER) {
-		if (!leads_from(msg, len, &record, &c->name[c->num - 1], &target))
+		if (!leads_from(msg, len, &record, question->class, &c->name[c->num - 1], &target))
 			continue;
 		if (c->num == SCRUB_CHAIN_MAX || in_chain(c, &target))
 			return -ELOOP;
@@ -88,7 +88,7 @@ int scrub_follow(const uint8_t *msg, size_t len, const struct msg_question *ques
 	if (question->type == TYPE_CNAME || question->type == TYPE_ANY)
 		return 0;
 	do {
-		r = follow_once(msg, len, question->end, ret_chain);
+		r = follow_once(msg, len, question, ret_chain);
 	} while (r > 0);
 	return r;
 }
@@ -108,7 +108,8 @@ static bool is_link(const struct scrubber *s, const struct msg_record *record)
 	struct name target;
 
 	for (unsigned int i = 0; i + 1 < s->chain.num; i++) {
-		if (leads_from(s->msg, s->len, record, &s->chain.name[i], &target))
+		if (leads_from(s->msg, s->len, record, s->question->class, &s->chain.name[i],
+			       &target))
 			return name_eq(&target, &s->chain.name[i + 1]);
 	}
 	return false;
@@ -200,7 +201,8 @@ static void find_zone(struct scrubber *s)
 
 	msg_walk_begin(&w, s->msg, s->len, s->question->end);
 	while (!s->zone_known && msg_walk_next(&w, &record) > 0) {
-		if (record.section == SECTION_AUTHORITY && record.type == TYPE_SOA)
+		if (record.section == SECTION_AUTHORITY && record.type == TYPE_SOA &&
+		    record.class == s->question->class)
 			s->zone_known = owner_of(s->msg, s->len, &record, &s->zone) &&
 					is_parent_of_chain(s, &s->zone);
 	}
