@@ -407,6 +407,14 @@ static enum blockline adblock_line(struct blocklist *b, struct text t)
 	return give(b, pattern, kinds, exception);
 }
 
+/* Is what stands in front of the first '=' like an option of dnsmasq? */
+static bool like_option(struct text t)
+{
+	while (t.p < t.end && ((*t.p >= 'a' && *t.p <= 'z') || *t.p == '-'))
+		t.p++;
+	return t.p < t.end && *t.p == '=';
+}
+
 static enum conf_list_format form_of(struct text t)
 {
 	struct text rest = t;
@@ -415,7 +423,7 @@ static enum conf_list_format form_of(struct text t)
 	for (const char *p = t.p; p < t.end; p++) {
 		if (*p == '|' || *p == '^' || *p == '$' || *p == '@')
 			return CONF_LIST_ADBLOCK;
-		if (*p == '=')
+		if (*p == '=' && like_option(t))
 			return CONF_LIST_DNSMASQ;
 		if (*p == '#' && is_cosmetic(t))
 			return CONF_LIST_ADBLOCK;
