@@ -117,7 +117,7 @@ static void tell_overlong(struct blocklist *b)
 {
 	b->line++;
 	b->bad++;
-	snprintf(b->why, sizeof(b->why), "longer than %u bytes", BLOCKLIST_LINE_MAX);
+	snprintf(b->why, sizeof(b->why), "longer than %d bytes", BLOCKLIST_LINE_MAX);
 	tell_line(b);
 }
 

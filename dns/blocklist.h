@@ -51,6 +51,7 @@ struct blocklist {
 	bool judged; /* it is a list, by its first lines */
 	bool markup; /* it begins as HTML or XML does */
 	int failed; /* of entry() */
+	struct name name; /* that is being read */
 	char why[96]; /* a line is bad or ignored */
 	char buf[BLOCKLIST_LINE_MAX + BLOCKLIST_PART_BYTES];
 };
