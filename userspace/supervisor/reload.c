@@ -132,10 +132,13 @@ static void take_over(struct instance *in)
 {
 	struct reload *r = &in->reload;
 	struct config old = in->config;
+	char err[ERROR_TEXT_MAX];
 	int changes;
 
 	in->config = r->next;
 	config_init(&r->next);
+	if (devices_set(&in->devices, in->kernel, &in->config.conf->dns, err))
+		send_change(r->client, err);
 	send_lines(r->client, r->answer + strlen(OK), false);
 	changes = conf_changes(&old.text, &in->config.text, send_change, r->client);
 	log_info("main", "configuration reloaded file=%s changes=%d", in->config.file, changes);
