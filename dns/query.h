@@ -50,6 +50,7 @@ struct query {
 	uint16_t id;
 	uint16_t flags; /* of its header */
 	uint64_t started_ns; /* clock_ns() */
+	uint64_t number; /* of the queries taken, for the log */
 	struct exchange *exchange; /* that it waits for, NULL = none yet */
 	struct list stale; /* service.stale, if there is a stale answer for it; else none */
 	enum query_kind kind;

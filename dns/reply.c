@@ -61,6 +61,20 @@ void reply_describe(const struct query *q, const struct answer *a, struct histor
 	name_format(&q->question.name, h->name, sizeof(h->name));
 }
 
+static void note(struct service *s, const struct query *q, const struct answer *a)
+{
+	struct history_entry *h = history_add(&s->history);
+	char rcode[MSG_TEXT_MAX];
+
+	reply_describe(q, a, h);
+	if (query_has_flow(&q->client))
+		h->uid = datapath_flow_uid(s->datapath, &q->client.flow);
+	log_debug("dns", "REPLY number=%llu rcode=%s source=%s records=%u us=%llu",
+		  (unsigned long long)q->number, msg_rcode_text(h->rcode, rcode),
+		  history_source_text(a->source), msg_get16(a->msg + 6),
+		  (unsigned long long)h->duration_us);
+}
+
 /* Bytes of message that this client can take in one piece. */
 static size_t client_limit(const struct service *s, const struct query *q)
 {
@@ -125,7 +139,7 @@ void reply_send(struct service *s, const struct query *q, const struct answer *a
 	put_flags(q, a);
 	memcpy(a->msg + MSG_HEADER_BYTES, q->question.name.wire, q->question.name.len);
 	if (q->kind != QUERY_REFRESH)
-		reply_describe(q, a, history_add(&s->history));
+		note(s, q, a);
 	if (query_has_flow(&q->client))
 		flows_answered(s->flows, &q->client.flow, !a->failed, &a->upstream);
 	if (q->edns.present && !a->verbatim)

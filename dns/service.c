@@ -276,6 +276,7 @@ static struct query query_of(struct service *s, const struct client *client,
 		.id = in->header.id,
 		.flags = in->header.flags,
 		.started_ns = clock_ns(),
+		.number = ++s->taken,
 		.generation = s->generation,
 		.verdict = { .action = DNS_PASS, .rule = CONF_NONE },
 	};
@@ -345,6 +346,20 @@ static void refuse(struct service *s, const struct client *client, const struct 
 	reply_rcode(s, &q, rcode);
 }
 
+/* C-62; reply.c has the other half. */
+static void log_query(const struct query *q)
+{
+	char client[ADDR_TEXT_MAX], name[DOMAIN_TEXT_MAX], type[MSG_TEXT_MAX];
+
+	if (log_level() < LOG_LEVEL_DEBUG)
+		return;
+	log_debug("dns", "QUERY number=%llu client=%s name=%s type=%s policy=%s",
+		  (unsigned long long)q->number, addr_format(&q->client.flow.saddr, client),
+		  name_format(&q->question.name, name, sizeof(name)),
+		  msg_type_text(q->question.type, type),
+		  q->generation->dns->policy[q->verdict.policy].name);
+}
+
 /* C-30: some names are asked for to say that what is known of all is old. */
 static void flush_if_asked(struct service *s, const struct query *q)
 {
@@ -357,6 +372,7 @@ static void answer(struct service *s, struct query *q, const struct intake *in)
 	enum drop_reason why;
 
 	decide(q);
+	log_query(q);
 	flush_if_asked(s, q);
 	if (resolve_here(s, q, in->msg) || resolve_at_once(s, q, in))
 		return;

@@ -57,6 +57,7 @@ struct service {
 	struct generation *generation; /* in force, NULL = none yet */
 	struct change change;
 	uint32_t scopes; /* of the cache, given so far */
+	uint64_t taken; /* queries and lookups, so far */
 	struct timer expiry; /* of the oldest query */
 	struct timer sweep; /* of flows and of the cache, each second while there is anything */
 	struct list stale; /* queries that may get a stale answer, the oldest first */

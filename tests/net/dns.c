@@ -3,7 +3,7 @@
  * DNS as no well-behaved tool does it, for the network tests.
  *
  *   dns serve ADDRESS PORT        a resolver that says what the first label asks for, until it
- *                                 is killed: nK = address 10.x.y.z of the number K; wK = the
+ *                                 is killed: nK = address 198.18.x.y of the number K; wK = the
  *                                 same, a second later; spoof = forgeries first; lower... =
  *                                 by UDP in lower case; cut = by UDP with TC, by TCP 60 KB in
  *                                 single bytes; else nothing
@@ -441,7 +441,7 @@ static int odd_packets(const char *how, const char *source, const char *dest)
 	static const uint8_t options[8] = { 17, 0, 1, 4 };
 	struct raw r = { .v6 = how[strlen(how) - 1] == '6' };
 	struct timeval limit = { .tv_sec = 3 };
-	uint8_t udp[512], answer[512];
+	uint8_t udp[512], answer[512], want[4];
 	struct sockaddr_storage own;
 	socklen_t own_len = sizeof(own);
 	int fd = open_socket(source, "0", SOCK_DGRAM, true);
@@ -466,7 +466,8 @@ static int odd_packets(const char *how, const char *source, const char *dest)
 	got = recv(fd, answer, sizeof(answer), 0);
 	if (got < 16)
 		die("no answer");
-	return memcmp(answer + got - 4, "\12\0\22\147", 4) == 0 ? 0 : 1;
+	number_address(4711, want);
+	return memcmp(answer + got - 4, want, 4) == 0 ? 0 : 1;
 }
 
 /* --- halfclose ----------------------------------------------------------------------------- */

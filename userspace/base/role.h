@@ -119,7 +119,7 @@ struct role_config {
 	uint32_t connect_timeout_ms;
 	uint32_t udp_idle_ms;
 	uint32_t udp_sweep_ms;
-	uint32_t dns_timeout_ms;
+	uint32_t dns_timeout_ms; /* 0 = the configuration's */
 	uint32_t connect_replace_ms;
 	uint32_t tcp_idle_ms;
 	struct limits limits;

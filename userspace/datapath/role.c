@@ -22,6 +22,7 @@
 #include "datapath/role.h"
 #include "datapath/walk.h"
 
+#define OVERFLOW_UID 65534U /* what the kernel says where there is no socket */
 #define COUNTERS_BYTES (ROLES_MAX * sizeof(struct role_counters))
 
 void datapath_init(struct datapath *dp, unsigned int slot)
@@ -137,6 +138,15 @@ int datapath_flow_end(struct datapath *dp, const struct flow_key *key, uint64_t 
 	if (dp->flow_end < 0)
 		return 0;
 	return walk_flow_end(dp->flow_end, key, created_ns, info);
+}
+
+uint32_t datapath_flow_uid(const struct datapath *dp, const struct flow_key *key)
+{
+	struct flow flow;
+
+	if (dp->flows < 0 || bpf_map_lookup_elem(dp->flows, key, &flow))
+		return UINT32_MAX;
+	return flow.uid == OVERFLOW_UID ? UINT32_MAX : flow.uid;
 }
 
 bool datapath_flow_open(const struct datapath *dp, const struct flow_key *key)

@@ -93,6 +93,9 @@ int datapath_flow_each(struct datapath *dp, unsigned int slot,
 		       void (*fn)(void *arg, const struct flow_key *key, const struct flow *flow),
 		       void *arg);
 
+/* User of the application that opened the flow, UINT32_MAX = not known. */
+uint32_t datapath_flow_uid(const struct datapath *dp, const struct flow_key *key);
+
 /* Is the flow in the kernel half's table, and not about to end? */
 bool datapath_flow_open(const struct datapath *dp, const struct flow_key *key);
 

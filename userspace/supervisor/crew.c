@@ -66,7 +66,6 @@ static void role_config_init(struct crew *c, const struct instance_options *opt,
 	cfg->connect_timeout_ms = TCP_CONNECT_TIMEOUT_MS;
 	cfg->udp_idle_ms = UDP_IDLE_MS;
 	cfg->udp_sweep_ms = UDP_SWEEP_MS;
-	cfg->dns_timeout_ms = DNS_QUERY_TIMEOUT_MS;
 	cfg->connect_replace_ms = TCP_CONNECT_REPLACE_MS;
 	cfg->tcp_idle_ms = TCP_IDLE_MS;
 	cfg->limits = opt->limits;

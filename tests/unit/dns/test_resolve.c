@@ -95,6 +95,23 @@ static void hot_names_are_asked_for_before_their_time_is_over(void **state)
 	assert_int_equal(first_ttl(), 30);
 }
 
+static void say_ptr(struct fake *f, bool tcp, const uint8_t *query, size_t len, struct wire *answer)
+{
+	wire_answer_to(answer, query, len, 0);
+	wire_record(answer, SECTION_ANSWER, NULL, TYPE_PTR, 60, "\4host\4test\0", 11);
+}
+
+/* A departure from C-30: here no table of clients could say something else than the cache. */
+static void c30_answers_to_ptr_are_cached_like_others(void **state)
+{
+	start(say_ptr, NULL);
+	ask(1000, 1, "1.2.0.192.in-addr.arpa", TYPE_PTR);
+	turn_until(loop, got.num == 1);
+	ask(1001, 2, "1.2.0.192.in-addr.arpa", TYPE_PTR);
+	assert_int_equal(got.num, 2);
+	assert_int_equal(fake.asked, 1);
+}
+
 /* Besides the answer: an address of somebody else's name. */
 static void say_too_much(struct fake *f, bool tcp, const uint8_t *query, size_t len,
 			 struct wire *answer)
@@ -208,6 +225,7 @@ int main(void)
 		T(c30_a_client_waits_for_a_fresh_answer_for_so_long),
 		T(without_leave_no_answer_is_stale),
 		T(hot_names_are_asked_for_before_their_time_is_over),
+		T(c30_answers_to_ptr_are_cached_like_others),
 		T(nothing_is_let_through_that_was_not_asked_for),
 		T(a_circle_of_cnames_is_servfail),
 		T(another_version_of_edns_is_answered_with_badvers),

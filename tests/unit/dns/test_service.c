@@ -100,7 +100,7 @@ static void n14_ten_thousand_queries_with_equal_ids_get_their_own_answers(void *
 	assert_int_equal(test_counters.stats.dns_servfail, 0);
 }
 
-static void one_more_than_allowed_gets_servfail(void **state)
+static void c03_one_more_than_allowed_gets_servfail(void **state)
 {
 	struct service_options options = {
 		.mtu = 1500, .queries_max = 4, .client_queries_max = 4, .sockets_max = 8
@@ -493,6 +493,7 @@ static void remembers_the_last_queries(void **state)
 	assert_int_equal(h->source, SOURCE_UPSTREAM);
 	assert_int_equal(h->upstream.port, fake.endpoint.port);
 	assert_string_equal(h->name, "www.test");
+	assert_int_equal(h->uid, 1000);
 	assert_null(history_get(&service->history, 2));
 }
 
@@ -506,7 +507,7 @@ int main(void)
 		T(answers_from_the_cache_with_aged_ttl),
 		T(cached_answers_have_an_opt_for_those_who_sent_one),
 		T(n14_ten_thousand_queries_with_equal_ids_get_their_own_answers),
-		T(one_more_than_allowed_gets_servfail),
+		T(c03_one_more_than_allowed_gets_servfail),
 		T(one_client_has_its_share_of_queries_in_flight),
 		T(the_oldest_query_of_who_has_most_makes_way_for_another_client),
 		T(equal_questions_share_one_upstream_query),
