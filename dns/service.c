@@ -384,11 +384,14 @@ static void answer(struct service *s, struct query *q, const struct intake *in)
 
 int service_query(struct service *s, const struct client *client, const uint8_t *msg, size_t len)
 {
-	struct intake in;
-	int r = s->generation ? intake_read(&in, msg, len, s->generation->keep_options) : -EAGAIN;
 	bool udp = client->flow.proto == IPPROTO_UDP;
+	struct intake in;
 	struct query q;
+	int r;
 
+	if (!s->generation)
+		return -EAGAIN;
+	r = intake_read(&in, msg, len, s->generation->keep_options);
 	if (query_has_flow(client))
 		service_flow_seen(s, &client->flow);
 	if (r < 0) {

@@ -75,7 +75,10 @@ int service_new(struct loop *loop, struct datapath *dp, const struct service_opt
 /* Accepts NULL. Queries in flight get SERVFAIL, DNS flows are ended. */
 void service_free(struct service *s);
 
-/* What a client sent: anything, of any length. 0; -EBADMSG = dropped, there is no answer. */
+/*
+ * What a client sent: anything, of any length. 0; -EBADMSG = dropped, there is no answer;
+ * -EAGAIN = there is no configuration yet.
+ */
 int service_query(struct service *s, const struct client *client, const uint8_t *msg, size_t len);
 
 /* After a restart: takes over the DNS flows that the predecessor left open. */
