@@ -521,8 +521,9 @@ struct dns_state {
 	__u64 seed[2]; /* of name hashes; of one start */
 	__u64 epoch; /* answers of another one are not given: +1 = new policies, +2 = flush */
 	__u32 enabled; /* 0 = every query goes to the resolver */
-	__u32 block_ttl; /* seconds, of blocked answers */
-	__u32 buckets[2]; /* 0 = no names */
+	__u32 block_ttl[2]; /* seconds, of blocked answers, by epoch & 1 */
+	__u32 buckets[2]; /* the same; 0 = no names */
+	__u32 pad;
 };
 
 /* Key of `dns_answers` (hash). All that an answer depends on: of queries with RD alone. */
@@ -598,7 +599,7 @@ CONTRACT_SIZE(struct dns_group, 24);
 CONTRACT_SIZE(struct dns_policy, 24 * DNS_GROUPS_MAX + 8 * (DNS_TYPE_NUM + 3) + DNS_RULES_MAX + 8);
 CONTRACT_SIZE(struct dns_client_key, 20);
 CONTRACT_SIZE(struct dns_bucket, 64);
-CONTRACT_SIZE(struct dns_state, 40);
+CONTRACT_SIZE(struct dns_state, 48);
 CONTRACT_SIZE(struct dns_answer_key, 16);
 CONTRACT_SIZE(struct dns_local_key, 24);
 CONTRACT_SIZE(struct dns_answer, 872);

@@ -493,7 +493,8 @@ PARSE_INLINE int dns_block_answer(struct dns_work *w)
 	PARSE_HIDE(end);
 	if (end > DNS_QUESTION_MAX)
 		return -1;
-	b = dns_block_write(w->out.msg + end, w->action, w->type, w->state.block_ttl);
+	b = dns_block_write(w->out.msg + end, w->action, w->type,
+			    w->state.block_ttl[w->state.epoch & 1]);
 	dns_put16(w->out.msg + 2,
 		  DNS_FLAG_QR | DNS_FLAG_RA | b.rcode | (w->flags & (DNS_FLAG_RD | DNS_FLAG_CD)));
 	dns_put16(w->out.msg + 4, 1);

@@ -55,7 +55,8 @@ static __always_inline int dns_begin(struct dns_work *w)
 	w->state.epoch = *(volatile __u64 *)&s->epoch;
 	w->state.seed[0] = s->seed[0];
 	w->state.seed[1] = s->seed[1];
-	w->state.block_ttl = s->block_ttl;
+	w->state.block_ttl[0] = s->block_ttl[0];
+	w->state.block_ttl[1] = s->block_ttl[1];
 	w->state.buckets[0] = s->buckets[0];
 	w->state.buckets[1] = s->buckets[1];
 	w->now_ns = bpf_ktime_get_coarse_ns();

@@ -69,14 +69,13 @@ static void finish(struct change *r, int status)
 /* If the kernel half does not take them, it has to answer nothing by itself. */
 static void install(struct datapath *dp, struct policies *p)
 {
-	uint32_t block_ttl = policies_conf(p)->dns.block_ttl;
 	int r = install_policies(p, dp);
 
 	if (!datapath_dns(dp))
 		return;
 	if (r < 0)
 		log_warn("dns", "the kernel half answers no DNS: %s", strerror(-r));
-	datapath_dns_configure(dp, r == 0, block_ttl);
+	datapath_dns_enable(dp, r == 0);
 }
 
 static void add_error(struct change *r, const char *what)

@@ -74,6 +74,8 @@ int install_policies(struct policies *p, struct datapath *dp)
 	if (!r)
 		r = datapath_dns_names_put(dp, to.which, policies_fd(p), buckets);
 	if (!r)
+		r = datapath_dns_block_ttl_put(dp, to.which, policies_conf(p)->dns.block_ttl);
+	if (!r)
 		r = put_policies(p, &to);
 	if (!r)
 		r = policies_each_client(p, put_client, &to);

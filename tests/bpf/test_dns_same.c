@@ -99,7 +99,7 @@ static void random_tables(struct same *s)
 
 	h->state.seed[0] ^= next_random(s);
 	h->state.epoch += next_random(s) % 2;
-	h->state.block_ttl = next_random(s) % 4000;
+	h->state.block_ttl[0] = h->state.block_ttl[1] = next_random(s) % 4000;
 	h->settings.mtu = next_random(s) % 4 ? 1500 : 100 + next_random(s) % 500;
 	for (which = 0; which < 2; which++) {
 		for (i = 0; i < DNS_HOST_POLICIES; i++)
@@ -183,7 +183,7 @@ static void compare_block(struct same *s, const uint8_t *packet)
 	if (work->action == DNS_PASS)
 		return;
 	assert_int_equal(msg_question_get(query, work->len, &question), 0);
-	len = synth_block(buf, query, &question, work->action, s->w->host.state.block_ttl);
+	len = synth_block(buf, query, &question, work->action, s->w->host.state.block_ttl[0]);
 	if (work->edns)
 		len = edns_append(buf, len, work->dnssec_ok);
 	s->blocked++;

@@ -18,7 +18,7 @@ void dns_host_init(struct dns_host *h)
 	h->state.seed[1] = 0xfedcba9876543210;
 	h->state.epoch = 2;
 	h->state.enabled = 1;
-	h->state.block_ttl = 60;
+	h->state.block_ttl[0] = h->state.block_ttl[1] = 60;
 	h->state.buckets[0] = h->state.buckets[1] = DNS_HOST_BUCKETS;
 	for (int i = 0; i < 2; i++) {
 		for (int p = 0; p < DNS_HOST_POLICIES; p++)

@@ -49,14 +49,23 @@ int datapath_dns_state(const struct datapath *dp, struct dns_state *ret_state)
 	return dp->dns_state < 0 ? -ENOENT : bpf_map_lookup_elem(dp->dns_state, &zero, ret_state);
 }
 
-int datapath_dns_configure(struct datapath *dp, bool enabled, uint32_t block_ttl)
+int datapath_dns_enable(struct datapath *dp, bool enabled)
 {
 	struct dns_state *s = state_of(dp);
 
 	if (!s)
 		return -ENOENT;
-	__atomic_store_n(&s->block_ttl, block_ttl, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->enabled, enabled, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int datapath_dns_block_ttl_put(struct datapath *dp, unsigned int which, uint32_t ttl)
+{
+	struct dns_state *s = state_of(dp);
+
+	if (!s)
+		return -ENOENT;
+	__atomic_store_n(&s->block_ttl[which], ttl, __ATOMIC_RELAXED);
 	return 0;
 }
 

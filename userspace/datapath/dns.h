@@ -21,8 +21,10 @@ void datapath_dns_done(struct datapath *dp);
 
 /* 0 or -errno. */
 int datapath_dns_state(const struct datapath *dp, struct dns_state *ret_state);
-/* What is set between two generations: not the seed, not the epoch. 0 or -errno. */
-int datapath_dns_configure(struct datapath *dp, bool enabled, uint32_t block_ttl);
+/* Whether the kernel half answers at all, in either generation. 0 or -errno. */
+int datapath_dns_enable(struct datapath *dp, bool enabled);
+/* TTL of what the idle generation blocks. 0 or -errno. */
+int datapath_dns_block_ttl_put(struct datapath *dp, unsigned int which, uint32_t ttl);
 /*
  * The idle generation's table: of `buckets`, 0 = without names (fd is not looked at). fd -1: it
  * is in no map, so that the kernel half asks for every name.

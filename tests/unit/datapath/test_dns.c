@@ -139,6 +139,19 @@ static int names_take(struct world *w, uint32_t buckets)
 	return ret_fd;
 }
 
+/* What is in force goes on with its own TTL while the next generation is put together. */
+static void each_generation_has_its_own_ttl(void **state)
+{
+	struct world *w = *state;
+	struct dns_state s;
+
+	assert_int_equal(datapath_dns_block_ttl_put(&w->resolver, 0, 11), 0);
+	assert_int_equal(datapath_dns_block_ttl_put(&w->resolver, 1, 22), 0);
+	assert_int_equal(datapath_dns_state(&w->resolver, &s), 0);
+	assert_int_equal(s.block_ttl[0], 11);
+	assert_int_equal(s.block_ttl[1], 22);
+}
+
 /* The resolver fills a table that main made, through a mapping of it, and puts it in place. */
 static void a_table_of_names_is_made_filled_and_put(void **state)
 {
@@ -223,7 +236,8 @@ static void as_nobody(struct world *w)
 		  !datapath_dns_names_put(&w->resolver, 1, fd, 8) &&
 		  !datapath_dns_policy_put(&w->resolver, 1, 0, &policy) &&
 		  !datapath_dns_client_put(&w->resolver, 1, &all, 0) &&
-		  !datapath_dns_configure(&w->resolver, true, 60) &&
+		  !datapath_dns_block_ttl_put(&w->resolver, 1, 60) &&
+		  !datapath_dns_enable(&w->resolver, true) &&
 		  !datapath_dns_epoch_add(&w->resolver, 1) &&
 		  datapath_policy_flags(&w->worker, policy_of(&w->worker, "1.2.3.4")) == 1;
 
@@ -251,7 +265,8 @@ static void without_maps_nothing_is_found(void **state)
 	datapath_init(&dp, RESOLVER_QUEUE);
 	assert_false(datapath_dns(&dp));
 	assert_int_equal(datapath_dns_state(&dp, &s), -ENOENT);
-	assert_int_equal(datapath_dns_configure(&dp, true, 1), -ENOENT);
+	assert_int_equal(datapath_dns_enable(&dp, true), -ENOENT);
+	assert_int_equal(datapath_dns_block_ttl_put(&dp, 0, 1), -ENOENT);
 	assert_int_equal(datapath_dns_names_want(&dp, 8), -ENOENT);
 	assert_int_equal(datapath_dns_answer_get(&dp, &key, &answer), -ENOENT);
 	assert_int_equal(policy_of(&dp, "10.0.0.1"), 0);
@@ -266,6 +281,7 @@ int main(void)
 		TEST(only_the_resolver_writes),
 		TEST(seeds_differ_between_starts),
 		TEST(a_new_generation_has_its_own_clients),
+		TEST(each_generation_has_its_own_ttl),
 		TEST(a_table_of_names_is_made_filled_and_put),
 		TEST(tables_of_names_are_bounded),
 		TEST(a_wish_that_is_refused_is_told),
