@@ -16,7 +16,7 @@
 #include "dns/blocklist.h"
 
 #define JUDGED_LINES 1000 /* by so many lines of content it is judged whether it is a list */
-#define JUDGED_LINES_MIN 10 /* or by all of them, if there are so many */
+#define JUDGED_LINES_MIN 10 /* or by these, if there are no more; fewer if all are bad */
 
 void blocklist_tell(struct conf_errors *errors, const char *fmt, ...)
 {
@@ -54,7 +54,7 @@ int blocklist_begin(struct blocklist *b)
 	b->line = 0;
 	b->offset = 0;
 	b->held = 0;
-	b->overlong = b->judged = b->markup = false;
+	b->overlong = b->judged = false;
 	b->failed = 0;
 	if (fstat(b->fd, &st) < 0)
 		return refuse(b, -errno, strerror(errno));
@@ -72,20 +72,11 @@ static void tell_line(struct blocklist *b)
 		blocklist_tell(b->errors, "%s:%u: %s", b->file, b->line, b->why);
 }
 
-/* What a server says in place of a list, or a portal that stands in front of it. */
-static bool is_markup(const struct blocklist *b, const char *line, const char *end)
-{
-	while (line < end && (*line == ' ' || *line == '\t' || *line == '\r'))
-		line++;
-	return line < end && *line == '<' && !b->good && !b->bad && !b->ignored;
-}
-
 static void take_line(struct blocklist *b, const char *line, const char *end)
 {
 	/* editors put it in front of UTF-8 */
 	if (++b->line == 1 && end - line >= 3 && !memcmp(line, "\xef\xbb\xbf", 3))
 		line += 3;
-	b->markup |= is_markup(b, line, end);
 	switch (blockline_read(b, line, end)) {
 	case BLOCKLINE_EMPTY:
 		break;
@@ -103,31 +94,27 @@ static void take_line(struct blocklist *b, const char *line, const char *end)
 	}
 }
 
-/* Why a list is none that ended before it was judged, or has lines but no name. NULL: it is. */
-static const char *is_garbage(const struct blocklist *b)
+/* A list that ended before it was judged; one without a single name has none to give. */
+static bool is_garbage(const struct blocklist *b)
 {
-	if (!b->good && b->bad + b->ignored)
-		return "none of its lines is a name";
-	if (!b->judged && b->bad > b->good && b->good + b->bad >= JUDGED_LINES_MIN)
-		return "most of its lines are no names";
-	return NULL;
+	if (b->judged || b->bad <= b->good)
+		return false;
+	return !b->good || b->good + b->bad >= JUDGED_LINES_MIN;
 }
 
 static void tell_overlong(struct blocklist *b)
 {
 	b->line++;
 	b->bad++;
-	snprintf(b->why, sizeof(b->why), "longer than %d bytes", BLOCKLIST_LINE_MAX);
+	snprintf(b->why, sizeof(b->why), "longer than %u bytes", BLOCKLIST_LINE_MAX);
 	tell_line(b);
 }
 
-/* After each line: is the list refused because of it? */
+/* Once, and after each line: did a callback fail? */
 static int judge(struct blocklist *b)
 {
 	if (b->failed)
 		return refuse(b, b->failed, strerror(-b->failed));
-	if (b->markup)
-		return refuse(b, -EBADMSG, "markup (HTML or XML), not a list");
 	if (b->judged || b->good + b->bad < JUDGED_LINES)
 		return 0;
 	b->judged = true;
@@ -160,7 +147,6 @@ static const char *take_lines(struct blocklist *b, const char *pos, const char *
 static int finish(struct blocklist *b)
 {
 	uint64_t skipped;
-	const char *why;
 	int r;
 
 	if (b->held)
@@ -169,9 +155,8 @@ static int finish(struct blocklist *b)
 	r = judge(b);
 	if (r)
 		return r;
-	why = is_garbage(b);
-	if (why)
-		return refuse(b, -EBADMSG, why);
+	if (is_garbage(b))
+		return refuse(b, -EBADMSG, "most of its lines are no names");
 	skipped = b->bad + b->ignored;
 	if (skipped > BLOCKLIST_TOLD_MAX)
 		blocklist_tell(b->errors, "%s: %llu more lines were skipped", b->file,

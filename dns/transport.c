@@ -311,9 +311,8 @@ static void connect_first(struct transport *t)
 	t->to_num = t->options.addresses(t->options.arg, t->to);
 	t->to_next = 0;
 	if (!t->to_num) {
-		t->status = -EDESTADDRREQ;
 		if (!t->count)
-			fail_waiting(t, t->status);
+			fail_waiting(t, -EDESTADDRREQ);
 		return;
 	}
 	prefer_good(t);
@@ -452,7 +451,6 @@ static void serve_waiting(struct transport *t)
 			connect_first(t);
 			continue;
 		}
-		/* Once: done() may have asked again. */
 		if (!c && !t->count)
 			fail_waiting(t, t->status);
 		if (!c || give(c, list_first(&t->waiting, struct transport_request, link)) < 0)

@@ -35,17 +35,17 @@ struct key {
 	size_t words_num;
 	const char *standard; /* as it would be written, NULL = none */
 	const char *help; /* for the manual page */
-	uint32_t given; /* of enum conf_given */
 	/* lists and mappings of any number */
 	const struct kind *of; /* what each is */
 	const struct section *section; /* ... or what keys each has */
 	size_t count; /* offset of their number, in the section's structure */
 	size_t count_size;
-	bool lined; /* each has the number of its line, at offset `line` */
-	size_t line;
-	bool fixed; /* the structure has room for `max`; else they are allocated */
+	size_t line; /* offset in each, if they are `lined` */
 	/* Once it was read, or is not there (NULL): what keys behind it rely on. */
 	void (*after)(struct reader *r, struct node *n, void *to);
+	uint32_t given; /* of enum conf_given */
+	bool lined; /* each has the number of its line */
+	bool fixed; /* the structure has room for `max`; else they are allocated */
 };
 
 struct section {

@@ -201,6 +201,8 @@ static int read_begin(struct builder *b, enum node_kind kind, const yaml_event_t
 
 static int read_end(struct builder *b)
 {
+	if (!b->at)
+		return -EINVAL; /* the parser would not have it */
 	b->at = b->at->parent;
 	b->depth--;
 	return 0;

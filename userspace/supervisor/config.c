@@ -51,18 +51,19 @@ int config_read(struct config *c, const char *file, struct conf_errors *errors)
 
 /* --- opening ------------------------------------------------------------------------------ */
 
+static int write_sealed(int fd, const struct conf_text *t)
+{
+	if (t->len && write(fd, t->text, t->len) != (ssize_t)t->len)
+		return -ENOSPC;
+	return fcntl(fd, F_ADD_SEALS, SEALS) ? -errno : 0;
+}
+
 static int open_text(struct config *c, struct conf_errors *errors)
 {
-	int err = 0;
+	int err;
 
 	c->text_fd = memfd_create("headrace.yaml", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (c->text_fd < 0)
-		err = -errno;
-	else if (c->text.len &&
-		 write(c->text_fd, c->text.text, c->text.len) != (ssize_t)c->text.len)
-		err = -ENOSPC;
-	else if (fcntl(c->text_fd, F_ADD_SEALS, SEALS))
-		err = -errno;
+	err = c->text_fd < 0 ? -errno : write_sealed(c->text_fd, &c->text);
 	if (err)
 		conf_errors_add(errors, "no memory for the configuration: %s", strerror(-err));
 	return err;
@@ -131,14 +132,16 @@ static int find_listener(const struct config *old, const struct endpoint *ep, un
 	return -1;
 }
 
-static int open_listener(struct config *c, const struct config *old, size_t place, unsigned int tcp,
-			 struct conf_errors *errors)
+static int open_listener(struct config *c, const struct config *const old[2], size_t place,
+			 unsigned int tcp, struct conf_errors *errors)
 {
 	const struct conf_listener *l = &c->conf->dns.listener[place];
-	int had = find_listener(old, &l->endpoint, tcp), *fd = &c->listener_fd[2 * place + tcp];
+	int had = find_listener(old[0], &l->endpoint, tcp), *fd = &c->listener_fd[2 * place + tcp];
 	char text[ENDPOINT_TEXT_MAX];
 	int err = 0;
 
+	if (had < 0)
+		had = find_listener(old[1], &l->endpoint, tcp);
 	if (had >= 0)
 		*fd = fcntl(had, F_DUPFD_CLOEXEC, 0);
 	else
@@ -152,7 +155,7 @@ static int open_listener(struct config *c, const struct config *old, size_t plac
 	return err;
 }
 
-int config_open(struct config *c, const struct config *old, struct conf_errors *errors)
+int config_open(struct config *c, const struct config *const old[2], struct conf_errors *errors)
 {
 	const struct conf_dns *d = &c->conf->dns;
 	int err, first;

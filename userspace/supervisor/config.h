@@ -28,10 +28,11 @@ void config_done(struct config *c);
 /* Reads and checks `file`, which may be "". 0, or -errno with lines in `errors`. */
 int config_read(struct config *c, const char *file, struct conf_errors *errors);
 /*
- * Opens lists and listeners. Where `old` (or NULL) listens at the same address, its sockets are
- * taken: nothing that waits in them is lost. 0, or -errno with lines in `errors`.
+ * Opens lists and listeners. Where one of `old` (may be NULL or not read) listens at the same
+ * address, its sockets are taken: nothing that waits in them is lost. 0, or -errno with lines in
+ * `errors`.
  */
-int config_open(struct config *c, const struct config *old, struct conf_errors *errors);
+int config_open(struct config *c, const struct config *const old[2], struct conf_errors *errors);
 /* Sends all to a resolver. 0 or -errno. */
 int config_send(const struct config *c, struct role *r);
 

@@ -110,12 +110,13 @@ int instance_read_config(struct instance *in, const char *file)
 
 static int open_config(struct instance *in)
 {
+	static const struct config *const none[2];
 	struct conf_errors errors = { 0 };
 	int err = in->config.conf ? 0 : instance_read_config(in, "");
 
 	if (err)
 		return err;
-	err = config_open(&in->config, NULL, &errors);
+	err = config_open(&in->config, none, &errors);
 	return err ? first_error(in, &errors, err) : 0;
 }
 
@@ -149,16 +150,6 @@ static int open_capture(struct instance *in)
 static void close_capture(struct instance *in)
 {
 	capture_close(&in->capture);
-}
-
-static int attach_devices(struct instance *in)
-{
-	return devices_set(&in->devices, in->kernel, &in->config.conf->dns, in->error);
-}
-
-static void detach_devices(struct instance *in)
-{
-	devices_done(&in->devices);
 }
 
 static int start_heartbeat(struct instance *in)
@@ -212,7 +203,6 @@ static const struct step {
 	{ open_config, NULL },
 	{ load_kernel, unload_kernel },
 	{ open_capture, close_capture },
-	{ attach_devices, detach_devices },
 	{ start_heartbeat, stop_heartbeat },
 	{ start_sweep, stop_sweep },
 	{ watch_events, unwatch_events },
@@ -425,7 +415,6 @@ void instance_init(struct instance *in, struct loop *loop, const struct instance
 	options_init(&in->options);
 	config_init(&in->config);
 	reload_init(&in->reload);
-	devices_init(&in->devices, loop);
 	timer_init(&in->heartbeat, heartbeat_expired);
 	timer_init(&in->sweep, sweep_expired);
 	timer_init(&in->events_delay, events_delay_expired);

@@ -3,25 +3,41 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "supervisor/control.h"
 #include "supervisor/instance.h"
 #include "supervisor/reload.h"
 #include "supervisor/role.h"
 
+#define RELOAD_RETIRE_MS (2 * DNS_QUERY_TIMEOUT_MS) /* as the resolver keeps old sockets */
 #define OK "ok\n" /* how the answer of a resolver begins that has taken it */
+
+static void retire_expired(struct timer *t)
+{
+	config_done(&container_of(t, struct reload, retire)->retired);
+}
 
 void reload_init(struct reload *r)
 {
 	memset(r, 0, sizeof(*r));
 	config_init(&r->next);
+	config_init(&r->retired);
+	timer_init(&r->retire, retire_expired);
 }
 
-void reload_done(struct reload *r)
+static void drop_next(struct reload *r)
 {
 	config_done(&r->next);
 	r->tag = 0;
 	r->client = NULL;
+}
+
+void reload_done(struct reload *r)
+{
+	drop_next(r);
+	loop_disarm(&r->retire);
+	config_done(&r->retired);
 }
 
 /* --- what the client is told --------------------------------------------------------------- */
@@ -67,13 +83,14 @@ static void refuse(struct instance *in, const char *why)
 
 	if (r->client)
 		control_refuse(r->client, "%s; nothing was changed", why);
-	reload_done(r);
+	drop_next(r);
 }
 
 static int prepare(struct instance *in)
 {
 	static struct conf_errors errors;
 	struct reload *r = &in->reload;
+	const struct config *const old[2] = { &in->config, &r->retired };
 	const char *fixed;
 	int err;
 
@@ -89,7 +106,7 @@ static int prepare(struct instance *in)
 		}
 	}
 	if (!err)
-		err = config_open(&r->next, &in->config, &errors);
+		err = config_open(&r->next, old, &errors);
 	send_lines(r->client, errors.text, err);
 	return err;
 }
@@ -131,23 +148,21 @@ void reload_begin(struct instance *in, struct control_client *client)
 static void take_over(struct instance *in)
 {
 	struct reload *r = &in->reload;
-	struct config old = in->config;
-	char err[ERROR_TEXT_MAX];
 	int changes;
 
+	config_done(&r->retired);
+	r->retired = in->config;
+	loop_arm(in->loop, &r->retire, RELOAD_RETIRE_MS);
 	in->config = r->next;
 	config_init(&r->next);
-	if (devices_set(&in->devices, in->kernel, &in->config.conf->dns, err))
-		send_change(r->client, err);
 	send_lines(r->client, r->answer + strlen(OK), false);
-	changes = conf_changes(&old.text, &in->config.text, send_change, r->client);
+	changes = conf_changes(&r->retired.text, &in->config.text, send_change, r->client);
 	log_info("main", "configuration reloaded file=%s changes=%d", in->config.file, changes);
 	if (!changes && r->client)
 		send_change(r->client, "nothing has changed in the file; lists were read again");
 	if (r->client)
 		control_answered(r->client);
-	config_done(&old);
-	reload_done(r);
+	drop_next(r);
 }
 
 static void finish(struct instance *in)

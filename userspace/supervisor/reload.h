@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/loop.h"
 #include "supervisor/config.h"
 
 struct control_client;
@@ -30,6 +31,12 @@ struct reload {
 	uint64_t tag; /* of the question to the resolver, 0 = IDLE */
 	struct control_client *client; /* NULL = it is gone */
 	struct config next;
+	/*
+	 * The one before the one in force: its sockets, which the resolver still answers by, can be
+	 * listened at again at once. Until `retire`.
+	 */
+	struct config retired;
+	struct timer retire;
 	size_t len;
 	char answer[RELOAD_ANSWER_MAX + 1];
 };

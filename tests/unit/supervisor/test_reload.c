@@ -79,11 +79,12 @@ static unsigned int free_port(void)
 
 static void start_with(const char *text)
 {
+	static const struct config *const none[2];
 	struct conf_errors errors = { 0 };
 
 	write_file(file, text);
 	assert_int_equal(config_read(&in.config, file, &errors), 0);
-	assert_int_equal(config_open(&in.config, NULL, &errors), 0);
+	assert_int_equal(config_open(&in.config, none, &errors), 0);
 }
 
 static int setup(void **state)
@@ -100,6 +101,7 @@ static int setup(void **state)
 	role_init(&in.crew.role[0], ROLE_RESOLVER, 0, loop, "test", NULL);
 	in.crew.role[0].socket.fd = role_pair[0];
 	in.crew.role[0].pid = 1; /* said to be alive; nothing is sent to that process */
+	in.loop = loop;
 	config_init(&in.config);
 	reload_init(&in.reload);
 	control_init(&in.control, loop, &ops);
@@ -211,6 +213,31 @@ static void the_same_address_keeps_its_sockets(void **state)
 	assert_int_equal(st.st_ino, before);
 	assert_int_equal(getsockname(in.config.listener_fd[1], (struct sockaddr *)&ss, &len), 0);
 	assert_non_null(strstr(client_hears(), "nothing has changed"));
+}
+
+/* The resolver still has them for its last answers: bound once more they could not be. */
+static void an_address_that_was_given_up_just_now_can_be_had_again(void **state)
+{
+	struct stat st;
+	ino_t before;
+	char text[96];
+	int held;
+
+	snprintf(text, sizeof(text), "dns:\n  listen: ['127.0.0.1:%u']\n", free_port());
+	start_with(text);
+	assert_int_equal(fstat(in.config.listener_fd[0], &st), 0);
+	before = st.st_ino;
+	held = dup(in.config.listener_fd[0]);
+	write_file(file, "");
+	ask();
+	resolver_says("ok\n");
+	write_file(file, text);
+	ask();
+	resolver_says("ok\n");
+	assert_int_equal(in.config.conf->dns.listeners, 1);
+	assert_int_equal(fstat(in.config.listener_fd[0], &st), 0);
+	assert_int_equal(st.st_ino, before);
+	close(held);
 }
 
 static void a_bad_file_changes_nothing_and_reaches_nobody(void **state)
@@ -351,6 +378,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_good_file_is_sent_and_taken_when_the_resolver_says_ok),
 		T(the_same_address_keeps_its_sockets),
+		T(an_address_that_was_given_up_just_now_can_be_had_again),
 		T(a_bad_file_changes_nothing_and_reaches_nobody),
 		T(what_cannot_change_is_refused_by_name),
 		T(an_address_that_is_taken_and_a_list_that_is_gone_change_nothing),
