@@ -419,7 +419,8 @@ struct abi {
 #define DNS_RULES_MAX 64 /* of a policy; what comes behind shares the last bit: DNS_ASK */
 #define DNS_GROUPS_MAX 128 /* what names are in, all told; 0 = nothing */
 #define DNS_GROUP_ASK (DNS_GROUPS_MAX - 1) /* only the resolver knows what the name is in */
-#define DNS_CLIENTS_MAX 4096 /* prefixes */
+#define DNS_CLIENTS_MAX 4096 /* prefixes of policies */
+#define DNS_PREFIXES_MAX 6144 /* with those that are let in, and the one of everybody */
 #define DNS_ANSWERS_MAX 8192
 #define DNS_ANSWER_BYTES 512 /* of a message that the kernel gives, without its OPT */
 #define DNS_ANSWER_TTLS 24

@@ -143,7 +143,7 @@ struct dns_client_map {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(key_size, sizeof(struct dns_client_key));
 	__uint(value_size, sizeof(__u32));
-	__uint(max_entries, DNS_CLIENTS_MAX);
+	__uint(max_entries, DNS_PREFIXES_MAX);
 };
 
 struct {

@@ -14,6 +14,8 @@
 
 #define NO_PARENT UINT32_MAX
 
+_Static_assert(DNS_CLIENTS_MAX + CONF_ALLOWS_MAX + 1 <= DNS_PREFIXES_MAX, "room for all prefixes");
+
 struct client_prefix {
 	struct addr addr;
 	uint32_t bits; /* of 128 */
@@ -130,10 +132,6 @@ int clients_new(const struct conf_dns *dns, struct clients **ret_clients)
 	add_all(c, dns);
 	qsort(c->prefix, c->num, sizeof(c->prefix[0]), by_place);
 	merge(c);
-	if (c->num > DNS_CLIENTS_MAX) {
-		free(c);
-		return -E2BIG;
-	}
 	inherit(c);
 	*ret_clients = c;
 	return 0;

@@ -14,7 +14,7 @@
 
 struct clients;
 
-/* 0, -ENOMEM, or -E2BIG: more than DNS_CLIENTS_MAX prefixes. `dns` need not outlive it. */
+/* 0 or -ENOMEM. `dns` need not outlive it. */
 int clients_new(const struct conf_dns *dns, struct clients **ret_clients);
 /* Accepts NULL. */
 void clients_free(struct clients *c);

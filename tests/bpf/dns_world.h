@@ -55,7 +55,7 @@ static inline void dns_world_clients(struct dns_world *w, uint32_t which)
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
 	const struct dns_host_client *c = w->host.clients[which];
 	int fd = bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "clients", sizeof(c->key), sizeof(c->value),
-				DNS_CLIENTS_MAX, &opts);
+				DNS_PREFIXES_MAX, &opts);
 
 	for (unsigned int i = 0; i < w->host.clients_num[which]; i++)
 		assert_int_equal(bpf_map_update_elem(fd, &c[i].key, &c[i].value, BPF_ANY), 0);

@@ -19,7 +19,7 @@ static inline int harness_clients(struct harness *h)
 	if (!bpf_map_lookup_elem(outer, &which, &id))
 		return bpf_map_get_fd_by_id(id);
 	fd = bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "dns_client_map", sizeof(struct dns_client_key),
-			    sizeof(uint32_t), DNS_CLIENTS_MAX, &opts);
+			    sizeof(uint32_t), DNS_PREFIXES_MAX, &opts);
 	assert_true(fd >= 0);
 	assert_int_equal(bpf_map_update_elem(outer, &which, &fd, 0), 0);
 	return fd;

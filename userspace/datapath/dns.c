@@ -120,7 +120,7 @@ int datapath_dns_clients_clear(struct datapath *dp, unsigned int which)
 
 	if (fd < 0)
 		return -ENOENT;
-	for (int i = 0; i < DNS_CLIENTS_MAX && !bpf_map_get_next_key(fd, NULL, &key); i++) {
+	for (int i = 0; i < DNS_PREFIXES_MAX && !bpf_map_get_next_key(fd, NULL, &key); i++) {
 		int err = bpf_map_delete_elem(fd, &key);
 
 		if (err)

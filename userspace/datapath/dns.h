@@ -34,7 +34,7 @@ int datapath_dns_names_put(struct datapath *dp, unsigned int which, int fd, uint
 int datapath_dns_names_forget(struct datapath *dp, unsigned int which);
 int datapath_dns_policy_put(struct datapath *dp, unsigned int which, uint32_t place,
 			    const struct dns_policy *policy);
-/* Empties the idle trie: DNS_CLIENTS_MAX entries at most. */
+/* Empties the idle trie: DNS_PREFIXES_MAX entries at most. */
 int datapath_dns_clients_clear(struct datapath *dp, unsigned int which);
 int datapath_dns_client_put(struct datapath *dp, unsigned int which,
 			    const struct dns_client_key *key, uint32_t value);

@@ -41,7 +41,7 @@ static int make_clients(struct dns_maps *d, int outer_fd, __u32 which)
 	int fd;
 
 	fd = bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "dns_client_map", sizeof(struct dns_client_key),
-			    sizeof(__u32), DNS_CLIENTS_MAX, &opts);
+			    sizeof(__u32), DNS_PREFIXES_MAX, &opts);
 	if (fd < 0)
 		return fd;
 	d->clients[which] = fd;
