@@ -90,7 +90,7 @@ SUITE_LIBS = $(call once,SUITE_LIBS,$(SUITE_PKGS))
 
 # --- sources ------------------------------------------------------------------------------
 BPF_SRC := $(wildcard bpf/*.bpf.c)
-TESTBPF_SRC := $(wildcard tests/net/*.bpf.c)
+TESTBPF_SRC := $(wildcard tests/net/*.bpf.c tests/bench/*.bpf.c)
 BASE_SRC := $(wildcard userspace/base/*.c userspace/conf/*.c)
 LIB_SRC := $(wildcard userspace/*/*.c dns/*.c)
 CLIENT_SRC := $(wildcard tools/*.c)
@@ -105,7 +105,7 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZLIB_SRC := $(filter-out $(FUZZ_SRC) tests/fuzz/main.c,$(wildcard tests/fuzz/*.c))
 # Helper programs of the network tests and the benchmark's load generators.
 HELPER_SRC := $(filter-out $(TESTBPF_SRC),$(wildcard tests/net/*.c tests/kernel/*.c)) \
-	$(addprefix tests/bench/,load.c dns_load.c) $(wildcard tests/soak/*.c)
+	$(addprefix tests/bench/,load.c dns_load.c mirror.c) $(wildcard tests/soak/*.c)
 CHECKLIST_SRC := tests/net/checklist/main.c
 # They measure the tables themselves: linked with them.
 BENCH_SRC := $(addprefix tests/bench/,flows.c flows_udp.c names.c upstreams.c)
@@ -286,7 +286,7 @@ $(HELPER_BIN): $(B)/tests/%: tests/%.c $(B)/.flags | $(FOUND)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(HELPER_LIBS)
-$(B)/tests/kernel/% $(B)/tests/net/lossy $(B)/tests/soak/entries: private \
+$(B)/tests/kernel/% $(B)/tests/net/lossy $(B)/tests/bench/mirror $(B)/tests/soak/entries: private \
 	HELPER_LIBS = $(call once,BPF_LIBS,libbpf)
 RAW_BIN := $(addprefix $(B)/tests/net/,flood fragments hostile)
 $(RAW_BIN): $(B)/tests/lib/raw.o

@@ -158,10 +158,10 @@ static bool is_number(const uint8_t *label)
 	return true;
 }
 
-/* BLOCKLINE_NAMES and *ret_name in lower case, or BLOCKLINE_BAD. */
-static enum blockline read_name(struct blocklist *b, struct text t, struct name *ret_name)
+/* BLOCKLINE_NAMES and b->name in lower case, or BLOCKLINE_BAD. */
+static enum blockline read_name(struct blocklist *b, struct text t)
 {
-	uint8_t *wire = ret_name->wire;
+	uint8_t *wire = b->name.wire;
 	size_t used = 0, last = 0;
 	bool more = true;
 
@@ -190,22 +190,21 @@ static enum blockline read_name(struct blocklist *b, struct text t, struct name 
 	if (is_number(wire + last))
 		return because(b, BLOCKLINE_BAD, "an address or a number, not a name");
 	wire[used++] = 0;
-	ret_name->len = (uint8_t)used;
+	b->name.len = (uint8_t)used;
 	return BLOCKLINE_NAMES;
 }
 
 /* Reads a name and gives it on. */
 static enum blockline give(struct blocklist *b, struct text t, uint32_t kinds, bool exception)
 {
-	struct name name;
-	enum blockline what = read_name(b, t, &name);
+	enum blockline what = read_name(b, t);
 	int r;
 
 	if (what != BLOCKLINE_NAMES)
 		return what;
 	b->names++;
 	b->exceptions += exception;
-	r = b->entry(b->arg, &name, kinds, exception);
+	r = b->entry(b->arg, &b->name, kinds, exception);
 	if (r < 0)
 		b->failed = r;
 	return BLOCKLINE_NAMES;
@@ -407,6 +406,14 @@ static enum blockline adblock_line(struct blocklist *b, struct text t)
 	return give(b, pattern, kinds, exception);
 }
 
+/* Is what stands in front of the first '=' like an option of dnsmasq? */
+static bool like_option(struct text t)
+{
+	while (t.p < t.end && ((*t.p >= 'a' && *t.p <= 'z') || *t.p == '-'))
+		t.p++;
+	return t.p < t.end && *t.p == '=';
+}
+
 static enum conf_list_format form_of(struct text t)
 {
 	struct text rest = t;
@@ -415,7 +422,7 @@ static enum conf_list_format form_of(struct text t)
 	for (const char *p = t.p; p < t.end; p++) {
 		if (*p == '|' || *p == '^' || *p == '$' || *p == '@')
 			return CONF_LIST_ADBLOCK;
-		if (*p == '=')
+		if (*p == '=' && like_option(t))
 			return CONF_LIST_DNSMASQ;
 		if (*p == '#' && is_cosmetic(t))
 			return CONF_LIST_ADBLOCK;

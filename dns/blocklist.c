@@ -16,7 +16,7 @@
 #include "dns/blocklist.h"
 
 #define JUDGED_LINES 1000 /* by so many lines of content it is judged whether it is a list */
-#define JUDGED_LINES_MIN 10 /* or by these, if there are no more; fewer if all are bad */
+#define JUDGED_LINES_MIN 10 /* or by all of them, if there are so many */
 
 void blocklist_tell(struct conf_errors *errors, const char *fmt, ...)
 {
@@ -54,7 +54,7 @@ int blocklist_begin(struct blocklist *b)
 	b->line = 0;
 	b->offset = 0;
 	b->held = 0;
-	b->overlong = b->judged = false;
+	b->overlong = b->judged = b->markup = false;
 	b->failed = 0;
 	if (fstat(b->fd, &st) < 0)
 		return refuse(b, -errno, strerror(errno));
@@ -72,11 +72,20 @@ static void tell_line(struct blocklist *b)
 		blocklist_tell(b->errors, "%s:%u: %s", b->file, b->line, b->why);
 }
 
+/* What a server says in place of a list, or a portal that stands in front of it. */
+static bool is_markup(const struct blocklist *b, const char *line, const char *end)
+{
+	while (line < end && (*line == ' ' || *line == '\t' || *line == '\r'))
+		line++;
+	return line < end && *line == '<' && !b->good && !b->bad && !b->ignored;
+}
+
 static void take_line(struct blocklist *b, const char *line, const char *end)
 {
 	/* editors put it in front of UTF-8 */
 	if (++b->line == 1 && end - line >= 3 && !memcmp(line, "\xef\xbb\xbf", 3))
 		line += 3;
+	b->markup |= is_markup(b, line, end);
 	switch (blockline_read(b, line, end)) {
 	case BLOCKLINE_EMPTY:
 		break;
@@ -94,27 +103,31 @@ static void take_line(struct blocklist *b, const char *line, const char *end)
 	}
 }
 
-/* A list that ended before it was judged; one without a single name has none to give. */
-static bool is_garbage(const struct blocklist *b)
+/* Why a list is none that ended before it was judged, or has lines but no name. NULL: it is. */
+static const char *is_garbage(const struct blocklist *b)
 {
-	if (b->judged || b->bad <= b->good)
-		return false;
-	return !b->good || b->good + b->bad >= JUDGED_LINES_MIN;
+	if (!b->good && b->bad + b->ignored)
+		return "none of its lines is a name";
+	if (!b->judged && b->bad > b->good && b->good + b->bad >= JUDGED_LINES_MIN)
+		return "most of its lines are no names";
+	return NULL;
 }
 
 static void tell_overlong(struct blocklist *b)
 {
 	b->line++;
 	b->bad++;
-	snprintf(b->why, sizeof(b->why), "longer than %u bytes", BLOCKLIST_LINE_MAX);
+	snprintf(b->why, sizeof(b->why), "longer than %d bytes", BLOCKLIST_LINE_MAX);
 	tell_line(b);
 }
 
-/* Once, and after each line: did a callback fail? */
+/* After each line: is the list refused because of it? */
 static int judge(struct blocklist *b)
 {
 	if (b->failed)
 		return refuse(b, b->failed, strerror(-b->failed));
+	if (b->markup)
+		return refuse(b, -EBADMSG, "markup (HTML or XML), not a list");
 	if (b->judged || b->good + b->bad < JUDGED_LINES)
 		return 0;
 	b->judged = true;
@@ -147,6 +160,7 @@ static const char *take_lines(struct blocklist *b, const char *pos, const char *
 static int finish(struct blocklist *b)
 {
 	uint64_t skipped;
+	const char *why;
 	int r;
 
 	if (b->held)
@@ -155,8 +169,9 @@ static int finish(struct blocklist *b)
 	r = judge(b);
 	if (r)
 		return r;
-	if (is_garbage(b))
-		return refuse(b, -EBADMSG, "most of its lines are no names");
+	why = is_garbage(b);
+	if (why)
+		return refuse(b, -EBADMSG, why);
 	skipped = b->bad + b->ignored;
 	if (skipped > BLOCKLIST_TOLD_MAX)
 		blocklist_tell(b->errors, "%s: %llu more lines were skipped", b->file,

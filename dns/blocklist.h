@@ -49,7 +49,9 @@ struct blocklist {
 	size_t held; /* bytes of an unfinished line in `buf` */
 	bool overlong; /* the line is, and skipped to its end */
 	bool judged; /* it is a list, by its first lines */
+	bool markup; /* it begins as HTML or XML does */
 	int failed; /* of entry() */
+	struct name name; /* that is being read */
 	char why[96]; /* a line is bad or ignored */
 	char buf[BLOCKLIST_LINE_MAX + BLOCKLIST_PART_BYTES];
 };

@@ -60,6 +60,12 @@ static ssize_t write_bytes(struct connection *c, const uint8_t *data, size_t len
 	return sent;
 }
 
+/* Also of reading: TLS may have something of its own to say first (KeyUpdate). */
+static bool wants_write(const struct connection *c)
+{
+	return c->tls && tls_wants_write(c->tls);
+}
+
 /* --- output ------------------------------------------------------------------------------ */
 
 size_t connection_room(const struct connection *c)
@@ -111,7 +117,7 @@ int connection_flush(struct connection *c)
 			return r;
 	} while (r > 0 && c->protocol->output);
 	return loop_modify(transport_loop(c->transport), &c->watch,
-			   c->out_len ? EPOLLIN | EPOLLOUT : EPOLLIN);
+			   c->out_len || wants_write(c) ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 /* --- input ------------------------------------------------------------------------------- */
@@ -203,7 +209,7 @@ static int go_on(struct connection *c, uint32_t events)
 	case CONNECTION_OPEN:
 		break;
 	}
-	if (events & ~(uint32_t)EPOLLOUT) {
+	if (events & ~(uint32_t)EPOLLOUT || wants_write(c)) {
 		r = read_in(c);
 		if (r == 0 && !c->answered)
 			acknowledge(c);

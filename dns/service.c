@@ -168,7 +168,7 @@ static void refresh_upstreams(struct service *s)
 	struct generation *g = NULL;
 	int r;
 
-	if (!upstreams_refresh(s->upstreams) || !s->generation)
+	if (!upstreams_refresh(s->upstreams))
 		return;
 	r = generation_new(policies_get(s->generation->policies), s->upstreams, s->generation,
 			   &s->scopes, &g);

@@ -311,8 +311,9 @@ static void connect_first(struct transport *t)
 	t->to_num = t->options.addresses(t->options.arg, t->to);
 	t->to_next = 0;
 	if (!t->to_num) {
+		t->status = -EDESTADDRREQ;
 		if (!t->count)
-			fail_waiting(t, -EDESTADDRREQ);
+			fail_waiting(t, t->status);
 		return;
 	}
 	prefer_good(t);
@@ -451,6 +452,7 @@ static void serve_waiting(struct transport *t)
 			connect_first(t);
 			continue;
 		}
+		/* Once: done() may have asked again. */
 		if (!c && !t->count)
 			fail_waiting(t, t->status);
 		if (!c || give(c, list_first(&t->waiting, struct transport_request, link)) < 0)

@@ -334,10 +334,10 @@ unsigned int upstream_addresses(struct upstream *u, enum conf_family family,
 	return num;
 }
 
-static bool has_v6(const struct upstream *u)
+static bool has_address(const struct upstream *u, bool v6)
 {
 	for (unsigned int i = 0; i < u->addresses; i++) {
-		if (!addr_is_v4(&u->address[i].addr))
+		if (addr_is_v4(&u->address[i].addr) != v6)
 			return true;
 	}
 	return false;
@@ -349,34 +349,18 @@ enum conf_family upstream_family(const struct upstream *u, const struct plain_qu
 
 	if (u->conf.family != CONF_SPLIT)
 		return u->conf.family;
-	return type != TYPE_A && has_v6(u) && ipv6_usable(&u->env->ipv6) ? CONF_V6 : CONF_V4;
-}
-
-/* RFC 1918, RFC 6598, RFC 4193, link-local, loopback: of this host or its neighbourhood. */
-static bool is_near(const struct addr *a)
-{
-	static const struct {
-		uint32_t prefix;
-		unsigned int bits;
-	} v4[] = { { 0x0a000000, 8 }, { 0xac100000, 12 }, { 0xc0a80000, 16 }, { 0x64400000, 10 } };
-	static const uint8_t ula[16] = { 0xfc };
-	struct addr prefix = addr_from_v6(ula);
-
-	if (addr_is_loopback(a) || addr_is_link_local(a))
-		return true;
-	for (size_t i = 0; i < sizeof(v4) / sizeof(v4[0]); i++) {
-		struct addr p = addr_from_v4(htonl(v4[i].prefix));
-
-		if (addr_is_v4(a) && addr_in_prefix(a, &p, v4[i].bits))
-			return true;
-	}
-	return !addr_is_v4(a) && addr_in_prefix(a, &prefix, 7);
+	if (!has_address(u, false))
+		return CONF_V6;
+	return type != TYPE_A && has_address(u, true) && ipv6_usable(&u->env->ipv6) ? CONF_V6 :
+										      CONF_V4;
 }
 
 bool upstream_is_near(const struct upstream *u)
 {
 	for (unsigned int i = 0; i < u->addresses; i++) {
-		if (is_near(&u->address[i].addr))
+		const struct addr *a = &u->address[i].addr;
+
+		if (addr_is_private(a) || addr_is_loopback(a) || addr_is_link_local(a))
 			return true;
 	}
 	return false;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * DNS load generator of `make bench`: dnsperf ends before the kernel half does, and has no
- * percentiles. One thread, plain A queries with EDNS for n0.ZONE to n(NAMES-1).ZONE in a mixed
+ * percentiles. Plain A queries with EDNS for n0.ZONE to n(NAMES-1).ZONE in a mixed
  * order; every answer is checked (ID, question, NOERROR, one record at least), and every run is
  * bounded.
  *
  *   dns_load fill ADDRESS PORT ZONE NAMES           asks each once or more, until all answer
  *   dns_load one ADDRESS PORT ZONE NAMES COUNT      one outstanding: p50 and p99 in us
- *   dns_load loop ADDRESS PORT ZONE NAMES SECONDS LANES   so many outstanding, in SOCKETS parts:
- *                                                   answers per second, lost ones, answers
+ *   dns_load loop ADDRESS PORT ZONE NAMES SECONDS LANES   so many outstanding, by a process per
+ *                              CPU: answers per second, lost ones, answers
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -147,8 +147,10 @@ static bool ask(int fd, unsigned int name, uint16_t id)
 /* A walk over all names in an order that no cache line or hash bucket likes. */
 static unsigned int next_name(void)
 {
-	static uint32_t state = 1;
+	static uint32_t state;
 
+	if (!state)
+		state = (uint32_t)getpid();
 	state = state * 1664525 + 1013904223;
 	return (unsigned int)((uint64_t)state * names >> 32);
 }
@@ -297,36 +299,66 @@ static void wait_for_any(struct lanes *lanes)
 	poll(fds, SOCKETS, PATIENCE_MS);
 }
 
-static int run_loop(char **arg)
+struct sum {
+	unsigned long good, lost;
+};
+
+/* One process' share. */
+static struct sum loop_part(char **arg, uint64_t seconds, unsigned int num)
 {
 	static struct lanes lanes[SOCKETS];
-	unsigned int seconds = (unsigned int)atoi(arg[4]), num = (unsigned int)atoi(arg[5]);
-	unsigned long good = 0, lost = 0;
-	uint64_t start, looked, now;
+	struct sum sum = { 0 };
+	uint64_t start = now_ns(), looked = start, now;
 
-	make_queries(arg[2], arg[3]);
-	if (num < SOCKETS || num % SOCKETS || num / SOCKETS > LANES_MAX || seconds < 1)
-		return 2;
-	for (unsigned int i = 0; i < SOCKETS; i++)
+	for (unsigned int i = 0; i < SOCKETS; i++) {
 		lanes_init(&lanes[i], arg[0], arg[1], num / SOCKETS);
-	start = looked = now_ns();
-	for (unsigned int i = 0; i < SOCKETS; i++)
 		lanes_overdue(&lanes[i], start);
+	}
 	while ((now = now_ns()) < start + seconds * 1000000000ULL) {
-		unsigned long before = good;
+		unsigned long before = sum.good;
 
 		for (unsigned int i = 0; i < SOCKETS; i++)
-			good += lanes_turn(&lanes[i], now);
-		if (good == before)
+			sum.good += lanes_turn(&lanes[i], now);
+		if (sum.good == before)
 			wait_for_any(lanes);
 		if (now < looked + PATIENCE_MS * 1000000ULL)
 			continue;
 		looked = now;
 		for (unsigned int i = 0; i < SOCKETS; i++)
-			lost += lanes_overdue(&lanes[i], now);
+			sum.lost += lanes_overdue(&lanes[i], now);
 	}
-	printf("%.0f %lu %lu\n", (double)good * 1e9 / (double)(now_ns() - start), lost, good);
-	return good == 0;
+	return sum;
+}
+
+static int run_loop(char **arg)
+{
+	unsigned int seconds = (unsigned int)atoi(arg[4]), num = (unsigned int)atoi(arg[5]);
+	unsigned int parts = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
+	struct sum all = { 0 }, part;
+	uint64_t start = now_ns();
+	int result[2];
+
+	make_queries(arg[2], arg[3]);
+	num /= parts;
+	if (num < SOCKETS || num % SOCKETS || num / SOCKETS > LANES_MAX || seconds < 1)
+		return 2;
+	if (pipe(result) < 0)
+		die("pipe");
+	for (unsigned int i = 0; i < parts; i++) {
+		if (fork() == 0) {
+			part = loop_part(arg, seconds, num);
+			_exit(write(result[1], &part, sizeof(part)) != sizeof(part));
+		}
+	}
+	for (unsigned int i = 0; i < parts; i++) {
+		if (read(result[0], &part, sizeof(part)) != sizeof(part))
+			die("a part of the load");
+		all.good += part.good;
+		all.lost += part.lost;
+	}
+	printf("%.0f %lu %lu\n", (double)all.good * 1e9 / (double)(now_ns() - start), all.lost,
+	       all.good);
+	return all.good == 0;
 }
 
 static const struct {

@@ -16,6 +16,9 @@ def floors:
 	 {key: "dns_p50_1cpu", value: {against: "unbound", most: 0.35}},
 	 {key: "dns_loop64", value: {against: "unbound", least: 2.0}},
 	 {key: "dns_cpu", value: {against: "unbound", most: 0.3}},
+	 {key: "dns_block_mem", value: {against: "", most: 20}},
+	 {key: "dns_block_load", value: {against: "", most: 1}},
+	 {key: "dns_block_cost", value: {against: "", most: 0.1}},
 	 {key: "mem_tcp_idle", value: {against: "", most: 600}},
 	 {key: "mem_udp", value: {against: "", most: 256}},
 	 {key: "flows_timers_idle", value: {against: "", most: 0}}] | from_entries;
@@ -24,6 +27,10 @@ def unit:
 	if test("^tcp_(sys)?cpu_") then "s/GB"
 	elif startswith("tcp_") then "Gbit/s"
 	elif startswith("rr_") then "us"
+	elif test("^dns_block_(mem|kept)") then "MB"
+	elif . == "dns_block_load" then "s"
+	elif . == "dns_block_step" then "ms"
+	elif test("^dns_block_") then "us"
 	elif test("^(dns|upstream)_(p|cpu|resumed)") then "us"
 	elif startswith("mem_") then "bytes"
 	elif startswith("start_") then "ms"

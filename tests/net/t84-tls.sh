@@ -139,11 +139,9 @@ on_the_wire() {
 
 # --- questions ----------------------------------------------------------------------------------
 
-# status_of_next: RCODE of a question that nobody has asked before.
-status_of_next() {
-	inside dig +tries=1 +time=7 "q$RANDOM-$RANDOM.hidden.$ZONE" |
-		sed -nE 's/.*status: ([A-Z]+),.*/\1/p'
-}
+# ask_next: a question that nobody has asked before.
+ask_next() { inside dig +tries=1 +time=7 "q$RANDOM-$RANDOM.hidden.$ZONE"; }
+status_of_next() { ask_next | sed -nE 's/.*status: ([A-Z]+),.*/\1/p'; }
 answers() { [ "$(status_of_next)" = NOERROR ]; }
 fails() { same SERVFAIL "$(status_of_next)"; }
 says() { wait_for grep -qF -- "$1" "$T/session.log" || { tail -n 5 "$T/session.log"; return 1; }; }
@@ -153,12 +151,20 @@ of_upstream() {
 		jq -r ".dns | select(.type == \"upstream\" and .name == \"$1\") | $2"
 }
 
+# back_within_5_s: as the questions' own time goes, for on a busy machine to start a process to
+# ask them may take as long. On an idle one 200 of them take 5 s.
 back_within_5_s() {
-	local start=$EPOCHREALTIME
-	wait_for -t 5 answers && within 0 5 "$(awk -v a="$start" -v b="$EPOCHREALTIME" \
-		'BEGIN { print b - a }')"
+	local answer ms=0 took i
+	for i in {1..200}; do
+		answer=$(ask_next)
+		took=$(sed -n 's/.*Query time: \([0-9]*\) msec.*/\1/p' <<<"$answer")
+		ms=$((ms + ${took:-7000}))
+		[ "$ms" -le 5000 ] || break
+		! grep -q 'status: NOERROR' <<<"$answer" || return 0
+	done
+	echo "not back after $i questions and $ms ms"
+	return 1
 }
-
 shows() { of_upstream "${upstream:-dot}" .error | grep -F -- "$1"; }
 
 # fault NAME TEXT: the question fails, the log says why, and all is well soon after.

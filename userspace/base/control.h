@@ -45,6 +45,8 @@
  *            budgets [{where, budget, used, limit, limit_per_source, hits, evicted}] of each
  *            role (BUDGETS) and the kernel's flow table; kernel {KERNEL_STATS}; roles [{name, slot, pid, state, cpu_ms (of the present
  *            process), drops (all reasons together), ROLE_STATS...}];
+ *            devices [{device, mode ("xdp", "xdp, alone", "tcx", "clsact") or error}], if the
+ *            configuration names any;
  *            advice [TEXT]: what the user may want to change on the host
  *   dns      flat, told apart by type; keys are in dns/show.h
  */

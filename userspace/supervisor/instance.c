@@ -152,6 +152,16 @@ static void close_capture(struct instance *in)
 	capture_close(&in->capture);
 }
 
+static int attach_devices(struct instance *in)
+{
+	return devices_set(&in->devices, in->kernel, &in->config.conf->dns, in->error);
+}
+
+static void detach_devices(struct instance *in)
+{
+	devices_done(&in->devices);
+}
+
 static int start_heartbeat(struct instance *in)
 {
 	loop_arm(in->loop, &in->heartbeat, HEARTBEAT_MS);
@@ -203,6 +213,7 @@ static const struct step {
 	{ open_config, NULL },
 	{ load_kernel, unload_kernel },
 	{ open_capture, close_capture },
+	{ attach_devices, detach_devices },
 	{ start_heartbeat, stop_heartbeat },
 	{ start_sweep, stop_sweep },
 	{ watch_events, unwatch_events },
@@ -415,6 +426,7 @@ void instance_init(struct instance *in, struct loop *loop, const struct instance
 	options_init(&in->options);
 	config_init(&in->config);
 	reload_init(&in->reload);
+	devices_init(&in->devices, loop);
 	timer_init(&in->heartbeat, heartbeat_expired);
 	timer_init(&in->sweep, sweep_expired);
 	timer_init(&in->events_delay, events_delay_expired);

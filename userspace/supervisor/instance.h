@@ -12,6 +12,7 @@
 #include "supervisor/config.h"
 #include "supervisor/control.h"
 #include "supervisor/crew.h"
+#include "supervisor/devices.h"
 #include "supervisor/options.h"
 #include "supervisor/query.h"
 #include "supervisor/reload.h"
@@ -61,6 +62,7 @@ struct instance {
 	struct settings settings;
 	struct kernel *kernel;
 	struct capture capture;
+	struct devices devices;
 	struct crew crew;
 	struct control control;
 	struct queries queries;

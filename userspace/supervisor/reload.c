@@ -148,6 +148,7 @@ void reload_begin(struct instance *in, struct control_client *client)
 static void take_over(struct instance *in)
 {
 	struct reload *r = &in->reload;
+	char err[ERROR_TEXT_MAX];
 	int changes;
 
 	config_done(&r->retired);
@@ -155,6 +156,8 @@ static void take_over(struct instance *in)
 	loop_arm(in->loop, &r->retire, RELOAD_RETIRE_MS);
 	in->config = r->next;
 	config_init(&r->next);
+	if (devices_set(&in->devices, in->kernel, &in->config.conf->dns, err))
+		send_change(r->client, err);
 	send_lines(r->client, r->answer + strlen(OK), false);
 	changes = conf_changes(&r->retired.text, &in->config.text, send_change, r->client);
 	log_info("main", "configuration reloaded file=%s changes=%d", in->config.file, changes);

@@ -182,6 +182,8 @@ json_t *status_show(struct instance *in)
 	advice_read(&facts);
 	set(o, "uptime_ms", json_integer((json_int_t)(clock_ms() - in->started_ms)));
 	set(o, "features", features(in));
+	if (in->devices.entries)
+		set(o, "devices", devices_show(&in->devices));
 	set(o, "limits", limits(in));
 	set(o, "budgets", budgets(in, &stats));
 	set(o, "kernel", show_kernel_stats(&stats));

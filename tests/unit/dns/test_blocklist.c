@@ -339,7 +339,7 @@ static void list_that_is_mostly_garbage_is_refused_after_a_thousand_lines(void *
 	for (unsigned int i = 0; i < 499; i++)
 		add("good.example\n", 13);
 	for (unsigned int i = 0; i < 100000; i++)
-		add("<p>bad</p>\n", 11);
+		add("ba%d.bad%d\n", 11);
 	assert_int_equal(run(), -EBADMSG);
 	assert_int_equal(entries, 499);
 	assert_int_equal(b.line, 1000);
@@ -359,19 +359,34 @@ static void half_of_the_first_thousand_lines_may_be_bad(void **state)
 
 static void something_else_than_a_list_is_refused(void **state)
 {
-	static const char *const text[] = {
-		"<!DOCTYPE html>\n<html>\n<body>404</body>\n</html>\n",
-		"\x1f\x8b\x08\x01\x02\x03", /* gzip */
-		"\xff\xfe"
-		"a.example\n",
-		"404: Not Found",
+	static const struct {
+		const char *text, *why;
+	} row[] = {
+		{ "\r\n <!DOCTYPE html>\nbody\n", "markup (HTML or XML), not a list" },
+		{ "\xef\xbb\xbf<?xml version=\"1.0\"?>\nhtml\n",
+		  "markup (HTML or XML), not a list" },
+		{ "\x1f\x8b\x08\x01\x02\x03", "none of its lines is a name" }, /* gzip */
+		{ "\xff\xfe"
+		  "a.example\n",
+		  "none of its lines is a name" }, /* UTF-16 */
+		{ "404: Not Found", "none of its lines is a name" },
+		{ "{\"message\": \"a=b\"}\n", "none of its lines is a name" },
+		{ "example.org##.x\n||a^$popup\n", "none of its lines is a name" },
+		{ "a\nb\nc\nd\n%\n%\n%\n%\n%\nvar x=1\n", "most of its lines are no names" },
 	};
+	char want[128];
 
-	for (size_t i = 0; i < sizeof(text) / sizeof(text[0]); i++) {
-		assert_int_equal(read_text(CONF_LIST_AUTO, text[i]), -EBADMSG);
-		assert_non_null(strstr(errors.text, "list: refused: most of its lines are no "
-						    "names\n"));
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		assert_int_equal(read_text(CONF_LIST_AUTO, row[i].text), -EBADMSG);
+		snprintf(want, sizeof(want), "list: refused: %s\n", row[i].why);
+		assert_non_null(strstr(errors.text, want));
 	}
+}
+
+static void sign_of_less_than_is_markup_only_in_front(void **state)
+{
+	assert_int_equal(read_text(CONF_LIST_AUTO, "a.example\n<b>\nb.example\n"), 1);
+	assert_string_equal(taken, "a.example b.example ");
 }
 
 static void short_list_with_a_few_bad_lines_is_taken_in_part(void **state)
@@ -476,6 +491,7 @@ int main(void)
 		cmocka_unit_test(list_that_is_mostly_garbage_is_refused_after_a_thousand_lines),
 		cmocka_unit_test(half_of_the_first_thousand_lines_may_be_bad),
 		cmocka_unit_test(something_else_than_a_list_is_refused),
+		cmocka_unit_test(sign_of_less_than_is_markup_only_in_front),
 		cmocka_unit_test(short_list_with_a_few_bad_lines_is_taken_in_part),
 		cmocka_unit_test(empty_list_has_no_names),
 		cmocka_unit_test(what_cannot_be_read_to_its_end_is_refused),

@@ -6,14 +6,8 @@
 #include "support.h"
 
 #include "base/limits.h"
-#include "tls_support.h"
+#include "transport_support.h"
 
-static struct loop *loop;
-static struct datapath datapath;
-static struct server *server;
-static struct conf_upstream upstream;
-static struct transport *transport;
-static struct ask *question;
 static struct identity good;
 
 /* Whatever comes as a whole message is answered. */
@@ -32,75 +26,29 @@ static void hear(struct peer *p)
 	peer_send(p, answer.b, answer.len);
 }
 
-static unsigned int addresses(void *arg, struct endpoint ret_to[CONF_ADDRESSES_MAX])
-{
-	ret_to[0] = server->endpoint;
-	return 1;
-}
-
-static int new_transport(char error[TRANSPORT_ERROR_MAX])
-{
-	struct transport_options options = {
-		.loop = loop,
-		.datapath = &datapath,
-		.upstream = &upstream,
-		.addresses = addresses,
-	};
-
-	return transport_new(&options, &transport, error);
-}
-
 static int setup(void **state)
 {
-	clock_inject(test_clock);
-	datapath_init(&datapath, 0);
-	assert_int_equal(loop_new(&loop), 0);
-	upstream = (struct conf_upstream){
-		.name = "test", .type = CONF_TLS, .host = (char *)HOST, .ca_file = authority_file
-	};
-	question = ask_new("secret.example");
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	transport_free(transport);
-	transport = NULL;
-	server_free(server);
-	server = NULL;
-	free(question);
-	loop_free(loop);
-	clock_inject(NULL);
+	set_up_transport(CONF_TLS);
 	return 0;
 }
 
 static void serve(SSL_CTX *ctx)
 {
-	char error[TRANSPORT_ERROR_MAX];
-
-	server = server_new(loop, ctx, hear);
-	assert_int_equal(new_transport(error), 0);
-}
-
-static void ask_again(void)
-{
-	question->done = 0;
-	assert_int_equal(transport_ask(transport, &question->request), 0);
-	turn_until(loop, question->done);
+	start_with(ctx, hear);
 }
 
 static const char *error_text(void)
 {
-	static struct transport_figures figures;
+	static struct transport_figures f;
 
-	transport_figures(transport, &figures);
-	return figures.error;
+	f = figures();
+	return f.error;
 }
 
 static void assert_refused(int status, const char *text)
 {
-	ask_again();
-	assert_int_equal(question->status, status);
+	ask_wait(0);
+	assert_int_equal(asks[0]->status, status);
 	if (!strstr(error_text(), text))
 		fail_msg("\"%s\" instead of \"%s\"", error_text(), text);
 	settle_loop(loop);
@@ -109,10 +57,10 @@ static void assert_refused(int status, const char *text)
 
 static void assert_trusted(void)
 {
-	ask_again();
-	if (question->status)
+	ask_wait(0);
+	if (asks[0]->status)
 		fail_msg("%s", error_text());
-	assert_answered(question);
+	assert_answered(asks[0]);
 }
 
 /* A server with a certificate of these names and days, by the authority that is trusted. */
@@ -289,8 +237,8 @@ static void a_session_of_an_expired_certificate_is_not_resumed(void **state)
 	assert_trusted();
 	turn_until(loop, X509_cmp_current_time(X509_get0_notAfter(old.cert)) < 0);
 	transport_reset(transport);
-	ask_again();
-	assert_int_equal(question->status, -EKEYREJECTED);
+	ask_wait(0);
+	assert_int_equal(asks[0]->status, -EKEYREJECTED);
 	assert_int_equal(server->resumed, 0);
 	identity_done(&old);
 }
@@ -320,8 +268,8 @@ static void what_does_not_speak_tls_is_refused(void **state)
 	serve(NULL);
 	server->greet = greet_in_plaintext;
 	server->hear = ignore;
-	ask_again();
-	assert_int_equal(question->status, -EPROTO);
+	ask_wait(0);
+	assert_int_equal(asks[0]->status, -EPROTO);
 	assert_non_null(strstr(error_text(), "what it says is not TLS"));
 }
 
@@ -340,12 +288,12 @@ static void c20_nothing_is_asked_in_plaintext(void **state)
 {
 	serve(NULL);
 	server->hear = note_plaintext;
-	assert_int_equal(transport_ask(transport, &question->request), 0);
+	ask(0);
 	turn_until(loop, server->heard > 0);
 	settle_loop(loop);
 	advance_ms(TRANSPORT_HANDSHAKE_MS + 1);
-	turn_until(loop, question->done);
-	assert_int_equal(question->status, -ETIMEDOUT);
+	turn_until(loop, asks[0]->done);
+	assert_int_equal(asks[0]->status, -ETIMEDOUT);
 	assert_non_null(strstr(error_text(), "no answer during the TLS handshake"));
 }
 
@@ -360,8 +308,8 @@ static void an_end_in_the_handshake_is_said(void **state)
 {
 	serve(NULL);
 	server->hear = peer_leave;
-	ask_again();
-	assert_int_equal(question->status, -ECONNRESET);
+	ask_wait(0);
+	assert_int_equal(asks[0]->status, -ECONNRESET);
 	assert_non_null(strstr(error_text(), "during the TLS handshake"));
 }
 
@@ -369,13 +317,13 @@ static void c20_a_server_that_says_nothing_is_given_up(void **state)
 {
 	serve(make_context(&good, NULL));
 	server->silent = true;
-	assert_int_equal(transport_ask(transport, &question->request), 0);
+	ask(0);
 	turn_until(loop, server->accepted);
 	settle_loop(loop);
-	assert_int_equal(question->done, 0);
+	assert_int_equal(asks[0]->done, 0);
 	advance_ms(TRANSPORT_HANDSHAKE_MS + 1);
-	turn_until(loop, question->done);
-	assert_int_equal(question->status, -ETIMEDOUT);
+	turn_until(loop, asks[0]->done);
+	assert_int_equal(asks[0]->status, -ETIMEDOUT);
 	assert_non_null(strstr(error_text(), "no answer during the TLS handshake"));
 }
 
@@ -426,7 +374,7 @@ static void many_transports_may_follow_each_other(void **state)
 	transport = NULL;
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, tear_down_transport)
 
 int main(void)
 {

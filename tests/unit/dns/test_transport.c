@@ -200,6 +200,24 @@ static void without_an_address_requests_end(void **state)
 	assert_answered(first);
 }
 
+static void ask_the_same(struct transport_request *r, int status, uint8_t *answer, size_t len)
+{
+	ask_done(r, status, answer, len);
+	assert_int_equal(status, -EDESTADDRREQ);
+	assert_int_equal(transport_ask(transport, r), 0);
+}
+
+static void asked_again_and_again_it_holds_up_nobody(void **state)
+{
+	to_num = 0;
+	first->request.done = ask_the_same;
+	ask(first);
+	for (unsigned int i = 0; i < 10; i++)
+		loop_once(loop, 0);
+	assert_in_range(first->done, 5, 25);
+	transport_cancel(&first->request);
+}
+
 static void a_socket_that_is_refused_ends_requests(void **state)
 {
 	test_socket_error = -EPERM;
@@ -353,6 +371,7 @@ int main(void)
 		TEST(the_next_address_is_tried_and_kept),
 		TEST(an_address_that_is_silent_makes_way_in_time),
 		TEST(without_an_address_requests_end),
+		TEST(asked_again_and_again_it_holds_up_nobody),
 		TEST(a_socket_that_is_refused_ends_requests),
 		TEST(a_dead_upstream_is_not_connected_to_for_each_request),
 		TEST(it_is_back_within_a_second_of_its_return),

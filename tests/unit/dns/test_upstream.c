@@ -276,6 +276,15 @@ static void c22_split_asks_for_a_over_ipv4_and_the_rest_over_ipv6(void **state)
 	attempt_stop(&a);
 }
 
+static void c22_split_asks_for_a_over_ipv6_where_there_is_nothing_else(void **state)
+{
+	struct conf_upstream c = tls_conf(CONF_SPLIT);
+
+	c.addresses = 1; /* 2001:db8::1 */
+	open_upstream(&c);
+	assert_int_equal(upstream_family(upstream, &question), CONF_V6);
+}
+
 static void near_ones_are_told_by_their_addresses(void **state)
 {
 	static const struct {
@@ -543,6 +552,7 @@ int main(void)
 		T(c22_without_ipv6_only_ipv4_is_tried_until_it_is_seen_again),
 		T(c22_an_upstream_of_ipv6_alone_is_still_tried),
 		T(c22_split_asks_for_a_over_ipv4_and_the_rest_over_ipv6),
+		T(c22_split_asks_for_a_over_ipv6_where_there_is_nothing_else),
 		T(near_ones_are_told_by_their_addresses),
 		T(a_plain_attempt_is_answered_and_booked),
 		T(another_address_of_the_same_upstream_is_asked_next),

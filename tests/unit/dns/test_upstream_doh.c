@@ -5,114 +5,33 @@
 #include "base/limits.h"
 #include "dns/hop.h"
 #include "doh_support.h"
+#include "transport_support.h"
 
 #define MANY 150
-#define PATH "/dns-query"
 
-static struct loop *loop;
-static struct datapath datapath;
 static struct identity identity;
-static struct server *server;
-static struct conf_upstream upstream;
-static struct transport *transport;
-static struct ask *asks[MANY];
 
 /* --- set-up ------------------------------------------------------------------------------- */
 
-static unsigned int addresses(void *arg, struct endpoint ret_to[CONF_ADDRESSES_MAX])
-{
-	ret_to[0] = server->endpoint;
-	return 1;
-}
-
 static int setup(void **state)
 {
-	clock_inject(test_clock);
-	datapath_init(&datapath, 0);
 	memset(&how, 0, sizeof(how));
 	memset(&saw, 0, sizeof(saw));
 	how.say = say_address;
-	upstream = (struct conf_upstream){ .name = "test",
-					   .type = CONF_HTTPS,
-					   .host = (char *)HOST,
-					   .path = (char *)PATH,
-					   .port = 443,
-					   .ca_file = authority_file };
-	assert_int_equal(loop_new(&loop), 0);
+	set_up_transport(CONF_HTTPS);
 	return 0;
 }
 
-static void start_with(const char *alpn)
+static void start_as(const char *alpn)
 {
-	struct transport_options options = {
-		.loop = loop,
-		.datapath = &datapath,
-		.upstream = &upstream,
-		.addresses = addresses,
-	};
-	char error[TRANSPORT_ERROR_MAX];
-
-	server = server_new(loop, make_context(&identity, alpn), doh_hear);
+	start_with(make_context(&identity, alpn), doh_hear);
 	server->greet = doh_greet;
 	server->leave = doh_leave;
-	assert_int_equal(transport_new(&options, &transport, error), 0);
 }
 
 static void start(void)
 {
-	start_with("\2h2");
-}
-
-static int teardown(void **state)
-{
-	transport_free(transport);
-	transport = NULL;
-	server_free(server);
-	server = NULL;
-	for (unsigned int i = 0; i < MANY; i++) {
-		free(asks[i]);
-		asks[i] = NULL;
-	}
-	assert_int_equal(datapath_budget(&datapath, BUDGET_DESCRIPTORS)->used, 0);
-	loop_free(loop);
-	clock_inject(NULL);
-	return 0;
-}
-
-static struct ask *ask(unsigned int i)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "n%u.example", i);
-	free(asks[i]);
-	asks[i] = ask_new(name);
-	assert_int_equal(transport_ask(transport, &asks[i]->request), 0);
-	return asks[i];
-}
-
-static struct ask *ask_wait(unsigned int i)
-{
-	struct ask *a = ask(i);
-
-	turn_until(loop, a->done);
-	return a;
-}
-
-static unsigned int done_num(unsigned int num)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < num; i++)
-		n += asks[i]->done;
-	return n;
-}
-
-static struct transport_figures figures(void)
-{
-	struct transport_figures f;
-
-	transport_figures(transport, &f);
-	return f;
+	start_as("\2h2");
 }
 
 static void assert_refused(const struct ask *a, const char *text)
@@ -129,7 +48,7 @@ static void c20_asks_by_post(void **state)
 	start();
 	assert_answered(ask_wait(0));
 	assert_string_equal(saw.last.method, "POST");
-	assert_string_equal(saw.last.path, PATH);
+	assert_string_equal(saw.last.path, "/dns-query");
 	assert_string_equal(saw.last.authority, HOST);
 	assert_string_equal(saw.last.type, "application/dns-message");
 	assert_string_equal(saw.last.accept, "application/dns-message");
@@ -144,7 +63,8 @@ static void c20_asks_by_get(void **state)
 	for (unsigned int i = 0; i < 12; i++)
 		assert_answered(ask_wait(i));
 	assert_string_equal(saw.last.method, "GET");
-	assert_non_null(strstr(saw.last.path, PATH "?dns=AAA"));
+	assert_non_null(strstr(saw.last.path, "/dns-query"
+					      "?dns=AAA"));
 	assert_string_equal(saw.last.type, "");
 	assert_int_equal(msg_get16(saw.last.body.b), 0);
 }
@@ -184,7 +104,7 @@ static void the_authority_has_a_port_that_is_not_443(void **state)
 
 static void a_server_without_http_2_is_refused(void **state)
 {
-	start_with("\10http/1.1");
+	start_as("\10http/1.1");
 	assert_int_equal(ask_wait(0)->status, -EPROTO);
 	assert_non_null(strstr(figures().error, "it does not offer h2 by TLS (ALPN)"));
 	assert_int_equal(server->heard, 0);
@@ -505,7 +425,7 @@ static void c23_one_that_does_not_answer_the_ping_is_given_up(void **state)
 	assert_int_equal(server->accepted, 2);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, tear_down_transport)
 
 int main(void)
 {

@@ -4,23 +4,17 @@
 
 #include "base/limits.h"
 #include "dns/hop.h"
-#include "tls_support.h"
+#include "transport_support.h"
 
-#define MANY 200
+#define HEARD_MAX (2 * ASKS_MAX)
 
-static struct loop *loop;
-static struct datapath datapath;
 static struct identity identity;
-static struct server *server;
-static struct conf_upstream upstream;
-static struct transport *transport;
-static struct ask *asks[MANY];
 
 /* What the server has heard: whole messages in order, and who said them. */
 static struct {
 	unsigned int num;
-	struct peer *peer[2 * MANY];
-	struct wire message[2 * MANY];
+	struct peer *peer[HEARD_MAX];
+	struct wire message[HEARD_MAX];
 } heard;
 
 /* How it answers. */
@@ -64,7 +58,7 @@ static void hear(struct peer *p)
 	while (p->len >= 2 && p->len >= 2 + (len = msg_get16(p->in))) {
 		struct wire *w = &heard.message[heard.num];
 
-		assert_true(heard.num < 2 * MANY);
+		assert_true(heard.num < HEARD_MAX);
 		w->len = 0;
 		wire_bytes(w, p->in + 2, len);
 		heard.peer[heard.num++] = p;
@@ -82,90 +76,19 @@ static void hear(struct peer *p)
 	answer_all();
 }
 
-static unsigned int addresses(void *arg, struct endpoint ret_to[CONF_ADDRESSES_MAX])
-{
-	ret_to[0] = server->endpoint;
-	return 1;
-}
-
 static void start(enum conf_upstream_type type)
 {
-	struct transport_options options = {
-		.loop = loop,
-		.datapath = &datapath,
-		.upstream = &upstream,
-		.addresses = addresses,
-	};
-	char error[TRANSPORT_ERROR_MAX];
-
-	upstream = (struct conf_upstream){
-		.name = "test", .type = type, .host = (char *)HOST, .ca_file = authority_file
-	};
-	server = server_new(loop, type == CONF_TLS ? make_context(&identity, "\3dot") : NULL, hear);
-	assert_int_equal(transport_new(&options, &transport, error), 0);
+	upstream.type = type;
+	start_with(type == CONF_TLS ? make_context(&identity, "\3dot") : NULL, hear);
 }
 
 static int setup(void **state)
 {
-	clock_inject(test_clock);
-	datapath_init(&datapath, 0);
 	memset(&how, 0, sizeof(how));
 	heard.num = 0;
 	how.say = say_address;
-	assert_int_equal(loop_new(&loop), 0);
+	set_up_transport(CONF_TLS);
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	transport_free(transport);
-	transport = NULL;
-	server_free(server);
-	server = NULL;
-	for (unsigned int i = 0; i < MANY; i++) {
-		free(asks[i]);
-		asks[i] = NULL;
-	}
-	assert_int_equal(datapath_budget(&datapath, BUDGET_DESCRIPTORS)->used, 0);
-	loop_free(loop);
-	clock_inject(NULL);
-	return 0;
-}
-
-static struct ask *ask(unsigned int i)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "n%u.example", i);
-	free(asks[i]);
-	asks[i] = ask_new(name);
-	assert_int_equal(transport_ask(transport, &asks[i]->request), 0);
-	return asks[i];
-}
-
-static struct ask *ask_wait(unsigned int i)
-{
-	struct ask *a = ask(i);
-
-	turn_until(loop, a->done);
-	return a;
-}
-
-static unsigned int done_num(unsigned int num)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < num; i++)
-		n += asks[i]->done;
-	return n;
-}
-
-static struct transport_figures figures(void)
-{
-	struct transport_figures f;
-
-	transport_figures(transport, &f);
-	return f;
 }
 
 /* --- questions and answers ---------------------------------------------------------------- */
@@ -482,42 +405,31 @@ static void one_that_says_nothing_gets_no_more_requests(void **state)
 	turn_until(loop, server_open(server) == 1);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, tear_down_transport)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(c20_asks_over_tls_padded_and_is_answered, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(asks_over_plain_tcp_as_it_is, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_connection_is_used_again, setup, teardown),
-		cmocka_unit_test_setup_teardown(answers_may_come_in_any_order, setup, teardown),
-		cmocka_unit_test_setup_teardown(each_id_of_a_connection_is_its_own, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(one_byte_at_a_time, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_longest_answer_comes_whole, setup, teardown),
-		cmocka_unit_test_setup_teardown(options_of_the_hop_are_not_passed_on, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(wrong_ids_and_questions_are_thrown_away, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(an_answer_to_what_was_cancelled_is_thrown_away,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(what_waits_for_a_connection_can_be_cancelled, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(a_message_shorter_than_a_header_ends_the_connection,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(a_lost_connection_costs_no_question, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(lost_twice_is_lost, setup, teardown),
-		cmocka_unit_test_setup_teardown(one_that_breaks_off_within_an_answer_is_asked_again,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(the_end_of_an_idle_connection_is_no_failure, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(c23_a_second_connection_resumes_the_session, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(c23_an_idle_connection_is_closed, setup, teardown),
-		cmocka_unit_test_setup_teardown(c23_more_connections_are_opened_under_load_up_to_16,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(one_that_says_nothing_gets_no_more_requests, setup,
-						teardown),
+		TEST(c20_asks_over_tls_padded_and_is_answered),
+		TEST(asks_over_plain_tcp_as_it_is),
+		TEST(a_connection_is_used_again),
+		TEST(answers_may_come_in_any_order),
+		TEST(each_id_of_a_connection_is_its_own),
+		TEST(one_byte_at_a_time),
+		TEST(the_longest_answer_comes_whole),
+		TEST(options_of_the_hop_are_not_passed_on),
+		TEST(wrong_ids_and_questions_are_thrown_away),
+		TEST(an_answer_to_what_was_cancelled_is_thrown_away),
+		TEST(what_waits_for_a_connection_can_be_cancelled),
+		TEST(a_message_shorter_than_a_header_ends_the_connection),
+		TEST(a_lost_connection_costs_no_question),
+		TEST(lost_twice_is_lost),
+		TEST(one_that_breaks_off_within_an_answer_is_asked_again),
+		TEST(the_end_of_an_idle_connection_is_no_failure),
+		TEST(c23_a_second_connection_resumes_the_session),
+		TEST(c23_an_idle_connection_is_closed),
+		TEST(c23_more_connections_are_opened_under_load_up_to_16),
+		TEST(one_that_says_nothing_gets_no_more_requests),
 	};
 	int r;
 

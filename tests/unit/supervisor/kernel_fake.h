@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "datapath/device.h"
 #include "datapath/kernel.h"
 
 #define FAKE_FLOWS_MAX 64
@@ -26,6 +27,10 @@ struct kernel {
 	int attached_ifindex;
 	int ended_slot; /* of the last kernel_flow_end_all(), -2 = none */
 	enum flow_end ended_with;
+	int devices; /* attached now */
+	int device_result; /* of attaching */
+	struct endpoint local[FAKE_FLOWS_MAX];
+	size_t locals;
 };
 
 static struct kernel fake_kernel;
@@ -153,6 +158,36 @@ int kernel_events_read(struct kernel *k, void (*fn)(void *arg, const struct flow
 const struct kernel_features *kernel_features(const struct kernel *k)
 {
 	return &k->features;
+}
+
+int device_attach(struct kernel *k, const char *name, int ifindex, enum device_mode mode,
+		  struct device **ret_device, char err[256])
+{
+	snprintf(err, 256, "%s: not here", name);
+	if (k->device_result)
+		return k->device_result;
+	k->devices++;
+	*ret_device = (struct device *)k;
+	return 0;
+}
+
+const char *device_how(const struct device *d)
+{
+	return "fake";
+}
+
+void device_detach(struct device *d)
+{
+	if (d)
+		((struct kernel *)d)->devices--;
+}
+
+int kernel_local_set(struct kernel *k, const struct endpoint *local, size_t num)
+{
+	k->locals = num < FAKE_FLOWS_MAX ? num : FAKE_FLOWS_MAX;
+	if (k->locals)
+		memcpy(k->local, local, k->locals * sizeof(*local));
+	return 0;
 }
 
 void kernel_clean_stale(void)
