@@ -171,7 +171,7 @@ static void tell(const struct entry *e, uint64_t now, struct cache_hit *ret_hit)
 	ret_hit->hits = e->hits;
 	ret_hit->left = (uint32_t)((e->expires_ms - now) / 1000);
 	ret_hit->late = e->expires_ms - now <= (e->expires_ms - e->stored_ms) / 10;
-	ret_hit->asked = e->asked;
+	ret_hit->asked = e->asked || now < e->retry_ms;
 }
 
 size_t cache_get(struct cache *c, const struct cache_key *key, uint8_t *buf,

@@ -54,7 +54,7 @@ struct cache_hit {
 	uint32_t hits; /* this one included */
 	uint32_t left; /* seconds */
 	bool late; /* in the last tenth of its time */
-	bool asked; /* somebody asks for it anew already: cache_asked() */
+	bool asked; /* somebody asks for it anew already, or just has in vain */
 };
 
 /* An entry as people see it. */

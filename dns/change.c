@@ -86,6 +86,16 @@ static void add_error(struct change *r, const char *what)
 	r->errors.used = (size_t)len < sizeof(r->errors.text) ? (size_t)len : 0;
 }
 
+/* The upstreams are again those of the generation in force. */
+static void take_back(struct service *s)
+{
+	char error[TRANSPORT_ERROR_MAX];
+
+	if (s->generation && upstreams_assign(s->upstreams, s->generation->dns, s->options.upstream,
+					      s->options.upstreams, error) < 0)
+		log_err("dns", "upstreams are not as they were: %s", error);
+}
+
 static void swap(struct change *r)
 {
 	struct service *s = r->service;
@@ -102,6 +112,7 @@ static void swap(struct change *r)
 	if (status < 0) {
 		generation_put(g);
 		add_error(r, error[0] ? error : strerror(-status));
+		take_back(s);
 	} else {
 		install(s->datapath, r->policies);
 	}

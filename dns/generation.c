@@ -26,6 +26,7 @@ static void read_settings(struct generation *g)
 {
 	const struct conf_cache *c = &g->dns->cache;
 
+	g->trusts_near = !(policies_conf(g->policies)->given & CONF_GIVEN_REBIND);
 	g->ttl = (struct ttl_limits){ c->ttl_min, c->ttl_max, c->negative_max };
 	g->keep_options = EDNS_NSID | (g->dns->keep_ecs ? EDNS_SUBNET : 0);
 }
@@ -43,7 +44,7 @@ static bool same_strings(char *const *a, size_t a_num, char *const *b, size_t b_
 static bool same_rules(const struct generation *a, const struct generation *b)
 {
 	return a->dns->rebind_protection == b->dns->rebind_protection &&
-	       memcmp(&a->ttl, &b->ttl, sizeof(a->ttl)) == 0 &&
+	       a->trusts_near == b->trusts_near && memcmp(&a->ttl, &b->ttl, sizeof(a->ttl)) == 0 &&
 	       same_strings(a->dns->private_domain, a->dns->private_domains, b->dns->private_domain,
 			    b->dns->private_domains);
 }
@@ -140,7 +141,8 @@ bool generation_allows(const struct generation *g, const struct addr *client)
 	return false;
 }
 
-bool generation_may_be_private(const struct generation *g, const struct name *name, bool of_host)
+bool generation_may_be_private(const struct generation *g, const struct name *name, bool near)
 {
-	return of_host || !g->dns->rebind_protection || domain_set_has(&g->private_domains, name);
+	return !g->dns->rebind_protection || (near && g->trusts_near) ||
+	       domain_set_has(&g->private_domains, name);
 }

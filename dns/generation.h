@@ -28,6 +28,7 @@ struct generation {
 	} * group; /* by place in dns->group; owned */
 	struct domain_set private_domains;
 	struct domain_set flush_domains;
+	bool trusts_near; /* the host's resolvers and near ones with private addresses */
 	struct ttl_limits ttl;
 	uint8_t keep_options; /* of clients, that are handed on: EDNS_NSID... */
 };
@@ -45,7 +46,10 @@ void generation_put(struct generation *g);
 
 /* May a client with this address ask (C-02)? */
 bool generation_allows(const struct generation *g, const struct addr *client);
-/* May `name` lead to private addresses, as an upstream of this type says? */
-bool generation_may_be_private(const struct generation *g, const struct name *name, bool of_host);
+/*
+ * May `name` lead to private addresses? `near`: an upstream says so that is one of the host's
+ * resolvers, or has a private address itself.
+ */
+bool generation_may_be_private(const struct generation *g, const struct name *name, bool near);
 
 #endif

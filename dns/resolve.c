@@ -177,7 +177,8 @@ static void send_made(struct service *s, const struct query *q, size_t len, cons
 	struct answer a = { .msg = s->answer, .len = len, .source = SOURCE_POLICY, .why = why };
 
 	datapath_count(s->datapath, RSTAT_DNS_BLOCKED, 1);
-	note_domains(s, q, a.msg, len);
+	if (q->verdict.action == DNS_REWRITE)
+		note_domains(s, q, a.msg, len);
 	reply_send(s, q, &a);
 }
 
@@ -305,19 +306,20 @@ static void arm_stale(struct service *s)
 static void stop_waiting(struct service *s, struct query *q)
 {
 	struct exchange *x = q->exchange;
-	struct query *refresh = add_refresh(s, q);
+	struct query *refresh;
 
 	list_remove(&q->stale);
-	if (!send_stale(s, q)) {
-		if (refresh)
-			service_drop(s, refresh);
+	if (!send_stale(s, q))
 		return;
+	list_remove(&q->waiting);
+	if (list_is_empty(&x->queries)) {
+		refresh = add_refresh(s, q);
+		if (refresh)
+			wait_for(refresh, x);
+		else
+			exchange_abandon(x);
 	}
-	if (refresh)
-		wait_for(refresh, x);
 	service_drop(s, q);
-	if (list_is_empty(&x->queries))
-		exchange_abandon(x);
 }
 
 void resolve_stale_due(struct timer *t)
@@ -461,18 +463,18 @@ static void pass_refusal(struct service *s, const struct query *q, const struct 
 }
 
 /* An upstream of the host, or one that is near, may know private names. */
-static bool is_public(const struct exchange_result *result)
+static bool is_near(const struct exchange_result *result)
 {
 	const struct addr *from = &result->from.addr;
 
-	return !result->upstream->of_host && !addr_is_private(from) && !addr_is_loopback(from) &&
-	       !addr_is_link_local(from);
+	return result->upstream->of_host || addr_is_private(from) || addr_is_loopback(from) ||
+	       addr_is_link_local(from);
 }
 
 static bool is_rebinding(const struct query *q, const struct msg_question *asked,
 			 const struct exchange_result *result, const struct answer *a)
 {
-	return !generation_may_be_private(q->generation, &asked->name, !is_public(result)) &&
+	return !generation_may_be_private(q->generation, &asked->name, is_near(result)) &&
 	       scrub_is_rebinding(a->msg, a->len, asked->end);
 }
 

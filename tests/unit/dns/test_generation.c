@@ -218,6 +218,22 @@ static void what_a_near_upstream_says_may_be_private(void **state)
 	assert_int_equal(test_counters.drops.dns_rebind, 0);
 }
 
+static void rebinding_is_no_data_and_why_is_told(void **state)
+{
+	start_with(say_private, UPSTREAM "  rebind-protection: true\n"
+					 "  private-domains: [.home.arpa]\n");
+	ask(1000, 1, "www.test", TYPE_A);
+	turn_until(loop, got.num == 1);
+	assert_int_equal(rcode(), RCODE_NOERROR);
+	assert_int_equal(answers(), 0);
+	assert_int_equal(test_counters.drops.dns_rebind, 1);
+	assert_int_equal(test_kernel.domains, 0);
+	assert_string_equal(history_get(&service->history, 0)->rule, "rebinding protection");
+	ask(1000, 2, "nas.home.arpa", TYPE_A);
+	turn_until(loop, got.num == 2);
+	assert_int_equal(answers(), 1);
+}
+
 static void judged(const char *name, bool of_host, bool want)
 {
 	struct name n;
@@ -447,6 +463,7 @@ int main(void)
 		T(c02_no_question_and_an_empty_name_are_formerr),
 		T(c05_the_self_check_name_is_answered_here),
 		T(what_a_near_upstream_says_may_be_private),
+		T(rebinding_is_no_data_and_why_is_told),
 		T(private_domains_may_lead_to_private_addresses),
 		T(c30_a_query_for_a_flush_domain_empties_the_cache),
 		T(a_change_counts_from_the_next_query_on),
