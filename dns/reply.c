@@ -75,6 +75,46 @@ static void note(struct service *s, const struct query *q, const struct answer *
 		  (unsigned long long)h->duration_us);
 }
 
+/*
+ * Its policy is told by the generation in force now: it is told some time later, and what a
+ * reload has moved meanwhile is named by its new place.
+ */
+static void describe_kernel_rule(const struct service *s, const struct dns_log_entry *e,
+				 struct history_entry *h)
+{
+	const struct conf_policy *p;
+	bool rule;
+
+	if (!s->generation || e->policy >= s->generation->dns->policies)
+		return;
+	p = &s->generation->dns->policy[e->policy];
+	rule = e->rule < p->rules;
+	if (rule || e->action != DNS_PASS)
+		snprintf(h->rule, sizeof(h->rule), "%s line %u", p->name,
+			 rule ? p->rule[e->rule].line : p->line);
+}
+
+void reply_note_kernel(struct service *s, const struct dns_log_entry *e)
+{
+	struct history_entry *h;
+	struct name name;
+
+	if (name_parse(e->name, e->name_len, 0, &name) < 0 || e->action >= DNS_ACTION_NUM)
+		return;
+	h = history_add(&s->history);
+	h->time_ms = unix_ms() - (int64_t)((clock_ns() - e->time_ns) / NSEC_PER_MSEC);
+	h->client.addr = e->client;
+	h->client.port = e->port;
+	h->proto = IPPROTO_UDP;
+	h->source = SOURCE_KERNEL;
+	h->action = e->action;
+	h->type = e->type;
+	h->rcode = e->rcode;
+	h->uid = UINT32_MAX;
+	describe_kernel_rule(s, e, h);
+	name_format(&name, h->name, sizeof(h->name));
+}
+
 /* Bytes of message that this client can take in one piece. */
 static size_t client_limit(const struct service *s, const struct query *q)
 {

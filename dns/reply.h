@@ -35,6 +35,8 @@ struct answer {
 void reply_send(struct service *s, const struct query *q, const struct answer *a);
 /* Fills in what is told of it, an entry that is all zero. */
 void reply_describe(const struct query *q, const struct answer *a, struct history_entry *ret_entry);
+/* Notes what the kernel half has answered by itself. */
+void reply_note_kernel(struct service *s, const struct dns_log_entry *e);
 /* An answer without records, made here. */
 void reply_rcode(struct service *s, const struct query *q, enum msg_rcode rcode);
 /* The same with SERVFAIL, counted. */

@@ -18,8 +18,10 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/role.h"
+#include "datapath/dns_log.h"
 #include "dns/console.h"
 #include "dns/listener.h"
+#include "dns/reply.h"
 #include "dns/resolver.h"
 #include "dns/service.h"
 #include "dns/setup.h"
@@ -43,6 +45,7 @@ struct resolver {
 	int conf_status; /* -errno */
 	struct listener *listener;
 	struct console *console;
+	struct dns_log kernel_log; /* what the kernel half answers by itself */
 };
 
 static struct resolver *resolver_of(struct role_link *link)
@@ -238,6 +241,13 @@ static int take_queries(struct resolver *r)
 	return 0;
 }
 
+static void kernel_answered(void *arg, const struct dns_log_entry *e)
+{
+	struct resolver *r = arg;
+
+	reply_note_kernel(r->service, e);
+}
+
 /* Long lists take a while: what is asked meanwhile waits in the queue. */
 static void configured(void *arg, int status, const struct conf_errors *errors)
 {
@@ -274,6 +284,9 @@ static int start(struct role_link *link)
 		return err;
 	if (r->config.restarted)
 		service_adopt(r->service);
+	err = dns_log_open(&r->kernel_log, r->loop, &r->datapath, kernel_answered, r);
+	if (err)
+		log_warn("dns", "what the kernel half answers is not logged: %s", strerror(-err));
 	err = r->configured ? take_queries(r) : 0;
 	return err ? err : make_console(r);
 }
@@ -345,6 +358,7 @@ static int answer_query(struct role_link *link, uint64_t tag, const char *text, 
 
 	if (len == sizeof(reload) - 1 && !memcmp(text, reload, len))
 		return begin_reload(resolver_of(link), tag);
+	dns_log_read(&resolver_of(link)->kernel_log);
 	return console_ask(resolver_of(link)->console, tag, text, len);
 }
 
@@ -375,6 +389,7 @@ static int run(struct resolver *r)
 		err = loop_run(r->loop);
 	if (err < 0)
 		log_err("dns", "event loop failed: %s", strerror(-err));
+	dns_log_close(&r->kernel_log);
 	service_free(r->service); /* what is in flight gets SERVFAIL through the listener */
 	console_free(r->console);
 	listener_free(r->listener);

@@ -79,6 +79,15 @@ aged() {
 }
 check the_ttl_grows_less wait_for aged
 
+# What the kernel half answered is in the log.
+logged() { # NAME FILTER
+	headrace dns log --instance "$INSTANCE" --json |
+		jq -es "any(.[].dns; .name == \"$1\" and .source == \"kernel\" and ($2))"
+}
+check C-62_blocked_names_are_logged_with_their_rule logged "$BLOCKED" \
+	'.action == "nxdomain" and .rcode == "NXDOMAIN" and (.rule | test("all line 9"))'
+check C-62_kept_answers_are_logged logged "www.$ZONE" '.rcode == "NOERROR"'
+
 # A flush is obeyed by the next query.
 headrace dns flush --instance "$INSTANCE" >"$T/flush" 2>&1
 asked() { stat dns_asked; }

@@ -2,7 +2,10 @@
 /* service.c: from a client's query to its answer, with resolvers on loopback behind it. */
 #include "service_world.h"
 
+#include <time.h>
+
 #include "dns/generation.h"
+#include "dns/reply.h"
 
 static void answers_from_upstream_with_the_clients_id_and_case(void **state)
 {
@@ -497,12 +500,54 @@ static void remembers_the_last_queries(void **state)
 	assert_null(history_get(&service->history, 2));
 }
 
+static struct dns_log_entry kernel_entry(void)
+{
+	struct dns_log_entry e = { .time_ns = clock_ns() - 2 * NSEC_PER_SEC,
+				   .client = addr_from_v4(htonl(0x0a000002)),
+				   .port = htons(4000),
+				   .type = TYPE_A,
+				   .rcode = RCODE_NXDOMAIN,
+				   .action = DNS_NXDOMAIN,
+				   .rule = DNS_RULES_MAX,
+				   .name_len = 10,
+				   .name = "\3Ads\4test" };
+
+	return e;
+}
+
+/* C-62: what the kernel half answered is in the log, with the time at which it was. */
+static void c62_answers_of_the_kernel_half_are_noted(void **state)
+{
+	struct dns_log_entry e;
+	const struct history_entry *h;
+
+	start(say_address, NULL);
+	e = kernel_entry();
+	reply_note_kernel(service, &e);
+	h = history_get(&service->history, 0);
+	assert_int_equal(h->source, SOURCE_KERNEL);
+	assert_int_equal(h->rcode, RCODE_NXDOMAIN);
+	assert_int_equal(h->action, DNS_NXDOMAIN);
+	assert_int_equal(h->client.port, htons(4000));
+	assert_string_equal(h->name, "Ads.test");
+	assert_non_null(strstr(h->rule, " line "));
+	assert_in_range(time(NULL) * 1000LL - h->time_ms, 0, 20000);
+	e.policy = DNS_POLICIES_MAX; /* of a configuration that is no more */
+	reply_note_kernel(service, &e);
+	assert_string_equal(history_get(&service->history, 0)->rule, "");
+	assert_int_equal(service->history.total, 2);
+	e.name[0] = 60; /* not within its length */
+	reply_note_kernel(service, &e);
+	assert_int_equal(service->history.total, 2);
+}
+
 #define T(name) cmocka_unit_test_teardown(name, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(answers_from_upstream_with_the_clients_id_and_case),
+		T(c62_answers_of_the_kernel_half_are_noted),
 		T(notes_the_address_under_the_name_asked),
 		T(answers_from_the_cache_with_aged_ttl),
 		T(cached_answers_have_an_opt_for_those_who_sent_one),
