@@ -49,6 +49,25 @@ int config_read(struct config *c, const char *file, struct conf_errors *errors)
 	return conf_load(file, &c->text, &c->conf, errors);
 }
 
+int config_check_kernel(const struct config *c, bool bpf, struct conf_errors *errors)
+{
+	const struct conf_dns *d = &c->conf->dns;
+	int err = 0;
+
+	for (size_t i = 0; !bpf && i < d->policies; i++) {
+		const struct conf_policy *p = &d->policy[i];
+
+		if (!p->only_resolved && !p->block_quic)
+			continue;
+		conf_errors_add(errors,
+				"%s:%u: dns.policies.%s: only-resolved and block-quic need BPF, "
+				"which cannot be used here",
+				c->file, p->line, p->name);
+		err = -EOPNOTSUPP;
+	}
+	return err;
+}
+
 /* --- opening ------------------------------------------------------------------------------ */
 
 static int write_sealed(int fd, const struct conf_text *t)

@@ -120,6 +120,12 @@ static int open_config(struct instance *in)
 	return err ? first_error(in, &errors, err) : 0;
 }
 
+static void unload_kernel(struct instance *in)
+{
+	kernel_unload(in->kernel);
+	in->kernel = NULL;
+}
+
 static int load_kernel(struct instance *in)
 {
 	const struct limits *l = &in->options.limits;
@@ -129,14 +135,19 @@ static int load_kernel(struct instance *in)
 					    .pin = true,
 					    .mounts_private = true };
 
-	kernel_clean_stale();
-	return kernel_load(&opt, &in->kernel, in->error);
-}
+	struct conf_errors errors = { 0 };
+	int err;
 
-static void unload_kernel(struct instance *in)
-{
-	kernel_unload(in->kernel);
-	in->kernel = NULL;
+	kernel_clean_stale();
+	err = kernel_load(&opt, &in->kernel, in->error);
+	if (err)
+		return err;
+	err = config_check_kernel(&in->config, kernel_features(in->kernel)->bpf, &errors);
+	if (err) {
+		unload_kernel(in);
+		return first_error(in, &errors, err);
+	}
+	return 0;
 }
 
 static int open_capture(struct instance *in)

@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "datapath/kernel.h"
 #include "supervisor/control.h"
 #include "supervisor/instance.h"
 #include "supervisor/reload.h"
@@ -105,6 +106,8 @@ static int prepare(struct instance *in)
 			err = -EINVAL;
 		}
 	}
+	if (!err)
+		err = config_check_kernel(&r->next, kernel_features(in->kernel)->bpf, &errors);
 	if (!err)
 		err = config_open(&r->next, old, &errors);
 	send_lines(r->client, errors.text, err);

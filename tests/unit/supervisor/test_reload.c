@@ -26,6 +26,7 @@
 #include "supervisor/instance.h"
 #include "supervisor/reload.h"
 #include "supervisor/role.h"
+#include "unit/supervisor/kernel_fake.h"
 
 static char dir[] = "/tmp/headrace-reload-XXXXXX";
 static char file[64], list[64];
@@ -102,6 +103,10 @@ static int setup(void **state)
 	in.crew.role[0].socket.fd = role_pair[0];
 	in.crew.role[0].pid = 1; /* said to be alive; nothing is sent to that process */
 	in.loop = loop;
+	fake_kernel_reset();
+	fake_kernel.features.bpf = true;
+	in.kernel = &fake_kernel;
+	devices_init(&in.devices, loop);
 	config_init(&in.config);
 	reload_init(&in.reload);
 	control_init(&in.control, loop, &ops);
