@@ -11,11 +11,12 @@
 
 void group_done(struct reader *r, struct node *n, void *to)
 {
+	const struct node *key = node_find(n, "upstreams");
 	const struct conf_group *g = to;
 
 	if (!n)
 		return;
-	if (!g->upstreams && !node_find(n, "upstreams"))
+	if (!g->upstreams && (!key || key->kind != NODE_BAD))
 		reader_error(r, n, "a group without upstreams, expected upstreams: [NAME, ...]");
 	for (uint32_t i = 0; i < g->upstreams; i++)
 		for (uint32_t j = 0; j < i; j++)

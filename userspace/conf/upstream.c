@@ -172,6 +172,13 @@ static void need(struct reader *r, const struct node *n, const struct conf_upstr
 			     type_names[u->type], key, expected);
 }
 
+/* A key with an empty list, or nothing, behind it. */
+static void refuse_empty(struct reader *r, const struct node *key, const struct conf_upstream *u)
+{
+	if (key && key->kind != NODE_BAD && !u->addresses)
+		reader_error(r, key, "no address, expected one or more");
+}
+
 static void check_needs(struct reader *r, const struct node *n, const struct conf_upstream *u)
 {
 	switch (u->type) {
@@ -179,6 +186,8 @@ static void check_needs(struct reader *r, const struct node *n, const struct con
 	case CONF_TCP:
 		if (!node_find(n, "addresses"))
 			need(r, n, u, "address", "address: ADDRESS[:PORT]");
+		refuse_empty(r, node_find(n, "address"), u);
+		refuse_empty(r, node_find(n, "addresses"), u);
 		break;
 	case CONF_TLS:
 		need(r, n, u, "host", "host: NAME, whom the certificate must be for");

@@ -411,6 +411,10 @@ static const struct {
 	  "dns.groups.default.upstreams[0]: 'hots': there is no such upstream, did you mean "
 	  "'host'?" },
 	{ "dns: {groups: {default: {}}}", 1, "a group without upstreams" },
+	{ "dns: {groups: {default: {upstreams: }}}", 1, "a group without upstreams" },
+	{ "dns: {groups: {default: {upstreams: []}}}", 1, "a group without upstreams" },
+	{ "dns: {upstreams: {a: {type: plain, address: []}}}", 1,
+	  "dns.upstreams.a.address: no address" },
 	{ "dns: {groups: {other: {upstreams: [host]}}}", 1, "no group 'default'" },
 	{ "dns: {groups: {default: {upstreams: [host, host]}}}", 1, "is there twice" },
 	{ "dns: {groups: {default: {upstreams: host, failover-rcodes: [NOERROR]}}}", 1,
