@@ -143,9 +143,9 @@ static bool key_for(const struct kcache *k, uint32_t policy, const struct cache_
 	if (labels < 0 || key->class != CLASS_IN || key->flags & MSG_CD ||
 	    (key->type >= TYPE_META_FIRST && key->type <= TYPE_ANY) || key->type == TYPE_OPT)
 		return false;
-	while (labels--)
-		hash = dns_hash_label(&seeds, hash, &key->name.wire[at[labels] + 1],
-				      key->name.wire[at[labels]]);
+	for (int i = labels - 1; i >= 0; i--)
+		hash = dns_hash_label(&seeds, hash, &key->name.wire[at[i] + 1],
+				      key->name.wire[at[i]]);
 	*ret_key = (struct dns_answer_key){ .hash = hash, .policy = policy, .type = key->type };
 	if (key->flags & CACHE_DO)
 		ret_key->flags |= DNS_ANSWER_DO;
