@@ -16,8 +16,7 @@ const char *domains_text(const struct name *name, char text[DOMAIN_TEXT_MAX]);
 
 /*
  * Notes for clients of the policy every A and AAAA record of the answer section under the name
- * that was asked, for
- * its TTL and DNS_DOMAIN_GRACE_MS. `msg` is well-formed.
+ * that was asked, for its TTL and DNS_DOMAIN_GRACE_MS. `msg` is well-formed.
  */
 void domains_note(struct datapath *dp, uint32_t policy, const struct msg_question *question,
 		  const uint8_t *msg, size_t len);
