@@ -25,27 +25,29 @@
 #define ETH_TYPE_IP6 0x86dd
 #define PACKET_TO_US 0 /* PACKET_HOST of linux/if_packet.h */
 
-/* Bytes of the packet's IP header; 0 = it is no query. Uses w->in. */
+/*
+ * Bytes of the packet's IP header; 0 = it is no query. Most packets end here, the large ones
+ * at once; several datagrams in one (UDP GSO) are the resolver's. Uses w->in.
+ */
 static __always_inline __u32 dns_peek(struct __sk_buff *skb, struct dns_work *w, __u32 l2)
 {
 	__u8 *head = w->in.ip;
 
-	return bpf_skb_load_bytes(skb, l2, head, DNS_PEEK) ? 0 : dns_ip_bytes(head);
+	if (skb->gso_size || skb->len > l2 + DNS_PACKET_MAX ||
+	    bpf_skb_load_bytes(skb, l2, head, DNS_PEEK))
+		return 0;
+	return dns_ip_bytes(head);
 }
 
-/* Copies the packet into w->in and reads it. Several datagrams in one are the resolver's. */
+/* Copies the packet into w->in and reads it. */
 static __always_inline int dns_load(struct __sk_buff *skb, struct dns_work *w, __u32 l2,
 				    __u32 ip_bytes)
 {
-	__u32 size = skb->len - l2, most = ip_bytes + UDP_HEADER_BYTES + DNS_QUERY_BYTES;
 	__u8 *ip = ip_bytes == IP4_HEADER_BYTES ? dns_ip4(&w->in) : w->in.ip;
+	__u32 size = skb->len - l2;
 
-	if (skb->gso_size)
-		return -1;
-	if (size > most)
-		size = most; /* no plain query, or it has bytes behind its end */
 	PARSE_HIDE(size);
-	if (size > IP6_HEADER_BYTES + UDP_HEADER_BYTES + DNS_QUERY_BYTES)
+	if (size > DNS_PACKET_MAX)
 		return -1;
 	PARSE_HIDE(size);
 	if (size < DNS_PEEK || bpf_skb_load_bytes(skb, l2, ip, size))

@@ -30,6 +30,7 @@
 #define DNS_HEADER_BYTES 12
 #define DNS_QUESTION_MAX (DNS_HEADER_BYTES + DNS_NAME_MAX + 4) /* where it ends, at most */
 #define DNS_QUERY_BYTES 512 /* larger messages are no plain queries */
+#define DNS_PACKET_MAX (IP6_HEADER_BYTES + UDP_HEADER_BYTES + DNS_QUERY_BYTES)
 #define DNS_OPT_BYTES 11
 #define DNS_OPT_TYPE 41
 #define DNS_OPTIONS_MAX 4

@@ -35,13 +35,10 @@ static __always_inline __u32 dns_peek(struct xdp_md *ctx, struct dns_work *w, __
 static __always_inline int dns_load(struct xdp_md *ctx, struct dns_work *w, __u32 ip_bytes,
 				    __u32 size)
 {
-	__u32 most = ip_bytes + UDP_HEADER_BYTES + DNS_QUERY_BYTES;
 	__u8 *ip = ip_bytes == IP4_HEADER_BYTES ? dns_ip4(&w->in) : w->in.ip;
 
-	if (size > most)
-		size = most; /* no plain query, or it has bytes behind its end */
 	PARSE_HIDE(size);
-	if (size > IP6_HEADER_BYTES + UDP_HEADER_BYTES + DNS_QUERY_BYTES)
+	if (size > DNS_PACKET_MAX)
 		return -1;
 	PARSE_HIDE(size);
 	if (size < DNS_PEEK || bpf_xdp_load_bytes(ctx, ETH_BYTES, ip, size))

@@ -228,12 +228,9 @@ bool dns_host_run(const struct dns_host *h, enum dns_host_point point, const uin
 {
 	uint32_t ip_bytes = len < DNS_PEEK ? 0 : dns_ip_bytes(ip);
 	uint8_t *in = (uint8_t *)&w->in;
-	size_t most = ip_bytes + UDP_HEADER_BYTES + DNS_QUERY_BYTES;
 
-	if (!ip_bytes || !h->state.enabled)
+	if (!ip_bytes || !h->state.enabled || len > DNS_PACKET_MAX)
 		return false;
-	if (len > most)
-		len = most;
 	memcpy(in + offsetof(struct dns_buffer, udp) - ip_bytes, ip, len);
 	if (dns_read_ip(w, ip_bytes, (uint32_t)len) || dns_read_message(w))
 		return false;
