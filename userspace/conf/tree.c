@@ -369,7 +369,7 @@ const char *text_shown(const char *text, char buf[TREE_SHOWN_MAX])
 {
 	size_t len = 0;
 
-	for (; text[len] && len < TREE_SHOWN_MAX - 4; len++)
+	for (; len < TREE_SHOWN_MAX - 4 && text[len]; len++)
 		buf[len] = (char)(text[len] < ' ' || text[len] > '~' ? '?' : text[len]);
 	snprintf(buf + len, TREE_SHOWN_MAX - len, "%s", text[len] ? "..." : "");
 	return buf;
