@@ -105,6 +105,8 @@ static bool take_host(struct reader *r, struct node *n, const struct key *k, voi
 		return reader_refuse(r, n, k, "is no host");
 	if (addr_parse(n->text, &a))
 		return take_labels(r, n, k, 0, to);
+	if (addr_is_zero(&a) || addr_is_multicast(&a))
+		return reader_refuse(r, n, k, "is no server's address");
 	free(*(char **)to);
 	*(char **)to = reader_copy(r, n->text);
 	return *(char **)to;

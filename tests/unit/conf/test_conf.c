@@ -350,6 +350,8 @@ static const struct {
 	{ "dns: {listen: 224.0.0.1}", 1, "is no address" },
 	{ "dns:\n  listen:\n  - 127.0.0.1\n  - 127.0.0.1:53\n", 4,
 	  "the same address and port as on line 3" },
+	{ "dns:\n  upstreams:\n    a: {type: https, url: \"https://0.0.0.0/q\"}\n", 3,
+	  "is no server's address" },
 	{ "dns: {allow: 10.0.0.1/8}", 1,
 	  "'10.0.0.1/8' has bits set behind its prefix length, expected 10.0.0.0/8" },
 	{ "dns: {allow: '2001:db8::1/64'}", 1, "expected 2001:db8::/64" },
