@@ -72,6 +72,28 @@ check DO_is_kept_apart_and_echoed by_kernel dns_answered \
 dig "nowhere.$ZONE" >"$T/no"
 check denials_are_kept_too by_kernel dns_answered says NXDOMAIN dig "nowhere.$ZONE"
 check what_has_a_checksum_is_checked_by_the_client by_kernel dns_answered answers "$WEB4" "www.$ZONE"
+# The resolver's own answer comes by TCP: the kernel's is the same but for ID and TTLs.
+plainly() { # FILE DIG-ARGUMENT...
+	dig +nottlid +nostats +nocmd "${@:2}" | sed 's/id: [0-9]*//' >"$1"
+}
+both() { # COUNTER NAME TYPE
+	local way
+	for way in +edns +dnssec +noedns +adflag; do
+		plainly "$T/first" $way "${@:2}"
+		by_kernel "$1" plainly "$T/kernels" $way "${@:2}" || return 1
+		plainly "$T/resolvers" $way +tcp "${@:2}"
+		grep -q 'status: ' "$T/kernels" && diff "$T/resolvers" "$T/kernels" || return 1
+	done
+}
+for question in "www.$ZONE A" "www.$ZONE AAAA" "alias.$ZONE A" "$ZONE MX" "$ZONE SOA" "v4.$ZONE AAAA" \
+	"nowhere.$ZONE A"; do
+	# shellcheck disable=SC2086 # name and type
+	check "the_same_from_kernel_and_resolver_${question// /_}" both dns_answered $question
+done
+for question in "$BLOCKED A" "$BLOCKED AAAA" "x.$BLOCKED TXT"; do
+	# shellcheck disable=SC2086 # name and type
+	check "the_same_from_kernel_and_resolver_${question// /_}" both dns_blocked $question
+done
 aged() {
 	local ttl
 	ttl=$(dig +noall +answer "www.$ZONE" | awk '{ print $2 }')
