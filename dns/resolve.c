@@ -229,13 +229,19 @@ bool resolve_here(struct service *s, const struct query *q, const uint8_t *msg)
 
 /* --- the cache --------------------------------------------------------------------------- */
 
-/* The kernel half answers it from now on: it has to give what would be given here. */
+/*
+ * The kernel half answers it from now on: it has to give what would be given here. What a query
+ * of an earlier generation got is none of the policies' that are in force, and a name whose
+ * queries empty the cache has to be asked for here.
+ */
 static void give_to_kernel(struct service *s, const struct query *q, const struct answer *a,
 			   uint32_t seconds)
 {
 	struct cache_key key;
 
-	if (!seconds || q->verdict.action != DNS_PASS || q->kind != QUERY_CLIENT)
+	if (!seconds || q->verdict.action != DNS_PASS || q->kind != QUERY_CLIENT ||
+	    q->generation != s->generation ||
+	    domain_set_has(&q->generation->flush_domains, &q->question.name))
 		return;
 	key = key_of(q);
 	kcache_put(s->kcache, q->verdict.policy, &key, a->msg, a->len, q->question.end, seconds);
