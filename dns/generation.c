@@ -49,10 +49,14 @@ static bool same_rules(const struct generation *a, const struct generation *b)
 			    b->dns->private_domains);
 }
 
-/* Upstreams that stay as they were stay the same objects (upstreams.h). */
-static bool same_members(const struct upstream_group *a, const struct upstream_group *b)
+/*
+ * Would both give the same answers? Upstreams that stay as they were stay the same objects
+ * (upstreams.h); an answer with an RCODE by which one group goes on is none of that group's.
+ */
+static bool same_answers(const struct upstream_group *a, const struct upstream_group *b)
 {
-	return a->num == b->num && memcmp(a->member, b->member, a->num * sizeof(a->member[0])) == 0;
+	return a->failover_rcodes == b->failover_rcodes && a->num == b->num &&
+	       memcmp(a->member, b->member, a->num * sizeof(a->member[0])) == 0;
 }
 
 static uint32_t find_scope(const struct generation *g, const struct upstream_group *upstreams,
@@ -60,7 +64,7 @@ static uint32_t find_scope(const struct generation *g, const struct upstream_gro
 {
 	if (before && same_rules(g, before)) {
 		for (size_t i = 0; i < before->groups; i++) {
-			if (same_members(before->group[i].upstreams, upstreams))
+			if (same_answers(before->group[i].upstreams, upstreams))
 				return before->group[i].scope;
 		}
 	}

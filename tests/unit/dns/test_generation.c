@@ -327,6 +327,21 @@ static void other_upstreams_have_another_scope(void **state)
 	assert_int_equal(fake.asked, 2);
 }
 
+/* What one group takes for an answer another one passes over. */
+static void other_failover_codes_have_another_scope(void **state)
+{
+	start_with(say_denial, UPSTREAM);
+	ask(1000, 1, "www.test", TYPE_A);
+	turn_until(loop, got.num == 1);
+	change_to("dns:\n  loop-check: false\n"
+		  "  upstreams: {fake: {type: plain, address: '%s', port: %u}}\n"
+		  "  groups: {default: {upstreams: [fake], failover-rcodes: [NXDOMAIN]}}\n");
+	assert_int_equal(changed.status, 0);
+	ask(1000, 2, "www.test", TYPE_A);
+	turn_until(loop, got.num == 2);
+	assert_int_equal(fake.asked, 2);
+}
+
 static void a_query_in_flight_ends_under_the_generation_it_began_with(void **state)
 {
 	start_with(say_nothing, UPSTREAM);
@@ -468,6 +483,7 @@ int main(void)
 		T(c30_a_query_for_a_flush_domain_empties_the_cache),
 		T(a_change_counts_from_the_next_query_on),
 		T(other_upstreams_have_another_scope),
+		T(other_failover_codes_have_another_scope),
 		T(a_query_in_flight_ends_under_the_generation_it_began_with),
 		T(one_change_at_a_time),
 		T(lists_are_part_of_a_change),
