@@ -63,6 +63,7 @@ enum msg_type {
 };
 
 #define CLASS_IN 1
+#define CLASS_ANY 255 /* of a question: all there are */
 
 enum msg_section { SECTION_ANSWER, SECTION_AUTHORITY, SECTION_ADDITIONAL, SECTION_NUM };
 

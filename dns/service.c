@@ -282,7 +282,10 @@ static struct query query_of(struct service *s, const struct client *client,
 	};
 }
 
-/* What its client's policy says. Rules are of class IN; of others they know nothing. */
+/*
+ * What its client's policy says. Rules are of class IN; of others they know nothing, but who asks
+ * for all classes asks for that one, too.
+ */
 static void decide(struct query *q)
 {
 	const struct generation *g = q->generation;
@@ -290,7 +293,7 @@ static void decide(struct query *q)
 	struct name lower = q->question.name;
 
 	name_lower(lower.wire, lower.len);
-	if (q->question.class == CLASS_IN) {
+	if (q->question.class == CLASS_IN || q->question.class == CLASS_ANY) {
 		policies_decide(g->policies, policy, &lower, q->question.type, &q->verdict);
 		return;
 	}

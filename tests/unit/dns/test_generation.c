@@ -73,6 +73,20 @@ static void c10_rules_decide_in_order_and_by_client(void **state)
 	assert_int_equal(fake.asked, 2);
 }
 
+static void c10_who_asks_for_all_classes_is_blocked_like_others(void **state)
+{
+	struct client client = client_of(1000);
+	static struct wire w;
+
+	start_with(say_address, TWO_POLICIES);
+	wire_query(&w, 1, "www.games.test", TYPE_A);
+	msg_put16(w.b + w.len - 2, CLASS_ANY);
+	service_query(service, &client, w.b, w.len);
+	assert_int_equal(got.num, 1);
+	assert_int_equal(rcode(), RCODE_NXDOMAIN);
+	assert_int_equal(fake.asked, 0);
+}
+
 static void c10_a_block_has_the_mode_that_the_rule_says(void **state)
 {
 	start_with(say_address, TWO_POLICIES);
@@ -470,6 +484,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(c10_rules_decide_in_order_and_by_client),
+		T(c10_who_asks_for_all_classes_is_blocked_like_others),
 		T(c10_a_block_has_the_mode_that_the_rule_says),
 		T(c10_a_rewrite_gives_the_addresses_of_its_type),
 		T(c10_a_rewrite_to_a_name_resolves_that),
