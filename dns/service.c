@@ -162,7 +162,10 @@ int service_take_generation(struct service *s, struct generation *g)
 	return 0;
 }
 
-/* What began before a change of the host's servers ends with those that it began with. */
+/*
+ * What began before a change of the host's servers ends with those that it began with; what the
+ * kernel half has of the former ones is not asked for here again.
+ */
 static void refresh_upstreams(struct service *s)
 {
 	struct generation *g = NULL;
@@ -174,8 +177,10 @@ static void refresh_upstreams(struct service *s)
 			   &s->scopes, &g);
 	if (r == 0)
 		r = service_take_generation(s, g);
-	if (r == 0)
+	if (r == 0) {
+		kcache_flush(s->kcache);
 		return;
+	}
 	generation_put(g);
 	log_err("dns", "name servers of the host stay as they were: %s", strerror(-r));
 }
