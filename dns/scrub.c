@@ -148,20 +148,21 @@ static bool is_parent_of_chain(const struct scrubber *s, const struct name *zone
 	return false;
 }
 
-/* Have they one label or more in common, at the end? */
+/* Have they one label or more in common, at the end? Then the last one is. */
 static bool shares_a_parent(const struct name *a, const struct name *b)
 {
-	struct name parent = *a;
+	unsigned int at = 0, next = 0;
+	struct name top;
 
-	while (parent.len > 1) {
-		size_t label = 1U + parent.wire[0];
-
-		if (is_at_or_below(b, &parent))
-			return true;
-		parent.len -= (uint8_t)label;
-		memmove(parent.wire, parent.wire + label, parent.len);
+	while (a->wire[next]) {
+		at = next;
+		next += 1U + a->wire[next];
 	}
-	return false;
+	if (!next)
+		return false;
+	top.len = (uint8_t)(a->len - at);
+	memcpy(top.wire, a->wire + at, top.len);
+	return is_at_or_below(b, &top);
 }
 
 static bool explains(const struct scrubber *s, const struct msg_record *record,
