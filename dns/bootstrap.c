@@ -153,12 +153,6 @@ int bootstrap_servers(const struct bootstrap *b, struct endpoint ret_servers[DNS
 	return num <= 0 ? num : drop_own(ret_servers, num);
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 /* Is it another file than the last time? */
 static bool file_changed(const char *path, struct stat *seen)
 {
@@ -167,7 +161,7 @@ static bool file_changed(const char *path, struct stat *seen)
 
 	if (stat(path, &st) < 0)
 		memset(&st, 0, sizeof(st));
-	same = same_file(&st, seen);
+	same = fd_same_file(&st, seen);
 	*seen = st;
 	return !same;
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/bio.h>
@@ -24,6 +25,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/addr.h"
+#include "base/fd.h"
 #include "dns/tls.h"
 
 #define HOST_MAX 256
@@ -289,10 +291,47 @@ static bool restrict_protocol(SSL_CTX *ctx)
 	       SSL_CTX_set_cipher_list(ctx, CIPHERS_12);
 }
 
+/*
+ * The system's authorities: reading them takes some 40 ms and megabytes, which must not be paid
+ * for each upstream of a configuration while queries wait. They are read again when their file
+ * has become another one; who was made before keeps those that it knows.
+ */
+static X509_STORE *system_authorities(void)
+{
+	static X509_STORE *known; /* a reference, for good */
+	static struct stat seen;
+	const char *file = getenv(X509_get_default_cert_file_env());
+	struct stat now = { 0 };
+	X509_STORE *store;
+
+	(void)stat(file ? file : X509_get_default_cert_file(), &now);
+	if (known && fd_same_file(&now, &seen))
+		return known;
+	store = X509_STORE_new();
+	if (!store || !X509_STORE_set_default_paths(store)) {
+		X509_STORE_free(store);
+		return NULL;
+	}
+	X509_STORE_free(known);
+	known = store;
+	seen = now;
+	return known;
+}
+
+static int use_system_authorities(SSL_CTX *ctx)
+{
+	X509_STORE *store = system_authorities();
+
+	if (!store)
+		return -ENOMEM;
+	SSL_CTX_set1_cert_store(ctx, store);
+	return 0;
+}
+
 static int load_authorities(SSL_CTX *ctx, const char *ca_file, char error[TLS_ERROR_MAX])
 {
 	if (!ca_file)
-		return SSL_CTX_set_default_verify_paths(ctx) ? 0 : -ENOMEM;
+		return use_system_authorities(ctx);
 	if (access(ca_file, R_OK) < 0) {
 		snprintf(error, TLS_ERROR_MAX, "%.100s: %s", ca_file, strerror(errno));
 		return -errno;
