@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "dns/generation.h"
 #include "dns/record.h"
 #include "dns/show.h"
 
@@ -92,13 +93,16 @@ static void show_upstream(void *arg, const struct upstream *u)
 
 static void show_cache(struct show_sink sink, const struct service *s)
 {
+	const struct conf *conf = s->generation ? policies_conf(s->generation->policies) :
+						  s->options.conf;
+	uint32_t entries_max = conf->dns.cache.entries;
 	struct cache_figures f;
 
 	cache_figures(s->cache, &f);
 	emit(sink,
-	     json_pack("{s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "type", "cache",
-		       "entries", (json_int_t)f.entries, "entries_max", DNS_CACHE_ENTRIES, "bytes",
-		       (json_int_t)f.bytes, "hits", (json_int_t)f.hits, "misses",
+	     json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "type", "cache",
+		       "entries", (json_int_t)f.entries, "entries_max", (json_int_t)entries_max,
+		       "bytes", (json_int_t)f.bytes, "hits", (json_int_t)f.hits, "misses",
 		       (json_int_t)f.misses, "stale", (json_int_t)f.stale, "evicted",
 		       (json_int_t)f.evicted, "in_flight", (json_int_t)query_count(s->queries),
 		       "sockets_max", (json_int_t)s->options.sockets_max));
@@ -190,15 +194,25 @@ void show_log(struct show_sink sink, const struct history *h, uint64_t from)
 
 /* --- the cache --------------------------------------------------------------------------- */
 
-static void show_entry(struct show_sink sink, const struct cache_view *v)
+/* The group that it is an answer of; "" = of none in force, so nobody gets it. */
+static const char *group_of(const struct service *s, const struct cache_view *v)
+{
+	for (size_t i = 0; s->generation && i < s->generation->groups; i++) {
+		if (s->generation->group[i].scope == v->key->scope)
+			return s->generation->group[i].upstreams->name;
+	}
+	return "";
+}
+
+static void show_entry(struct show_sink sink, const struct service *s, const struct cache_view *v)
 {
 	char type[MSG_TEXT_MAX], rcode[MSG_TEXT_MAX], text[DOMAIN_TEXT_MAX];
 
-	emit(sink, json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I}", "type", "cached", "name",
+	emit(sink, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "type", "cached", "name",
 			     name_format(&v->key->name, text, sizeof(text)), "qtype",
-			     msg_type_text(v->key->type, type), "policy", (json_int_t)v->key->scope,
-			     "rcode", msg_rcode_text(v->rcode, rcode), "ttl", (json_int_t)v->ttl,
-			     "hits", (json_int_t)v->hits, "bytes", (json_int_t)v->len));
+			     msg_type_text(v->key->type, type), "group", group_of(s, v), "rcode",
+			     msg_rcode_text(v->rcode, rcode), "ttl", (json_int_t)v->ttl, "hits",
+			     (json_int_t)v->hits, "bytes", (json_int_t)v->len));
 }
 
 void show_cached(struct show_sink sink, const struct service *s, const struct name *name)
@@ -208,7 +222,7 @@ void show_cached(struct show_sink sink, const struct service *s, const struct na
 
 	while (cache_next(s->cache, &place, &v)) {
 		if (!name || name_eq(&v.key->name, name) || name_is_below(&v.key->name, name))
-			show_entry(sink, &v);
+			show_entry(sink, s, &v);
 	}
 }
 
