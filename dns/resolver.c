@@ -347,6 +347,8 @@ static int begin_reload(struct resolver *r, uint64_t tag)
 	err = setup_read(&r->next, &r->config, &errors);
 	if (!err)
 		err = service_reload(r->service, r->next.conf, r->next.list_fd, reload_done, r);
+	if (err == -EBUSY)
+		conf_errors_add(&errors, "configuration: the one before is still being read");
 	if (err)
 		reload_done(r, err, &errors);
 	return 1;
