@@ -477,11 +477,12 @@ static bool is_near(const struct exchange_result *result)
 	       addr_is_link_local(from);
 }
 
-static bool is_rebinding(const struct query *q, const struct msg_question *asked,
-			 const struct exchange_result *result, const struct answer *a)
+static bool is_rebinding(const struct service *s, const struct query *q,
+			 const struct msg_question *asked, const struct exchange_result *result,
+			 const struct answer *a)
 {
 	return !generation_may_be_private(q->generation, &asked->name, is_near(result)) &&
-	       scrub_is_rebinding(a->msg, a->len, asked->end);
+	       scrub_is_rebinding(a->msg, a->len, asked->end, &s->options.host_loopback);
 }
 
 static void refuse_rebinding(struct service *s, const struct query *q)
@@ -537,7 +538,7 @@ static void judge(struct service *s, const struct query *first,
 	o->status = let_through(s, first, &asked, result, &o->answer);
 	if (o->status < 0)
 		return;
-	o->rebinding = is_rebinding(first, &asked, result, &o->answer);
+	o->rebinding = is_rebinding(s, first, &asked, result, &o->answer);
 	if (!o->rebinding)
 		o->kept = keep(s, first, &asked, &o->answer);
 }

@@ -169,6 +169,7 @@ static int make_service(struct resolver *r)
 		.flows_max = limits_dns_flows(&r->config.limits),
 		.timeout_ms = r->config.dns_timeout_ms,
 		.mtu = r->config.settings.mtu,
+		.host_loopback = r->config.host_loopback,
 		.conf = r->setup.conf,
 		.list_fds = r->setup.list_fd,
 		.upstreams = r->config.upstreams,

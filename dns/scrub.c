@@ -261,10 +261,10 @@ ssize_t scrub(const uint8_t *msg, const struct edns *e, const struct msg_questio
 #define V4_BYTES 4
 #define V6_BYTES 16
 
-static bool is_inside(const struct addr *a)
+static bool is_inside(const struct addr *a, const struct addr *also)
 {
 	return addr_is_private(a) || addr_is_loopback(a) || addr_is_link_local(a) ||
-	       addr_is_this_host(a);
+	       addr_is_this_host(a) || addr_eq(a, also);
 }
 
 /* Where forms of IPv6 addresses hold an IPv4 address that they lead to. */
@@ -278,47 +278,49 @@ static const struct embedded {
 	{ { 0 }, 12, 12 }, /* IPv4-compatible, RFC 4291 section 2.5.5.1 */
 };
 
-static bool is_private_v6(const uint8_t *b)
+static bool is_private_v6(const uint8_t *b, const struct addr *also)
 {
 	static const uint8_t local_nat64[] = { 0x00, 0x64, 0xff, 0x9b, 0x00, 0x01 }; /* RFC 8215 */
 	struct addr a = addr_from_v6(b); /* v4-mapped ones are IPv4 addresses then */
 	__be32 v4;
 
-	if (is_inside(&a) || memcmp(b, local_nat64, sizeof(local_nat64)) == 0)
+	if (is_inside(&a, also) || memcmp(b, local_nat64, sizeof(local_nat64)) == 0)
 		return true;
 	for (size_t i = 0; i < sizeof(embedded) / sizeof(embedded[0]); i++) {
 		if (memcmp(b, embedded[i].prefix, embedded[i].bytes) != 0)
 			continue;
 		memcpy(&v4, b + embedded[i].at, sizeof(v4));
 		a = addr_from_v4(v4);
-		return is_inside(&a);
+		return is_inside(&a, also);
 	}
 	return false;
 }
 
-static bool is_private_v4(const uint8_t *b)
+static bool is_private_v4(const uint8_t *b, const struct addr *also)
 {
 	struct addr a;
 	__be32 v4;
 
 	memcpy(&v4, b, sizeof(v4));
 	a = addr_from_v4(v4);
-	return is_inside(&a);
+	return is_inside(&a, also);
 }
 
-static bool any_private(const uint8_t *data, size_t len, size_t each)
+static bool any_private(const uint8_t *data, size_t len, size_t each, const struct addr *also)
 {
 	if (len % each)
 		return true;
 	for (size_t at = 0; at < len; at += each) {
-		if (each == V4_BYTES ? is_private_v4(data + at) : is_private_v6(data + at))
+		if (each == V4_BYTES ? is_private_v4(data + at, also) :
+				       is_private_v6(data + at, also))
 			return true;
 	}
 	return false;
 }
 
 /* SvcParams (RFC 9460 section 2.2) behind priority and target. */
-static bool hints_are_private(const uint8_t *msg, const struct msg_record *record)
+static bool hints_are_private(const uint8_t *msg, const struct msg_record *record,
+			      const struct addr *also)
 {
 	size_t pos = record->rdata + 2U, end = record->rdata + record->rdata_len;
 	struct name target;
@@ -336,40 +338,42 @@ static bool hints_are_private(const uint8_t *msg, const struct msg_record *recor
 		pos += 4;
 		if (end - pos < len)
 			return true;
-		if (key == SVCB_IPV4HINT && any_private(msg + pos, len, V4_BYTES))
+		if (key == SVCB_IPV4HINT && any_private(msg + pos, len, V4_BYTES, also))
 			return true;
-		if (key == SVCB_IPV6HINT && any_private(msg + pos, len, V6_BYTES))
+		if (key == SVCB_IPV6HINT && any_private(msg + pos, len, V6_BYTES, also))
 			return true;
 		pos += len;
 	}
 	return false;
 }
 
-static bool leads_inside(const uint8_t *msg, const struct msg_record *record)
+static bool leads_inside(const uint8_t *msg, const struct msg_record *record,
+			 const struct addr *also)
 {
 	const uint8_t *rdata = msg + record->rdata;
 
 	switch (record->type) {
 	case TYPE_A:
-		return record->rdata_len == V4_BYTES && is_private_v4(rdata);
+		return record->rdata_len == V4_BYTES && is_private_v4(rdata, also);
 	case TYPE_AAAA:
-		return record->rdata_len == V6_BYTES && is_private_v6(rdata);
+		return record->rdata_len == V6_BYTES && is_private_v6(rdata, also);
 	case TYPE_SVCB:
 	case TYPE_HTTPS:
-		return hints_are_private(msg, record);
+		return hints_are_private(msg, record, also);
 	default:
 		return false;
 	}
 }
 
-bool scrub_is_rebinding(const uint8_t *msg, size_t len, size_t question_end)
+bool scrub_is_rebinding(const uint8_t *msg, size_t len, size_t question_end,
+			const struct addr *also)
 {
 	struct msg_record record;
 	struct msg_walk w;
 
 	msg_walk_begin(&w, msg, len, question_end);
 	while (msg_walk_next(&w, &record) > 0) {
-		if (leads_inside(msg, &record))
+		if (leads_inside(msg, &record, also))
 			return true;
 	}
 	return false;

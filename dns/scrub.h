@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "dns/edns.h"
 #include "dns/msg.h"
 
@@ -37,8 +38,10 @@ ssize_t scrub(const uint8_t *msg, const struct edns *e, const struct msg_questio
 /*
  * Does a well-formed answer lead a public name to a private address: one of A, AAAA or the
  * hints of SVCB and HTTPS that is private, loopback, link-local, shared (100.64/10),
- * unspecified, or one of these embedded in an IPv6 address? Hints that cannot be read count.
+ * unspecified, `also` (that leads to the host, zero = none), or one of these embedded in an IPv6
+ * address? Hints that cannot be read count.
  */
-bool scrub_is_rebinding(const uint8_t *msg, size_t len, size_t question_end);
+bool scrub_is_rebinding(const uint8_t *msg, size_t len, size_t question_end,
+			const struct addr *also);
 
 #endif

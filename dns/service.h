@@ -29,6 +29,7 @@ struct service_options {
 	uint32_t flows_max; /* 0 = DNS_FLOWS_MAX */
 	uint32_t timeout_ms; /* 0 = the configuration's */
 	uint32_t mtu;
+	struct addr host_loopback; /* leads to the host's own services; zero = none does */
 	uint32_t upstreams; /* not 0: in the place of the group "default" */
 	struct endpoint upstream[DNS_UPSTREAMS_MAX];
 	const char *resolv_conf; /* NULL = BOOTSTRAP_FILE */

@@ -149,7 +149,7 @@ static void check_scrub(const uint8_t *msg, const struct edns *e,
 	struct edns again;
 	ssize_t len = scrub(msg, e, question, out, &dropped);
 
-	scrub_is_rebinding(msg, e->message_end, question->end);
+	scrub_is_rebinding(msg, e->message_end, question->end, &(struct addr){ 0 });
 	if (len < 0)
 		return;
 	require(edns_find(out, (size_t)len, question->end, &again) == 0);

@@ -182,11 +182,13 @@ static void another_class_does_not_belong(void **state)
 	assert_int_equal(dropped, 1);
 }
 
+static struct addr host_loopback; /* zero = none */
+
 static bool rebinds(unsigned int type, const void *rdata, size_t len)
 {
 	answer("www.test", type, 0);
 	wire_record(&w, SECTION_ANSWER, NULL, type, 300, rdata, len);
-	return scrub_is_rebinding(w.b, w.len, question.end);
+	return scrub_is_rebinding(w.b, w.len, question.end, &host_loopback);
 }
 
 static bool rebinds_to(const char *text)
@@ -236,6 +238,20 @@ static void knows_private_addresses_in_every_form(void **state)
 		assert_false(rebinds_to(outside[i]));
 }
 
+static void knows_the_address_that_leads_to_the_host(void **state)
+{
+	static const uint8_t hint[] = "\0\1\0\0\4\0\4\xcb\0\161\1";
+
+	assert_false(rebinds_to("203.0.113.1"));
+	assert_int_equal(addr_parse("203.0.113.1", &host_loopback), 0);
+	assert_true(rebinds_to("203.0.113.1"));
+	assert_true(rebinds_to("::ffff:203.0.113.1"));
+	assert_true(rebinds_to("64:ff9b::203.0.113.1"));
+	assert_true(rebinds(TYPE_HTTPS, hint, sizeof(hint) - 1));
+	assert_false(rebinds_to("203.0.113.2"));
+	host_loopback = (struct addr){ 0 };
+}
+
 static void knows_private_hints_of_services(void **state)
 {
 	static const uint8_t good[] = "\0\1\0\0\1\0\3\2h2\0\4\0\10\xc0\0\2\1\xc0\0\2\2";
@@ -268,6 +284,7 @@ int main(void)
 		cmocka_unit_test(a_dname_stays_with_the_cname_made_from_it),
 		cmocka_unit_test(another_class_does_not_belong),
 		cmocka_unit_test(knows_private_addresses_in_every_form),
+		cmocka_unit_test(knows_the_address_that_leads_to_the_host),
 		cmocka_unit_test(knows_private_hints_of_services),
 	};
 
