@@ -468,13 +468,27 @@ static void pass_refusal(struct service *s, const struct query *q, const struct 
 		reply_rcode(s, q, rcode);
 }
 
-/* An upstream of the host, or one that is near, may know private names. */
+static bool is_near_address(const struct addr *a)
+{
+	return addr_is_private(a) || addr_is_loopback(a) || addr_is_link_local(a);
+}
+
+/*
+ * An upstream of the host, or one that is near, may know private names. Of one with connections
+ * all addresses have to be near: which of them one has is not known here, and who forges the
+ * look-up of its name could add one that is.
+ */
 static bool is_near(const struct exchange_result *result)
 {
-	const struct addr *from = &result->from.addr;
+	const struct upstream *u = result->upstream;
 
-	return result->upstream->of_host || addr_is_private(from) || addr_is_loopback(from) ||
-	       addr_is_link_local(from);
+	if (u->of_host || upstream_is_plain(u))
+		return u->of_host || is_near_address(&result->from.addr);
+	for (unsigned int i = 0; i < u->addresses; i++) {
+		if (!is_near_address(&u->address[i].addr))
+			return false;
+	}
+	return u->addresses > 0;
 }
 
 static bool is_rebinding(const struct service *s, const struct query *q,

@@ -216,6 +216,8 @@ static void c05_the_self_check_name_is_answered_here(void **state)
 	assert_int_equal(got.num, 2);
 }
 
+static void change_to(const char *text);
+
 static void say_private(struct fake *f, bool tcp, const uint8_t *query, size_t len,
 			struct wire *answer)
 {
@@ -230,6 +232,20 @@ static void what_a_near_upstream_says_may_be_private(void **state)
 	turn_until(loop, got.num == 1);
 	assert_int_equal(answers(), 1);
 	assert_int_equal(test_counters.drops.dns_rebind, 0);
+}
+
+static void near_is_who_has_no_other_address(void **state)
+{
+	start_with(say_private, "dns:\n  loop-check: false\n"
+				"  upstreams: {fake: {type: tcp, addresses: ['%s:%u']}}\n");
+	ask(1000, 1, "a.test", TYPE_A);
+	turn_until(loop, got.num == 1);
+	assert_int_equal(answers(), 1);
+	change_to("dns:\n  loop-check: false\n"
+		  "  upstreams: {fake: {type: tcp, addresses: ['%s:%u', 192.0.2.1]}}\n");
+	ask(1000, 2, "a.test", TYPE_A);
+	turn_until(loop, got.num == 2);
+	assert_int_equal(answers(), 0);
 }
 
 static void rebinding_is_no_data_and_why_is_told(void **state)
@@ -493,6 +509,7 @@ int main(void)
 		T(c02_no_question_and_an_empty_name_are_formerr),
 		T(c05_the_self_check_name_is_answered_here),
 		T(what_a_near_upstream_says_may_be_private),
+		T(near_is_who_has_no_other_address),
 		T(rebinding_is_no_data_and_why_is_told),
 		T(private_domains_may_lead_to_private_addresses),
 		T(c30_a_query_for_a_flush_domain_empties_the_cache),
