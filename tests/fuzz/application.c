@@ -151,7 +151,8 @@ static size_t finish_tcp(struct making *m, struct app *a, uint8_t flags, uint32_
 	size_t headers = at + TCP_BYTES + options;
 	uint8_t *tcp = m->packet + at;
 
-	if ((int32_t)(seq + (uint32_t)len - a->top) > 0)
+	/* a SYN's number is of another connection, and bytes that come with it are not taken */
+	if (!(flags & TCP_SYN) && (int32_t)(seq + (uint32_t)len - a->top) > 0)
 		a->top = seq + (uint32_t)len;
 	/* what it says it has it will not be sent again */
 	if ((flags & TCP_ACK) && (int32_t)(ack - a->got) > 0 && (int32_t)(a->told - ack) >= 0)

@@ -244,6 +244,50 @@ static void eof_comes_after_the_data_before_it(void **state)
 	assert_true(conn_is_eof(&sb.conn));
 }
 
+#define MESSAGE 6 /* bytes */
+
+/* Bytes [from, to) of the message. */
+static void send_part(uint32_t first, uint32_t from, uint32_t to, uint8_t fin)
+{
+	sb.seq = first + from;
+	sb_send(SEG_ACK | fin, data + from, to - from);
+	assert_true(!conn_is_eof(&sb.conn) || sb.taken_len == MESSAGE);
+	sb.count = 0;
+}
+
+/* The tail with its FIN comes first, then a piece of the middle, the beginning, and the rest. */
+static void send_in_disorder(uint32_t tail, uint32_t from, uint32_t to, uint32_t begin)
+{
+	uint32_t first;
+
+	sb_open();
+	first = sb.seq;
+	send_part(first, tail, MESSAGE, SEG_FIN);
+	send_part(first, from, to, 0);
+	send_part(first, 0, begin, 0);
+	if (!conn_is_eof(&sb.conn))
+		send_part(first, (uint32_t)sb.taken_len, MESSAGE, SEG_FIN);
+	assert_true(conn_is_eof(&sb.conn));
+	assert_int_equal(sb.taken_len, MESSAGE);
+	assert_memory_equal(sb.taken, data, MESSAGE);
+}
+
+/* Wherever lwIP cuts what overlaps, and whichever segment it leaves the FIN. */
+static void a_fin_that_came_early_is_the_end_of_all_bytes(void **state)
+{
+	for (uint32_t tail = 1; tail <= MESSAGE; tail++) {
+		for (uint32_t i = 0; i < MESSAGE * MESSAGE * MESSAGE; i++) {
+			uint32_t from = i % MESSAGE, to = i / MESSAGE % MESSAGE + 1;
+
+			if (from >= to)
+				continue;
+			send_in_disorder(tail, from, to, i / MESSAGE / MESSAGE + 1);
+			sb_down(state);
+			sb_up(state);
+		}
+	}
+}
+
 static void merged_out_of_order_data_is_offered_whole(void **state)
 {
 	uint32_t first;
@@ -298,6 +342,7 @@ int main(void)
 		SB_TEST(a_fin_behind_lost_bytes_is_no_end),
 		SB_TEST(small_consumption_still_updates_the_window),
 		SB_TEST(eof_comes_after_the_data_before_it),
+		SB_TEST(a_fin_that_came_early_is_the_end_of_all_bytes),
 		SB_TEST(merged_out_of_order_data_is_offered_whole),
 		SB_TEST(hostile_out_of_order_bytes_are_bounded),
 	};
