@@ -229,6 +229,7 @@ neighbours() {
 start() {
 	local name=$1
 	shift
+	: >"$T/$name.log" # now: who waits for a line must not see one of an earlier process
 	setpriv --pdeathsig KILL env --default-signal=INT,QUIT "$@" >"$T/$name.log" 2>&1 </dev/null 8>&- &
 	started_pid=$!
 	disown
