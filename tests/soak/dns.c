@@ -7,7 +7,8 @@
  *   dns ADDRESS4 ADDRESS6 ZONE RATE SEED      until SIGTERM; status 1: a wrong answer
  *   dns zone                                  prints the records of nK and no others
  *
- *   nK   A 10.x.y.z, AAAA 2001:db8:1::y:z and 3 TXT strings of the number K
+ *   nK   A 11.x.y.z (private ones are not let through), AAAA 2001:db8:1::y:z and 3 TXT
+ *        strings of the number K
  *   mK   does not exist
  */
 #include "tests/soak/soak.h"
@@ -88,7 +89,7 @@ static void print_zone(void)
 	char text[TXT_BYTES + 1];
 
 	for (unsigned int k = 0; k < NAMES; k++) {
-		printf("n%u 20 A 10.%u.%u.%u\n", k, k / 65536, k / 256 % 256, k % 256);
+		printf("n%u 20 A 11.%u.%u.%u\n", k, k / 65536, k / 256 % 256, k % 256);
 		printf("n%u 20 AAAA 2001:db8:1::%x:%x\n", k, k / 65536, k % 65536);
 		printf("n%u 20 TXT", k);
 		for (unsigned int i = 0; i < TXT_STRINGS; i++) {
@@ -113,7 +114,7 @@ static size_t right_rdata(const struct question *q, uint8_t *rdata)
 		return (size_t)TXT_STRINGS * (TXT_BYTES + 1);
 	}
 	if (q->type == TYPE_A) {
-		memcpy(rdata, (uint8_t[]){ 10, k / 65536, k / 256 % 256, k % 256 }, 4);
+		memcpy(rdata, (uint8_t[]){ 11, k / 65536, k / 256 % 256, k % 256 }, 4);
 		return 4;
 	}
 	memcpy(rdata,
