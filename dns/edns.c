@@ -95,10 +95,13 @@ int edns_find(const uint8_t *msg, size_t len, size_t question_end, struct edns *
 	struct edns e = { 0 };
 	struct msg_record record;
 	struct msg_walk w;
+	unsigned int records = 0;
 	int r;
 
 	msg_walk_begin(&w, msg, len, question_end);
 	while ((r = msg_walk_next(&w, &record)) > 0) {
+		if (++records > MSG_RECORDS_MAX)
+			return -EBADMSG;
 		if (record.type == TYPE_OPT)
 			r = take_opt(msg, &record, &e);
 		else if (record.section == SECTION_ADDITIONAL)

@@ -35,9 +35,9 @@ struct edns {
 };
 
 /*
- * Walks all records behind the question. 0; -EBADMSG = malformed; -EEXIST = two OPT
- * records, or one outside of the additional section (RFC 6891 section 6.1.1), or a client
- * subnet of wrong length (RFC 7871 section 7.1.1): FORMERR.
+ * Walks all records behind the question. 0; -EBADMSG = malformed, or more records than
+ * MSG_RECORDS_MAX; -EEXIST = two OPT records, or one outside of the additional section (RFC 6891
+ * section 6.1.1), or a client subnet of wrong length (RFC 7871 section 7.1.1): FORMERR.
  */
 int edns_find(const uint8_t *msg, size_t len, size_t question_end, struct edns *ret_edns);
 

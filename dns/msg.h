@@ -15,6 +15,7 @@
 #define MSG_HEADER_BYTES 12
 #define MSG_MAX 65535
 #define MSG_PLAIN_UDP_MAX 512 /* without EDNS */
+#define MSG_RECORDS_MAX 1024 /* of a message that is taken: each is gone through many times */
 #define MSG_QUESTION_MAX (NAME_WIRE_MAX + 4)
 
 /* The header's second word, host order. */

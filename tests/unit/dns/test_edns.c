@@ -163,6 +163,18 @@ static void refuses_a_second_opt_and_one_in_the_wrong_place(void **state)
 	assert_int_equal(refused(), -EEXIST);
 }
 
+static void refuses_more_records_than_anyone_needs(void **state)
+{
+	struct edns e;
+
+	wire_query(&w, 1, "www.test", TYPE_A);
+	for (unsigned int i = 0; i < MSG_RECORDS_MAX; i++)
+		wire_record(&w, SECTION_ANSWER, "", TYPE_A, 60, "\1\2\3\4", 4);
+	assert_int_equal(edns_find(w.b, w.len, QUESTION_END, &e), 0);
+	wire_record(&w, SECTION_ANSWER, "", TYPE_A, 60, "\1\2\3\4", 4);
+	assert_int_equal(refused(), -EBADMSG);
+}
+
 static void knows_a_signed_query(void **state)
 {
 	struct edns e;
@@ -200,6 +212,7 @@ int main(void)
 		cmocka_unit_test(knows_options_that_it_does_not_ignore),
 		cmocka_unit_test(refuses_options_that_overrun),
 		cmocka_unit_test(refuses_a_second_opt_and_one_in_the_wrong_place),
+		cmocka_unit_test(refuses_more_records_than_anyone_needs),
 		cmocka_unit_test(knows_a_signed_query),
 		cmocka_unit_test(c04_knows_the_mac_address_that_dnsmasq_adds),
 		cmocka_unit_test(refuses_a_subnet_of_wrong_length),
