@@ -520,6 +520,9 @@ static void arm_tick(struct transport *t)
 
 		first = due < first ? due : first;
 	}
+	/* what waits beside connections that take no more is served when connecting is allowed */
+	if (!list_is_empty(&t->waiting) && t->hold_until_ms > now && t->hold_until_ms < first)
+		first = t->hold_until_ms;
 	if (first == UINT64_MAX)
 		loop_disarm(&t->tick);
 	else
@@ -564,6 +567,8 @@ static void tick_due(struct timer *timer)
 		list_touch(&t->connections, &c->link);
 		look_at(c, now);
 	}
+	if (!list_is_empty(&t->waiting))
+		schedule_pump(t);
 	arm_tick(t);
 }
 
