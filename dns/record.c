@@ -12,18 +12,14 @@
 #include "base/addr.h"
 #include "dns/record.h"
 
-/* A name, numbers of 16 and 32 bits, addresses, strings up to the end. */
-#define FIELDS(X)                                                                                  \
-	X(1, "4")                                                                                  \
-	X(2, "n")                                                                                  \
-	X(5, "n")                                                                                  \
-	X(6, "nnlllll")                                                                            \
-	X(12, "n")                                                                                 \
-	X(15, "sn")                                                                                \
-	X(16, "t")                                                                                 \
-	X(28, "6")                                                                                 \
-	X(33, "sssn")                                                                              \
-	X(39, "n")
+/* n: a name; s, l: numbers of 16 and 32 bits; 4, 6: addresses; t: strings up to the end. */
+static const struct {
+	uint16_t type;
+	const char *fields;
+} types[] = {
+	{ 1, "4" },   { 2, "n" },  { 5, "n" },	{ 6, "nnlllll" }, { 12, "n" },
+	{ 15, "sn" }, { 16, "t" }, { 28, "6" }, { 33, "sssn" },	  { 39, "n" },
+};
 
 struct text {
 	char *buf;
@@ -43,16 +39,14 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *t, const char
 		t->used += (size_t)n < room ? (size_t)n : room - 1;
 }
 
+/* NULL = not known */
 static const char *fields_of(uint16_t type)
 {
-	switch (type) {
-#define FIELD_CASE(number, fields)                                                                 \
-	case number:                                                                               \
-		return fields;
-		FIELDS(FIELD_CASE)
-	default:
-		return NULL;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if (types[i].type == type)
+			return types[i].fields;
 	}
+	return NULL;
 }
 
 static void add_string(struct text *t, const uint8_t *p, size_t len)

@@ -61,10 +61,11 @@ static enum table_tone tone_of(const json_t *query)
 	const char *action = json_string_value(json_object_get(query, "action"));
 	const char *rcode = json_string_value(json_object_get(query, "rcode"));
 
-	if (rcode && !strcmp(rcode, "SERVFAIL"))
+	if (rcode && strcmp(rcode, "SERVFAIL") == 0)
 		return TABLE_BAD;
-	return action && strcmp(action, "pass") && strcmp(action, "ask") ? TABLE_FAINT :
-									   TABLE_PLAIN;
+	if (action && strcmp(action, "pass") != 0 && strcmp(action, "ask") != 0)
+		return TABLE_FAINT;
+	return TABLE_PLAIN;
 }
 
 static void print_query(const json_t *query)

@@ -28,10 +28,10 @@ struct option_list {
 
 struct option_spec {
 	const char *name; /* without the dashes */
-	char letter; /* `-c` is as good, 0 = there is none */
 	const char *value; /* what stands for the value in the help; NULL = a flag */
 	const char *help;
 	enum option_kind kind;
+	char letter; /* `-c` is as good, 0 = there is none */
 	size_t offset; /* in the command's own struct of options */
 	long min;
 	long max;
