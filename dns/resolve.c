@@ -204,7 +204,8 @@ bool resolve_here(struct service *s, const struct query *q, const uint8_t *msg)
 	enum dns_action action = q->verdict.action;
 	size_t len;
 
-	if (synth_is_self_check(&q->question.name)) {
+	/* a rule decides about it as about any name, as it does in the kernel half */
+	if (action == DNS_PASS && synth_is_self_check(&q->question.name)) {
 		len = synth_block(s->answer, msg, &q->question, DNS_ZERO, ttl);
 		send_made(s, q, len, "self-check");
 		return true;
