@@ -280,6 +280,13 @@ session_stop
 session "$(doh post)" "$(doh get | sed 's/}/, method: GET}/')"
 check C-20_dns_over_https_by_post answers
 check C-23_many_at_once_by_https many
+# An application that asks by HTTPS itself is forwarded like any other; nothing listens on port 80.
+own_doh() {
+	inside curl -sv --max-time 6 --doh-url "https://$HOST/dns-query" --cacert "$T/ours/pem" \
+		--resolve "$HOST:443:$RESOLVER4" "http://m1.hidden.$ZONE/" >"$T/curl" 2>&1
+	grep -F "Trying $WEB4:80" "$T/curl" || { cat "$T/curl"; return 1; }
+}
+check an_application_asks_by_https_itself own_doh
 check C-20_all_of_them_by_post same 0 "$(of_upstream get .answers)"
 session_stop
 
