@@ -27,6 +27,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/net/dns_helper.h"
+
 #define MESSAGE_MAX 65535
 #define PENDING_MAX 16384
 #define LATE_MS 1000
@@ -34,30 +36,10 @@
 #define MANY_S 8
 #define BUFFER (16 << 20)
 
-static void __attribute__((noreturn)) die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
 static void __attribute__((noreturn)) usage(void)
 {
 	fprintf(stderr, "usage: see the head of tests/net/dns.c\n");
 	exit(2);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static void put16(uint8_t *p, unsigned int v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
 }
 
 static int open_socket(const char *address, const char *port, int type, bool server)

@@ -39,6 +39,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/net/dns_helper.h"
+
 #define MESSAGE_MAX 65535
 #define PENDING_MAX 16384
 #define NAMES 1000
@@ -49,30 +51,10 @@
 #define FORGED_NUMBER 0x424242
 #define KIND(label, kind) (strncmp(label, kind, sizeof(kind) - 1) == 0)
 
-static void __attribute__((noreturn)) die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
 static void __attribute__((noreturn)) usage(void)
 {
 	fprintf(stderr, "usage: see the head of tests/net/dns_hostile.c\n");
 	exit(2);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static void put16(uint8_t *p, unsigned int v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
 }
 
 /* xorshift: fast, and good enough for an attacker. */
