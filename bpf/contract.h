@@ -40,6 +40,12 @@
 #define ROLES_MAX (WORKERS_MAX + 1) /* slot 0 is the resolver, slot n is worker n */
 
 #define FLOWS_MAX 65536 /* default flow cap: entries of `flows` */
+#define DIRECT_FLOWS_MAX 65536
+#define UDP_NOTES_MAX 65536
+#define COMM_BYTES 16 /* of a process's name, TASK_COMM_LEN */
+#define PASS_MARKS_MAX 16
+#define CAPTURE_DEVICES_MAX 256
+#define HOST_ADDRS_MAX 4096
 #define DOMAINS_MAX 16384
 #define EVENTS_BYTES (4U << 20)
 #define DOMAIN_TEXT_MAX 256 /* presentation form with its NUL, cut if longer */
@@ -54,7 +60,8 @@
 	X(VERDICT_DNS, "dns") /* answered by the resolver */                                       \
 	X(VERDICT_LOCAL, "local") /* for the stack's own address (ping) */                         \
 	X(VERDICT_REJECT, "reject") /* refused in place: RST or ICMP */                            \
-	X(VERDICT_DROP, "drop") /* dropped, with a reason */
+	X(VERDICT_DROP, "drop") /* dropped, with a reason */                                       \
+	X(VERDICT_DIRECT, "direct") /* passed as it is: the kernel's own path */
 
 enum verdict { VERDICTS(CONTRACT_ENUM) VERDICT_NUM };
 
@@ -78,6 +85,11 @@ enum verdict { VERDICTS(CONTRACT_ENUM) VERDICT_NUM };
 	X(DROP_UNRESOLVED, unresolved,                                                             \
 	  "address that the client's policy wants resolved here first (refused)")                  \
 	X(DROP_QUIC, quic, "UDP to 443 or 80 where the client's policy has TCP (refused)")         \
+	X(DROP_RULE, rule, "dropped by a rule")                                                    \
+	X(DROP_RULE_REJECT, rule_reject, "refused by a rule (RST or ICMP)")                        \
+	X(DROP_CGROUP, cgroup, "of a cgroup not looked up yet, which rules name (sent again)")     \
+	X(DROP_STALE, stale, "headrace is gone and when-down is closed (refused)")                 \
+	X(DROP_RESET, reset, "of a flow that began under rules no longer in force (refused)")      \
 	X(DROP_SOURCE_FLOWS, source_flows,                                                         \
 	  "one source holds its share of flows or descriptors (refused)")                          \
 	X(DROP_CHECKSUM, checksum, "wrong IP, TCP, UDP or ICMP checksum")                          \
@@ -152,7 +164,22 @@ struct drop_counters {
 	X(STAT_DNS_BLOCKED, dns_blocked, "DNS queries blocked by the kernel half")                 \
 	X(STAT_DNS_ANSWERED, dns_answered, "DNS queries answered from the kernel half's cache")    \
 	X(STAT_DNS_ASKED, dns_asked, "DNS queries that the kernel half left to the resolver")      \
-	X(STAT_DNS_LOG_LOST, dns_log_lost, "DNS answers not logged because the ring was full")
+	X(STAT_DNS_LOG_LOST, dns_log_lost, "DNS answers not logged because the ring was full")     \
+	X(STAT_CAPTURED, captured, "packets that capture points sent to the TUN")                  \
+	X(STAT_DIRECT_FLOWS, direct_flows, "flows that were passed as they are")                   \
+	X(STAT_PASS_OWN, pass_own, "passed: of our own sockets")                                   \
+	X(STAT_PASS_KERNEL, pass_kernel, "passed: sent by the kernel itself")                      \
+	X(STAT_PASS_TUNNEL, pass_tunnel, "passed: outer packets of tunnels")                       \
+	X(STAT_PASS_OLDER, pass_older, "passed: TCP flows that began before or outside")           \
+	X(STAT_PASS_INBOUND, pass_inbound, "passed: answers to UDP flows opened from outside")     \
+	X(STAT_PASS_ESSENTIAL, pass_essential, "passed: ARP, ND, DHCP, multicast, link-local")     \
+	X(STAT_PASS_DECIDED, pass_decided, "passed: forwarded, a LAN device's business")           \
+	X(STAT_PASS_LOCAL, pass_local, "passed: to the host's own addresses")                      \
+	X(STAT_PASS_BRIDGED, pass_bridged, "passed: between ports of one bridge")                  \
+	X(STAT_PASS_PROTOCOL, pass_protocol, "passed: not IP, or a protocol without flows")        \
+	X(STAT_PASS_STALE, pass_stale, "passed: main is gone and when-down is open")               \
+	X(STAT_UNKNOWN_DOMAIN, unknown_domain, "flows to addresses whose name is not known")       \
+	X(STAT_UNKNOWN_OWNER, unknown_owner, "flows whose process is not known")
 
 enum kernel_stat { KERNEL_STATS(CONTRACT_DROP_ENUM) STAT_NUM };
 
@@ -259,6 +286,7 @@ enum flow_state { FLOW_STATES(CONTRACT_ENUM) FLOW_STATE_NUM };
 	X(END_REJECTED, "rejected") /* refused in place by the kernel half */                      \
 	X(END_UNRESOLVED, "not resolved here") /* likewise: DNS_ONLY_RESOLVED */                   \
 	X(END_QUIC, "QUIC blocked") /* likewise: DNS_BLOCK_QUIC */                                 \
+	X(END_RULES, "rules changed") /* reset by a change of rules */                             \
 	X(END_LIMIT, "limit reached") /* ports, descriptors, memory, flow cap */                   \
 	X(END_PROTECT, "socket not protected")                                                     \
 	X(END_ROLE_DIED, "worker died")                                                            \
@@ -267,7 +295,15 @@ enum flow_state { FLOW_STATES(CONTRACT_ENUM) FLOW_STATE_NUM };
 
 enum flow_end { FLOW_ENDS(CONTRACT_ENUM) FLOW_END_NUM };
 
-enum capture_point { CAPTURE_TUN = 1 };
+/* Where a flow was captured. */
+#define CAPTURE_POINTS(X)                                                                          \
+	X(CAPTURE_NONE, "none")                                                                    \
+	X(CAPTURE_TUN, "tun") /* routed to the TUN: `run`, or route capture */                     \
+	X(CAPTURE_EGRESS, "egress") /* of an uplink: the host's own flows */                       \
+	X(CAPTURE_LAN, "lan") /* ingress of a LAN device: clients, containers */                   \
+	X(CAPTURE_LOOPBACK, "loopback") /* egress of lo */
+
+enum capture_point { CAPTURE_POINTS(CONTRACT_ENUM) CAPTURE_NUM };
 
 /* 16 bytes, network order; IPv4 as ::ffff:a.b.c.d. */
 struct addr {
@@ -302,15 +338,52 @@ struct flow {
 	__u64 packets_down;
 	__u64 cgroup_id; /* of the application's socket, 0 = unknown */
 	__u32 uid; /* of the application's socket, overflowuid = unknown */
+	__u32 pid; /* process (thread group) that made or connected the socket, 0 = unknown */
 	__u32 ifindex; /* device of the capture point */
-	__u32 rule; /* rule that decided, 0 = the default */
+	__u32 rule; /* place of the rule that decided, from 1; 0 = the default */
+	__u32 epoch; /* of the rules that decided */
+	__u8 comm[COMM_BYTES]; /* that process's name then, NUL-terminated */
+	__u8 mac[6]; /* of a LAN client, zero = unknown */
 	__u8 verdict; /* enum verdict */
 	__u8 state; /* enum flow_state */
 	__u8 capture; /* enum capture_point */
 	__u8 queue; /* slot of the role that carries it (and its TUN queue, if it has one) */
 	__u8 fin_up; /* TCP FIN seen from the application */
 	__u8 fin_down;
-	__u8 pad[6];
+	__u8 flags; /* FLOW_INBOUND, FLOW_OLDER */
+	__u8 pad[7];
+};
+
+#define FLOW_INBOUND 1U /* opened from outside: passed, whatever the rules say */
+#define FLOW_OLDER 2U /* began before us, or from outside: TCP without its SYN */
+
+/*
+ * Map `direct_flows` (LRU hash, written by the kernel half): flow_key -> struct flow with
+ * VERDICT_DIRECT. Of a host's sockets the counters lag behind by up to a second.
+ *
+ * Map `capture_devices` (hash by ifindex, written by main): what the capture programs have to
+ * know of the device that they run on, and tun_ingress of the device that an answer goes to.
+ */
+struct capture_device {
+	__u8 mac[6]; /* own address; of a bridge's port: the bridge's; zero: none */
+	__u8 capture; /* enum capture_point */
+	__u8 l2; /* bytes in front of the IP header: 14 or 0 */
+	__u32 flags; /* CAPTURE_BRIDGED, CAPTURE_DNS_ONLY */
+};
+
+#define CAPTURE_BRIDGED 1U /* frames between ports of the bridge are captured, too */
+#define CAPTURE_DNS_ONLY 2U /* nothing but DNS is captured there */
+
+/*
+ * Map `host_addrs` (hash, written by main): struct addr -> __u32 1, every address that is the
+ * host's own, its broadcasts too.
+ *
+ * Map `pass_marks` (per-CPU array of PASS_MARKS_MAX): packets that each of settings.pass_mark
+ * let pass.
+ */
+struct pass_mark {
+	__u32 value;
+	__u32 mask; /* 0 = the end of the list */
 };
 
 /* Value of `flow_info` (hash): what the role that carries the flow knows. One writer: it. */
@@ -386,7 +459,14 @@ struct settings {
 			       * 0 = worker n has queue n - 1 and relays DNS */
 	__u32 any_source; /* 1 = no source check (a TUN handed in whose subnets are unknown) */
 	__u32 steer_seed; /* of the hash that spreads flows over workers; of one start */
-	__u32 pad;
+	__u32 host; /* 1 = the TUN is fed by capture points of a host, too */
+	__u32 closed; /* when-down: 1 = closed, 0 = open */
+	__u32 dns_intercept; /* 1 = DNS of captured clients goes to the resolver */
+	__u32 tell_direct; /* 1 = somebody follows: events of direct flows, too */
+	__u32 capture_secret[2]; /* of one start: in cb[0..1], a packet from a capture point */
+	__u64 stale_ns; /* after this without a beat main is gone; 0 = HEARTBEAT_STALE_NS */
+	__u64 netns_cookie; /* whose sockets get their owner noted, 0 = of all namespaces */
+	struct pass_mark pass_mark[PASS_MARKS_MAX];
 };
 
 /* Map `abi`: array of one entry; what a later start checks before it touches a pin. */
@@ -402,200 +482,25 @@ struct abi {
 	__u32 size_dns_policy;
 	__u32 size_dns_state;
 	__u32 size_dns_answer;
-};
-
-/* --- DNS answered in the kernel ------------------------------------------------------------
- *
- * The resolver writes all of these maps but `dns_log`. Two generations of clients, policies and
- * names lie side by side; dns_state.epoch is read once per query and its lowest bit tells which
- * of them is in force, so that no query is answered by a mixture of two.
- *
- * A name's hash is folded label by label from the root, so that one pass gives the hashes of all
- * its parents (bpf/dns_names.h). A policy is its ordered rules as bit vectors: what the name and
- * its parents match gives sets of rules (of each group that one of them is in), the query's type
- * another; the lowest bit that is in all of them decides. The resolver decides by the same code.
- */
-#define DNS_POLICIES_MAX 64
-#define DNS_RULES_MAX 64 /* of a policy; what comes behind shares the last bit: DNS_ASK */
-#define DNS_GROUPS_MAX 128 /* what names are in, all told; 0 = nothing */
-#define DNS_GROUP_ASK (DNS_GROUPS_MAX - 1) /* only the resolver knows what the name is in */
-#define DNS_CLIENTS_MAX 4096 /* prefixes of policies */
-#define DNS_PREFIXES_MAX 6144 /* with those that are let in, and the one of everybody */
-#define DNS_ANSWERS_MAX 8192
-#define DNS_ANSWER_BYTES 512 /* of a message that the kernel gives, without its OPT */
-#define DNS_ANSWER_TTLS 24
-#define DNS_LABELS_MAX 40 /* names of more go to the resolver */
-#define DNS_NAME_MAX 255 /* wire form */
-#define DNS_BUCKET_SLOTS 8
-#define DNS_BUCKETS_LOOKED 3 /* the name's own bucket and those behind it */
-#define DNS_LOG_BYTES (1U << 20)
-#define DNS_LOCAL_MAX 1024
-#define DNS_NAMES_BUCKETS_MAX (1U << 20) /* without those behind the last: 64 MiB */
-
-/* What a rule, or a policy without one that matches, does with a query. */
-#define DNS_ACTIONS(X)                                                                             \
-	X(DNS_ASK, "ask") /* only the resolver can tell */                                         \
-	X(DNS_PASS, "pass") /* from `dns_answers`, else by the resolver */                         \
-	X(DNS_NXDOMAIN, "nxdomain")                                                                \
-	X(DNS_ZERO, "zero") /* 0.0.0.0 and ::, other types NODATA */                               \
-	X(DNS_NODATA, "nodata")                                                                    \
-	X(DNS_REFUSED, "refused")                                                                  \
-	X(DNS_REWRITE, "rewrite") /* userspace alone: the kernel half has DNS_PASS for it */
-
-enum dns_action { DNS_ACTIONS(CONTRACT_ENUM) DNS_ACTION_NUM };
-
-/* Query types that rules may name and the kernel half tells apart. */
-#define DNS_TYPES(X)                                                                               \
-	X(DNS_TYPE_OTHER, 0)                                                                       \
-	X(DNS_TYPE_A, 1)                                                                           \
-	X(DNS_TYPE_NS, 2)                                                                          \
-	X(DNS_TYPE_CNAME, 5)                                                                       \
-	X(DNS_TYPE_SOA, 6)                                                                         \
-	X(DNS_TYPE_PTR, 12)                                                                        \
-	X(DNS_TYPE_MX, 15)                                                                         \
-	X(DNS_TYPE_TXT, 16)                                                                        \
-	X(DNS_TYPE_AAAA, 28)                                                                       \
-	X(DNS_TYPE_SRV, 33)                                                                        \
-	X(DNS_TYPE_SVCB, 64)                                                                       \
-	X(DNS_TYPE_HTTPS, 65)
-
-enum dns_type { DNS_TYPES(CONTRACT_ENUM) DNS_TYPE_NUM };
-
-#define DNS_ONLY_RESOLVED 1U /* flags of a policy: to other addresses no flow may begin */
-#define DNS_BLOCK_QUIC 2U /* UDP to 443 and 80 is refused with ICMP at once */
-
-/* What being in a group means to a policy, as bits of its rules. */
-struct dns_group {
-	__u64 domains; /* whose domains have the name */
-	__u64 lists; /* whose lists have it */
-	__u64 except; /* whose lists name it as an exception from them */
-};
-
-/* Map `dns_policies`: array, entry = (epoch & 1) * DNS_POLICIES_MAX + policy. Bits are rules. */
-struct dns_policy {
-	struct dns_group group[DNS_GROUPS_MAX]; /* of no meaning at 0 and at DNS_GROUP_ASK */
-	__u64 any_domain; /* without a condition on domains */
-	__u64 any_list; /* without a condition on lists */
-	__u64 type_rules[DNS_TYPE_NUM]; /* that the type matches; of DNS_TYPE_OTHER: may match */
-	__u64 ask_other; /* that match some of DNS_TYPE_OTHER only: there they mean DNS_ASK */
-	__u8 action[DNS_RULES_MAX]; /* enum dns_action */
-	__u32 flags; /* DNS_ONLY_RESOLVED, DNS_BLOCK_QUIC */
-	__u8 no_match; /* enum dns_action if no rule matches */
-	__u8 pad[3];
-};
-
-/*
- * Maps `dns_clients`, an array of two LPM tries (by epoch & 1); v4-mapped: bits count in 128.
- * Value: __u32, the policy's number, with DNS_CLIENT_ALLOWED if the configuration lets in
- * foreign clients of the prefix. Who is in none goes to the resolver.
- */
-struct dns_client_key {
-	__u32 bits;
-	__u8 addr[16];
-};
-
-#define DNS_CLIENT_ALLOWED 0x80000000U
-#define DNS_CLIENT_POLICY 0xffffU
-
-#define DNS_NAME_SELF 1U /* the slot is of the name itself */
-#define DNS_NAME_BELOW 2U /* of all names below it */
-#define DNS_SLOT_GROUP_SHIFT 2
-#define DNS_SLOT_SPILLED (1U << 9) /* in slot[0]: a name found its bucket and the next ones full */
-#define DNS_SLOT_HASH_SHIFT 10
-
-/*
- * Maps `dns_names`, an array of two arrays of buckets (mmapable; buckets[epoch & 1] of
- * dns_state and DNS_BUCKETS_LOOKED - 1 more). A slot is hash << 10 | group << 2 | DNS_NAME_SELF
- * and DNS_NAME_BELOW, 0 = empty, and none is behind it. A name whose groups for itself and for
- * what is below it differ has two. What found no slot only the resolver knows: DNS_SLOT_SPILLED
- * in the bucket where it belongs sends it all queries that come by.
- */
-struct dns_bucket {
-	__u64 slot[DNS_BUCKET_SLOTS];
-};
-
-/*
- * Map `dns_state`: array of one entry (mmapable). A new generation's `buckets` are there
- * before `epoch` names them, and `epoch` is written in one piece.
- */
-struct dns_state {
-	__u64 seed[2]; /* of name hashes; of one start */
-	__u64 epoch; /* answers of another one are not given: +1 = new policies, +2 = flush */
-	__u32 enabled; /* 0 = every query goes to the resolver */
-	__u32 block_ttl[2]; /* seconds, of blocked answers, by epoch & 1 */
-	__u32 buckets[2]; /* the same; 0 = no names */
+	__u32 size_rule_table;
 	__u32 pad;
 };
 
-/* Key of `dns_answers` (hash). All that an answer depends on: of queries with RD alone. */
-struct dns_answer_key {
-	__u64 hash; /* of the name; the value has it in full */
-	__u32 policy;
-	__u16 type; /* host order */
-	__u8 flags; /* DNS_ANSWER_DO, DNS_ANSWER_AD */
-	__u8 pad;
-};
-
-#define DNS_ANSWER_DO 1U /* the query's OPT has DO */
-#define DNS_ANSWER_AD 2U /* the query's header has AD (RFC 6840, 5.7); CD is the resolver's */
-
-/*
- * Key of `dns_local` (hash, written by main; its value means nothing): an address of ours on
- * which the resolver listens. dns_eth and dns_xdp answer what is sent there, and nothing else.
- */
-struct dns_local_key {
-	struct addr addr;
-	__be16 port;
-	__u8 pad[6];
-};
-
-/*
- * Value of `dns_answers`: a whole answer without OPT, AA and RA as they are to be, ID and case
- * of the question of no meaning. An element may be reused while it is read: `check` at both
- * ends is the same for one that is whole, and no other's.
- */
-struct dns_answer {
-	__u64 check;
-	__u64 epoch;
-	__u64 stored_ns;
-	__u64 expires_ns;
-	__u64 hits; /* counted by the kernel half, all else is the resolver's */
-	__u16 len; /* of msg */
-	__u8 ttls; /* records whose TTL is aged by (now - stored_ns) */
-	__u8 name_len;
-	__u32 pad;
-	__u16 ttl_offset[DNS_ANSWER_TTLS];
-	__u8 name[DNS_NAME_MAX + 1]; /* wire form, lower case */
-	__u8 msg[DNS_ANSWER_BYTES];
-	__u64 check_end;
-};
-
-/* Record of the ring buffer `dns_log`: a query that the kernel half answered. */
-struct dns_log_entry {
-	__u64 time_ns;
-	struct addr client;
-	__be16 port;
-	__u16 type; /* host order */
-	__u16 rcode;
-	__u8 action; /* enum dns_action */
-	__u8 rule; /* place in its policy, DNS_RULES_MAX = none matched */
-	__u32 policy;
-	__u8 pad[3];
-	__u8 name_len;
-	__u8 name[DNS_NAME_MAX + 1]; /* wire form, as asked */
-};
+#include "bpf/contract_dns.h"
+#include "bpf/contract_rules.h"
 
 #define CONTRACT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type)
 CONTRACT_SIZE(struct addr, 16);
 CONTRACT_SIZE(struct flow_key, 40);
-CONTRACT_SIZE(struct flow, 80);
+CONTRACT_SIZE(struct flow, 112);
+CONTRACT_SIZE(struct capture_device, 12);
 CONTRACT_SIZE(struct flow_info, 296);
 CONTRACT_SIZE(struct flow_end_args, 344);
 CONTRACT_SIZE(struct domain_key, 24);
 CONTRACT_SIZE(struct domain_value, 264);
-CONTRACT_SIZE(struct flow_event, 432);
-CONTRACT_SIZE(struct settings, 120);
-CONTRACT_SIZE(struct abi, 48);
+CONTRACT_SIZE(struct flow_event, 464);
+CONTRACT_SIZE(struct settings, 288);
+CONTRACT_SIZE(struct abi, 56);
 CONTRACT_SIZE(struct dns_group, 24);
 CONTRACT_SIZE(struct dns_policy, 24 * DNS_GROUPS_MAX + 8 * (DNS_TYPE_NUM + 3) + DNS_RULES_MAX + 8);
 CONTRACT_SIZE(struct dns_client_key, 20);
@@ -605,6 +510,14 @@ CONTRACT_SIZE(struct dns_answer_key, 16);
 CONTRACT_SIZE(struct dns_local_key, 24);
 CONTRACT_SIZE(struct dns_answer, 872);
 CONTRACT_SIZE(struct dns_log_entry, 296);
+CONTRACT_SIZE(struct rule_set, 8 * RULE_WORDS);
+CONTRACT_SIZE(struct rule_table,
+	      16 + RULES_MAX + 12 * RULE_MARKS_MAX + 2 * RULE_DIM_NUM * sizeof(struct rule_set));
+CONTRACT_SIZE(struct rule_value, 24);
+CONTRACT_SIZE(struct rule_prefix, 24);
+CONTRACT_SIZE(struct domain_fact_key, 32);
+CONTRACT_SIZE(struct domain_fact, 24 + 8 * RULE_NAMES_MAX);
+CONTRACT_SIZE(struct rule_facts, 216);
 CONTRACT_SIZE(struct drop_counters, 8 * DROP_NUM);
 CONTRACT_SIZE(struct kernel_stats, 8 * STAT_NUM);
 CONTRACT_SIZE(struct role_stats, 8 * RSTAT_NUM);

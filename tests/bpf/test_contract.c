@@ -31,9 +31,10 @@ static const struct member flow_key_members[] = {
 #define M(field) MEMBER(struct flow, field)
 static const struct member flow_members[] = {
 	M(first_seen_ns), M(last_seen_ns), M(bytes_up), M(bytes_down), M(packets_up),
-	M(packets_down),  M(cgroup_id),	   M(uid),	M(ifindex),    M(rule),
-	M(verdict),	  M(state),	   M(capture),	M(queue),      M(fin_up),
-	M(fin_down),	  M(pad),
+	M(packets_down),  M(cgroup_id),	   M(uid),	M(pid),	       M(ifindex),
+	M(rule),	  M(epoch),	   M(comm),	M(mac),	       M(verdict),
+	M(state),	  M(capture),	   M(queue),	M(fin_up),     M(fin_down),
+	M(flags),	  M(pad),
 };
 #undef M
 
@@ -63,17 +64,29 @@ static const struct member flow_event_members[] = {
 
 #define M(field) MEMBER(struct settings, field)
 static const struct member settings_members[] = {
-	M(heartbeat_ns),   M(own_cgroup), M(tun4_prefix), M(tun6_prefix), M(stack4),	  M(stack6),
-	M(tun4_bits),	   M(tun6_bits),  M(mark),	  M(workers),	  M(tun_ifindex), M(mtu),
-	M(resolver_queue), M(any_source), M(steer_seed),  M(pad),
+	M(heartbeat_ns), M(own_cgroup),	  M(tun4_prefix),    M(tun6_prefix), M(stack4),
+	M(stack6),	 M(tun4_bits),	  M(tun6_bits),	     M(mark),	     M(workers),
+	M(tun_ifindex),	 M(mtu),	  M(resolver_queue), M(any_source),  M(steer_seed),
+	M(host),	 M(closed),	  M(dns_intercept),  M(tell_direct), M(capture_secret),
+	M(stale_ns),	 M(netns_cookie), M(pass_mark),
 };
 #undef M
 
 #define M(field) MEMBER(struct abi, field)
 static const struct member abi_members[] = {
-	M(magic),	    M(version),	       M(size_flow_key),      M(size_flow),
-	M(size_flow_info),  M(size_settings),  M(size_role_counters), M(size_domain_value),
-	M(size_dns_policy), M(size_dns_state), M(size_dns_answer),
+	M(magic),
+	M(version),
+	M(size_flow_key),
+	M(size_flow),
+	M(size_flow_info),
+	M(size_settings),
+	M(size_role_counters),
+	M(size_domain_value),
+	M(size_dns_policy),
+	M(size_dns_state),
+	M(size_dns_answer),
+	M(size_rule_table),
+	M(pad),
 };
 #undef M
 

@@ -127,6 +127,7 @@ static int write_abi(const struct kernel *k)
 		.size_dns_policy = sizeof(struct dns_policy),
 		.size_dns_state = sizeof(struct dns_state),
 		.size_dns_answer = sizeof(struct dns_answer),
+		.size_rule_table = sizeof(struct rule_table),
 	};
 	__u32 zero = 0;
 

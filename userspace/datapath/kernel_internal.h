@@ -33,7 +33,19 @@ struct ring_buffer;
 	X(dns_names)                                                                               \
 	X(dns_answers)                                                                             \
 	X(dns_local)                                                                               \
-	X(dns_log)
+	X(dns_log)                                                                                 \
+	X(direct_flows)                                                                            \
+	X(capture_devices)                                                                         \
+	X(host_addrs)                                                                              \
+	X(pass_marks)                                                                              \
+	X(rule_state)                                                                              \
+	X(rule_tables)                                                                             \
+	X(rule_sets)                                                                               \
+	X(rule_values)                                                                             \
+	X(rule_prefixes)                                                                           \
+	X(rule_ports)                                                                              \
+	X(rule_hits)                                                                               \
+	X(domain_facts)
 
 #define KERNEL_MAP_FIELD(name) int name;
 
