@@ -22,7 +22,7 @@
 struct client {
 	struct flow_key flow; /* proto: IPPROTO_UDP or IPPROTO_TCP */
 	uint32_t stream; /* TCP: place and */
-	uint32_t generation; /* age of the stream, see stream.h; UDP: 0 */
+	uint32_t generation; /* age of the stream, see stream.h; UDP: of the socket, or 0 */
 	uint32_t socket; /* 0 = came by the TUN; else see sockets.h: no flow of the kernel's map */
 	uint32_t ifindex; /* device it came by, where a link-local client needs it; else 0 */
 };

@@ -30,6 +30,7 @@ struct own_socket {
 	struct watch watch; /* fd -1 = takes nothing */
 	struct sockets *owner;
 	int fd; /* -1 = the place is free */
+	uint32_t age; /* of all that there were, the number of this one */
 	bool stream;
 	struct endpoint local;
 	struct timer retry; /* a stream socket out of descriptors */
@@ -37,6 +38,7 @@ struct own_socket {
 
 struct sockets {
 	struct own_socket place[PLACES];
+	uint32_t ages; /* of the latest */
 	struct loop *loop;
 	struct datapath *datapath;
 	struct sockets_options options;
@@ -161,6 +163,7 @@ static int add(struct sockets *ss, const struct own_socket *new)
 	s->stream = new->stream;
 	s->local = new->local;
 	s->fd = new->fd;
+	s->age = ++ss->ages;
 	s->watch.fd = new->fd;
 	s->watch.ready = s->stream ? connections_ready : datagrams_ready;
 	r = want_destination(s);
@@ -297,6 +300,7 @@ static int client_of(struct own_socket *s, unsigned int i, struct client *ret_cl
 	ret_client->flow.dport = s->local.port;
 	ret_client->flow.proto = IPPROTO_UDP;
 	ret_client->socket = (uint32_t)(s - ss->place) + 1;
+	ret_client->generation = s->age;
 	read_destination(&ss->batch[i].msg_hdr, ret_client);
 	return 0;
 }
@@ -368,7 +372,8 @@ void sockets_reply(struct sockets *ss, const struct client *client, const uint8_
 			    .msg_controllen = sizeof(control) };
 
 	m.msg_controllen = put_source(&m, client);
-	if (s->fd < 0 || sendmsg(s->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (s->fd < 0 || s->age != client->generation ||
+	    sendmsg(s->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		datapath_drop(ss->datapath, DROP_DNS_ANSWER);
 }
 

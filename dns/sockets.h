@@ -6,7 +6,7 @@
  *
  * A set of sockets takes the place of another without loss: one for the same address goes on as
  * it is, and one that is no longer wanted takes no query more, but sends the answers to those
- * that it took.
+ * that it took, until the next set comes.
  */
 #ifndef DNS_SOCKETS_H
 #define DNS_SOCKETS_H

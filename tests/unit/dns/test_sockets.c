@@ -209,6 +209,27 @@ static void a_socket_that_goes_sends_what_it_owes(void **state)
 	fd_close(fd);
 }
 
+static void a_late_answer_goes_by_no_socket_but_its_own(void **state)
+{
+	struct endpoint local, other;
+	int own = bound(SOCK_DGRAM, "127.0.0.1", &local), fd, next;
+
+	assert_int_equal(sockets_assign(sockets, &own, 1), 0);
+	fd = connected(SOCK_DGRAM, "127.0.0.1", local.port);
+	got.hold = true;
+	assert_int_equal(send(fd, "first", 5, 0), 5);
+	turn_until(loop, got.num == 1);
+	/* The second set takes the place of what the first one has left. */
+	assert_int_equal(sockets_assign(sockets, NULL, 0), 0);
+	next = bound(SOCK_DGRAM, "127.0.0.1", &other);
+	assert_int_equal(sockets_assign(sockets, &next, 1), 0);
+	answer(&got.client, (const uint8_t *)"answer", 6);
+	assert_int_equal(test_counters.drops.dns_answer, 1);
+	fd_close(fd);
+	got.hold = false;
+	assert_echo("127.0.0.1", other.port);
+}
+
 static void too_many_leave_those_before_in_force(void **state)
 {
 	struct endpoint local, other;
@@ -242,6 +263,7 @@ int main(void)
 		T(a_datagram_that_is_too_long_is_handed_on_cut),
 		T(the_socket_of_an_address_that_stays_goes_on),
 		T(a_socket_that_goes_sends_what_it_owes),
+		T(a_late_answer_goes_by_no_socket_but_its_own),
 		T(too_many_leave_those_before_in_force),
 		T(what_is_no_socket_leaves_those_before_in_force),
 	};
