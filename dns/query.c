@@ -183,3 +183,8 @@ struct query *query_oldest(struct query_table *t)
 		return NULL;
 	return list_first(&t->in_flight, struct query, age);
 }
+
+struct query *query_younger(struct query_table *t, struct query *q)
+{
+	return q->age.next == &t->in_flight ? NULL : container_of(q->age.next, struct query, age);
+}

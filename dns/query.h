@@ -92,5 +92,7 @@ struct query *query_oldest_of_most(const struct query_table *t);
 uint32_t query_count_of(const struct query_table *t, const struct addr *from);
 /* The one that is in flight longest, NULL = none. */
 struct query *query_oldest(struct query_table *t);
+/* The next one that is in flight for less long, NULL = none. */
+struct query *query_younger(struct query_table *t, struct query *q);
 
 #endif

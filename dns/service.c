@@ -193,10 +193,23 @@ static void count_pending(struct service *s, int by)
 	datapath_budget(s->datapath, BUDGET_DNS_QUERIES)->used += (uint64_t)by;
 }
 
-/* Of a query, over all upstreams. */
-static uint32_t timeout_ms(const struct service *s)
+/* Of a query that began with `g`, over all upstreams. */
+static uint32_t timeout_ms(const struct service *s, const struct generation *g)
 {
-	return s->options.timeout_ms ? s->options.timeout_ms : s->generation->dns->timeout_ms;
+	return s->options.timeout_ms ? s->options.timeout_ms : g->dns->timeout_ms;
+}
+
+static void expire_at(struct service *s, uint64_t at_ns, uint64_t now)
+{
+	if (timer_is_armed(&s->expiry) && s->expiry_ns <= at_ns)
+		return;
+	s->expiry_ns = at_ns;
+	loop_arm(s->loop, &s->expiry, at_ns > now ? (at_ns - now) / NSEC_PER_MSEC + 1 : 0);
+}
+
+static uint64_t expiry_of(const struct service *s, const struct query *q)
+{
+	return q->started_ns + timeout_ms(s, q->generation) * NSEC_PER_MSEC;
 }
 
 void service_drop(struct service *s, struct query *q)
@@ -215,8 +228,7 @@ struct query *service_add(struct service *s, const struct query *from)
 		return NULL;
 	generation_get(q->generation);
 	count_pending(s, 1);
-	if (!timer_is_armed(&s->expiry))
-		loop_arm(s->loop, &s->expiry, timeout_ms(s));
+	expire_at(s, expiry_of(s, q), q->started_ns);
 	return q;
 }
 
@@ -470,20 +482,27 @@ size_t service_flush(struct service *s, const struct name *name)
 
 /* --- time -------------------------------------------------------------------------------- */
 
+/*
+ * The oldest first. Behind one that has time left come those that have no less, unless a reload
+ * has made the time shorter since: then the younger ones are looked at, too.
+ */
 static void expire(struct timer *t)
 {
 	struct service *s = container_of(t, struct service, expiry);
-	uint64_t now = clock_ns(), limit = timeout_ms(s) * NSEC_PER_MSEC;
-	struct query *q;
+	uint32_t limit = timeout_ms(s, s->generation);
+	uint64_t now = clock_ns(), at;
+	struct query *q = query_oldest(s->queries), *younger;
 
-	while ((q = query_oldest(s->queries))) {
-		uint64_t waited = now - q->started_ns;
-
-		if (waited < limit) {
-			loop_arm(s->loop, &s->expiry, (limit - waited) / NSEC_PER_MSEC + 1);
-			return;
+	for (; q; q = younger) {
+		younger = query_younger(s->queries, q);
+		at = expiry_of(s, q);
+		if (at <= now) {
+			give_up(s, q, DROP_DNS_TIMEOUT);
+			continue;
 		}
-		give_up(s, q, DROP_DNS_TIMEOUT);
+		expire_at(s, at, now);
+		if (timeout_ms(s, q->generation) <= limit)
+			return;
 	}
 }
 

@@ -59,7 +59,8 @@ struct service {
 	struct change change;
 	uint32_t scopes; /* of the cache, given so far */
 	uint64_t taken; /* queries and lookups, so far */
-	struct timer expiry; /* of the oldest query */
+	struct timer expiry; /* of the query whose time is over first, */
+	uint64_t expiry_ns; /* at this clock_ns() */
 	struct timer sweep; /* of flows and of the cache, each second while there is anything */
 	struct list stale; /* queries that may get a stale answer, the oldest first */
 	struct timer stale_due; /* of the oldest of them */

@@ -388,6 +388,28 @@ static void a_query_in_flight_ends_under_the_generation_it_began_with(void **sta
 	assert_int_equal(got.id[1], 1);
 }
 
+static void a_query_in_flight_keeps_its_time(void **state)
+{
+	start_with(say_nothing, UPSTREAM "  timeout: 8s\n");
+	ask(1000, 1, "slow.test", TYPE_A);
+	settle_loop(loop);
+	change_to(UPSTREAM "  timeout: 2s\n");
+	ask(1001, 2, "quick.test", TYPE_A);
+	settle_loop(loop);
+	advance_ms(2100); /* the younger one is not kept by the older one's time */
+	turn_until(loop, got.num == 1);
+	assert_int_equal(got.id[0], 2);
+	assert_int_equal(rcode(), RCODE_SERVFAIL);
+	change_to(UPSTREAM "  timeout: 30s\n");
+	advance_ms(5800);
+	settle_loop(loop);
+	assert_int_equal(got.num, 1);
+	advance_ms(200);
+	turn_until(loop, got.num == 2);
+	assert_int_equal(got.id[1], 1);
+	assert_int_equal(test_counters.drops.dns_timeout, 2);
+}
+
 static void one_change_at_a_time(void **state)
 {
 	struct conf *conf;
@@ -517,6 +539,7 @@ int main(void)
 		T(other_upstreams_have_another_scope),
 		T(other_failover_codes_have_another_scope),
 		T(a_query_in_flight_ends_under_the_generation_it_began_with),
+		T(a_query_in_flight_keeps_its_time),
 		T(one_change_at_a_time),
 		T(lists_are_part_of_a_change),
 		T(a_change_that_cannot_be_leaves_all_as_it_was),
