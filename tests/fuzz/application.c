@@ -503,9 +503,12 @@ size_t apps_next(struct input *in, uint32_t operation, bool offload, uint8_t *pa
 	return len;
 }
 
+/* In the place of a FIN a byte may have been taken, if one was ever sent there: upstream knows. */
 static bool fin_taken(const struct app *a)
 {
-	return a->up_end || ((int32_t)(a->next - a->acked) < 0 && has_fin(a, a->acked - 1));
+	bool ends = (int32_t)(a->top - a->acked) < 0 && has_fin(a, a->acked - 1);
+
+	return a->up_end || ((int32_t)(a->next - a->acked) < 0 && ends);
 }
 
 uint32_t app_behind_fin(const struct app *a)
