@@ -154,6 +154,17 @@ static int spill_put(struct names *n, uint64_t hash, uint32_t kind, uint32_t gro
 	return 0;
 }
 
+static int spill_kinds(struct names *n, uint64_t hash, uint32_t kinds, uint32_t group)
+{
+	int r = 0;
+
+	if (kinds & DNS_NAME_SELF)
+		r = spill_put(n, hash, DNS_NAME_SELF, group);
+	if (!r && kinds & DNS_NAME_BELOW)
+		r = spill_put(n, hash, DNS_NAME_BELOW, group);
+	return r;
+}
+
 /* --- the table ---------------------------------------------------------------------------- */
 
 static uint32_t slot_group(uint64_t slot)
@@ -205,12 +216,8 @@ static int slot_write(struct names *n, __u64 *slot, uint64_t hash, uint32_t kind
 {
 	uint32_t shown = group < DNS_GROUP_ASK ? group : DNS_GROUP_ASK;
 
-	if (shown == DNS_GROUP_ASK) {
-		if (kinds & DNS_NAME_SELF && spill_put(n, hash, DNS_NAME_SELF, group) < 0)
-			return -ENOMEM;
-		if (kinds & DNS_NAME_BELOW && spill_put(n, hash, DNS_NAME_BELOW, group) < 0)
-			return -ENOMEM;
-	}
+	if (shown == DNS_GROUP_ASK && spill_kinds(n, hash, kinds, group) < 0)
+		return -ENOMEM;
 	*slot = hash << DNS_SLOT_HASH_SHIFT | (*slot & DNS_SLOT_SPILLED) |
 		shown << DNS_SLOT_GROUP_SHIFT | kinds;
 	return 0;
@@ -298,7 +305,6 @@ static int slot_take(struct names *n, struct place *p, uint64_t hash, uint32_t k
 		     uint32_t group)
 {
 	__u64 *empty = p->empty ? p->empty : make_free(n, (uint32_t)(p->home - n->bucket));
-	int r = 0;
 
 	p->empty = NULL;
 	if (empty) {
@@ -306,11 +312,7 @@ static int slot_take(struct names *n, struct place *p, uint64_t hash, uint32_t k
 		return slot_write(n, empty, hash, kinds, group);
 	}
 	p->home->slot[0] |= DNS_SLOT_SPILLED;
-	if (kinds & DNS_NAME_SELF)
-		r = spill_put(n, hash, DNS_NAME_SELF, group);
-	if (!r && kinds & DNS_NAME_BELOW)
-		r = spill_put(n, hash, DNS_NAME_BELOW, group);
-	return r;
+	return spill_kinds(n, hash, kinds, group);
 }
 
 /* Both kinds have one slot: it stays with the name itself if they part. */
@@ -373,6 +375,23 @@ int names_insert(struct names *n, uint64_t hash, uint32_t kinds, uint32_t set)
 	if ((uint32_t)new_self == self && (uint32_t)new_below == below)
 		return 0;
 	return write_groups(n, &p, hash, (uint32_t)new_self, (uint32_t)new_below);
+}
+
+int names_hide(struct names *n, uint64_t hash)
+{
+	struct place p = place_of(n, hash);
+	uint32_t group = group_now(n, &p, p.self, hash, DNS_NAME_SELF), kinds = DNS_NAME_SELF;
+	int r;
+
+	if (dns_names_find(n->bucket, n->buckets, hash, DNS_NAME_SELF) == DNS_GROUP_ASK)
+		return 0;
+	if (p.self) {
+		kinds = *p.self & (DNS_NAME_SELF | DNS_NAME_BELOW);
+		r = slot_write(n, p.self, hash, kinds, DNS_GROUP_ASK);
+	} else {
+		r = slot_take(n, &p, hash, kinds, DNS_GROUP_ASK);
+	}
+	return r < 0 ? r : spill_kinds(n, hash, kinds, group);
 }
 
 uint32_t names_group(const struct names *n, uint64_t hash, uint32_t kind)

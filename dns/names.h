@@ -51,6 +51,11 @@ uint64_t names_hash(const struct names *n, const struct name *lower_name);
  * Takes one slot at most. 0, -ENOMEM, or -E2BIG (groups_join()).
  */
 int names_insert(struct names *n, uint64_t hash, uint32_t kinds, uint32_t set);
+/*
+ * The table says "ask" for the name with this hash, whatever it is in; also for those below it if
+ * they have one slot. It counts for names_buckets() and comes after all names. 0 or -ENOMEM.
+ */
+int names_hide(struct names *n, uint64_t hash);
 /* Group of a name for itself or for what is below it, 0 = none. */
 uint32_t names_group(const struct names *n, uint64_t hash, uint32_t kind);
 

@@ -194,6 +194,16 @@ static int fail(struct policies *p, int error, const char *why)
 	return error;
 }
 
+/* Is there anything that the kernel half could answer a query by? */
+static bool decides(const struct conf_dns *dns)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < dns->policies; i++)
+		any |= dns->policy[i].rules || dns->policy[i].restricted;
+	return any;
+}
+
 static void count_domains(struct policies *p)
 {
 	for (size_t i = 0; i < p->conf->dns.policies; i++) {
@@ -230,6 +240,8 @@ static int make_room(struct policies *p)
 	size_t sets;
 
 	count_domains(p);
+	if (decides(&p->conf->dns))
+		p->entries += p->conf->dns.cache.flush_domains;
 	buckets = names_buckets(p->entries);
 	if (buckets < 0)
 		return fail(p, (int)buckets, "more names than there is room for (5 million)");
@@ -305,8 +317,29 @@ static int insert_domains(struct policies *p)
 	return POLICIES_MORE;
 }
 
+/* A query for one of them has to be seen by the resolver, which flushes, also if it is blocked. */
+static int hide_flush_domains(struct policies *p)
+{
+	const struct conf_cache *cache = &p->conf->dns.cache;
+	struct name name;
+	int r = 0;
+
+	for (size_t i = 0; p->buckets && !r && i < cache->flush_domains; i++) {
+		r = name_from_text(cache->flush_domain[i], &name);
+		if (r < 0)
+			break;
+		name_lower(name.wire, name.len);
+		r = names_hide(&p->names, names_hash(&p->names, &name));
+	}
+	return r;
+}
+
 static int finish(struct policies *p)
 {
+	int r = hide_flush_domains(p);
+
+	if (r < 0)
+		return fail(p, r, strerror(-r));
 	rules_compile(p->rules, p->groups, &p->names);
 	free(p->reader);
 	p->reader = NULL;

@@ -35,7 +35,7 @@ cat >"$T/conf.yaml" <<-END
 	    default: {upstreams: [nsd]}
 	    second: {upstreams: [unbound]}
 	  private-domains: [inner.$ZONE]
-	  cache: {flush-domains: [flush.$ZONE]}
+	  cache: {flush-domains: [flush.$ZONE, flush.games.$ZONE]}
 	  lists:
 	    ads: {file: $T/ads}
 	  policies:
@@ -133,6 +133,10 @@ flush_one() {
 check C-30_a_name_is_flushed flush_one
 check C-30_a_flush_domain_was_asked same NXDOMAIN "$(said $KIDS "flush.$ZONE")"
 check C-30_and_flushed_everything_before_it same 0 "$(entries "inner.$ZONE")"
+said $KIDS "inner.$ZONE" >/dev/null
+check C-30_an_answer_is_there_again same 1 "$(entries "inner.$ZONE")"
+check C-30_a_flush_domain_that_is_blocked_was_asked same NXDOMAIN "$(said $KIDS "flush.games.$ZONE")"
+check C-30_and_flushed_everything_too same 0 "$(entries "inner.$ZONE")"
 
 # RFC 8767. The record's TTL is 1 s.
 said $KIDS "short.$ZONE" >/dev/null

@@ -168,6 +168,36 @@ static void names_without_a_slot_are_not_lost(void **unused)
 	table_free(t);
 }
 
+static uint32_t shown(const struct table *t, const char *name, uint32_t kind)
+{
+	return dns_names_find(t->names.bucket, t->names.buckets, hash_of(t, name), kind);
+}
+
+static void hidden_names_are_what_they_were_to_the_resolver_alone(void **unused)
+{
+	struct table *t = table_new(4);
+
+	put(t, hash_of(t, "a"), DNS_NAME_SELF, 1);
+	put(t, hash_of(t, "b"), BOTH, 2);
+	put(t, hash_of(t, "b"), DNS_NAME_SELF, 3); /* two slots */
+	put(t, hash_of(t, "c"), BOTH, 4); /* one */
+	for (const char *name = "a\0b\0c\0d\0d\0"; *name; name += 2)
+		assert_int_equal(names_hide(&t->names, hash_of(t, name)), 0);
+	for (const char *name = "a\0b\0c\0d\0"; *name; name += 2)
+		assert_int_equal(shown(t, name, DNS_NAME_SELF), DNS_GROUP_ASK);
+	assert_in_range(shown(t, "b", DNS_NAME_BELOW), 1, DNS_GROUP_ASK - 1);
+	assert_int_equal(shown(t, "c", DNS_NAME_BELOW), DNS_GROUP_ASK);
+	assert_int_equal(shown(t, "d", DNS_NAME_BELOW), 0);
+	assert_int_equal(sets_of(t, hash_of(t, "a"), DNS_NAME_SELF), 1 << 1);
+	assert_int_equal(sets_of(t, hash_of(t, "a"), DNS_NAME_BELOW), 0);
+	assert_int_equal(sets_of(t, hash_of(t, "b"), DNS_NAME_SELF), 1 << 2 | 1 << 3);
+	assert_int_equal(sets_of(t, hash_of(t, "b"), DNS_NAME_BELOW), 1 << 2);
+	assert_int_equal(sets_of(t, hash_of(t, "c"), DNS_NAME_SELF), 1 << 4);
+	assert_int_equal(sets_of(t, hash_of(t, "c"), DNS_NAME_BELOW), 1 << 4);
+	assert_int_equal(names_group(&t->names, hash_of(t, "d"), DNS_NAME_SELF), 0);
+	table_free(t);
+}
+
 /* Who knew the seed could fill one bucket: the others must not suffer, nor any name be lost. */
 static void names_of_one_bucket_do_not_disturb_others(void **unused)
 {
@@ -379,6 +409,7 @@ int main(void)
 		cmocka_unit_test(name_of_several_sets_has_all_of_them),
 		cmocka_unit_test(one_slot_is_enough_where_both_groups_become_the_same),
 		cmocka_unit_test(names_without_a_slot_are_not_lost),
+		cmocka_unit_test(hidden_names_are_what_they_were_to_the_resolver_alone),
 		cmocka_unit_test(names_of_one_bucket_do_not_disturb_others),
 		cmocka_unit_test(full_table_has_every_name_and_hardly_needs_more),
 		cmocka_unit_test(crowded_table_has_every_name),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Configurations, lists and names at random: a reference that knows no groups and no vectors
- * decides beside the resolver's code and beside what the kernel half does with the same table.
+ * decides beside the resolver's code and beside what the kernel half does with the same table,
+ * in which it finds nothing but "ask" for a query that empties the cache (C-30).
  */
 #include "policy_world.h"
 
@@ -33,6 +34,8 @@ struct reference {
 	unsigned int policies;
 	unsigned int rules;
 	bool restricted[REF_POLICIES];
+	char flush[REF_PATTERNS][32];
+	unsigned int flushes;
 };
 
 static const struct {
@@ -151,6 +154,26 @@ static void random_lists(struct reference *ref, struct world *w)
 	}
 }
 
+static void random_flushes(struct reference *ref, struct world *w)
+{
+	ref->flushes = below(2) * below(REF_PATTERNS + 1);
+	say(w, "  cache: {flush-domains: [");
+	for (unsigned int i = 0; i < ref->flushes; i++) {
+		random_name(ref->flush[i]);
+		say(w, "%s%s", i ? ", " : "", ref->flush[i]);
+	}
+	say(w, "]}\n");
+}
+
+static bool ref_flushes(const struct reference *ref, const char *name)
+{
+	bool flushes = false;
+
+	for (unsigned int i = 0; i < ref->flushes; i++)
+		flushes |= !strcmp(ref->flush[i], name);
+	return flushes;
+}
+
 /* Does it let something through? */
 static bool random_rule(struct reference *ref, struct world *w, struct ref_rule *rule)
 {
@@ -195,6 +218,7 @@ static void random_configuration(struct reference *ref, struct world *w, unsigne
 	ref->rules = round % 4 == 3 ? 50 + below(REF_RULES - 50) : 1 + below(12);
 	say(w, "dns:\n");
 	random_lists(ref, w);
+	random_flushes(ref, w);
 	say(w, "  policies:\n");
 	for (unsigned int i = 0; i < ref->policies; i++) {
 		bool passes = false;
@@ -240,6 +264,7 @@ static struct dns_decision kernel_decides(const struct world *w, const struct po
 
 struct tally {
 	unsigned int asked;
+	unsigned int flushed;
 	unsigned int decided;
 	unsigned int matched;
 };
@@ -267,6 +292,11 @@ static void compare(const struct reference *ref, const struct world *w, const st
 		tally->matched++;
 	}
 	d = kernel_decides(w, p, policy, &name, type);
+	if (ref_flushes(ref, text)) {
+		assert_int_equal(d.action, DNS_ASK);
+		tally->flushed++;
+		return;
+	}
 	if (d.action == DNS_ASK) {
 		tally->asked++;
 		return;
@@ -297,7 +327,8 @@ static void every_decision_is_that_of_a_reference_without_groups_and_vectors(voi
 	}
 	free(ref);
 	/* all ways of deciding were taken */
-	assert_true(tally.asked > 1000 && tally.decided > 50000 && tally.matched > 30000);
+	assert_true(tally.asked > 1000 && tally.decided > 50000 && tally.matched > 30000 &&
+		    tally.flushed > 1000);
 }
 
 int main(void)
