@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Flows that pass as they are: `direct_flows`, from which everything that shows flows reads,
+ * and the notes on UDP flows that were opened from outside.
+ *
+ * States are those of bpf/flow.h. An entry stays when its flow has closed, for main to remove
+ * (datapath/direct.c); one that the table had to forget is entered again by the flow's next
+ * packet that is looked at.
+ */
+#ifndef BPF_DIRECT_H
+#define BPF_DIRECT_H
+
+#include "bpf/count.h"
+#include "bpf/flow.h"
+#include "bpf/maps.h"
+#include "bpf/owner.h"
+
+#define UDP_NOTE_FRESH_NS 120000000000ULL /* RFC 4787, 4.3: REQ-5 */
+
+/* Key: the flow from the inside's point of view. Of a flow that was opened from outside. */
+struct udp_note {
+	__u64 last_ns; /* bpf_ktime_get_coarse_ns() */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct flow_key);
+	__type(value, struct udp_note);
+	__uint(max_entries, UDP_NOTES_MAX);
+} udp_notes __weak SEC(".maps");
+
+static __always_inline struct flow *direct_find(const struct flow_key *key)
+{
+	return bpf_map_lookup_elem(&direct_flows, key);
+}
+
+static __always_inline int direct_is_followed(void)
+{
+	struct settings *s = settings_get();
+
+	return s && s->tell_direct;
+}
+
+/* Enters a flow that was decided to pass; an older one of that key makes place. */
+static __always_inline void direct_open(const struct flow_key *key, struct flow *f)
+{
+	f->verdict = VERDICT_DIRECT;
+	bpf_map_update_elem(&direct_flows, key, f, BPF_ANY);
+	count_stat(STAT_DIRECT_FLOWS, 1);
+	if (direct_is_followed())
+		flow_tell_new(key, f);
+}
+
+/* Tells how a flow ended. Once: its state becomes FLOW_CLOSED by it. */
+static __always_inline void direct_close(const struct flow_key *key, struct flow *f,
+					 enum flow_end end)
+{
+	f->state = FLOW_CLOSED;
+	if (direct_is_followed())
+		flow_tell_end(key, f, NULL, end);
+}
+
+/* Adds to the counters of one direction. */
+static __always_inline void direct_count(struct flow *f, int up, __u64 bytes, __u64 packets)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+
+	__sync_fetch_and_add(up ? &f->bytes_up : &f->bytes_down, bytes);
+	__sync_fetch_and_add(up ? &f->packets_up : &f->packets_down, packets);
+	if (now > f->last_seen_ns)
+		f->last_seen_ns = now;
+}
+
+/* Counts and follows x->packet, of the flow f whose key is x->key. */
+static __always_inline void direct_follow(struct scratch *x, struct flow *f, int up)
+{
+	const struct packet *p = &x->packet;
+	int open = f->state != FLOW_CLOSED;
+
+	direct_count(f, up, x->payload, x->segments);
+	if (p->fragment_offset)
+		return;
+	if (up)
+		flow_follow_up(f, p);
+	else
+		flow_follow_down(f, p);
+	if (!open || f->state != FLOW_CLOSED)
+		return;
+	if (!(p->tcp_flags & TCP_FLAG_RST))
+		direct_close(&x->key, f, END_FINISHED);
+	else
+		direct_close(&x->key, f, up ? END_APP_RESET : END_UPSTREAM_RESET);
+}
+
+/* Was the UDP flow opened from outside, and lately enough? */
+static __always_inline int udp_note_inbound(const struct flow_key *key)
+{
+	struct udp_note *note = bpf_map_lookup_elem(&udp_notes, key);
+
+	return note && bpf_ktime_get_coarse_ns() - note->last_ns < UDP_NOTE_FRESH_NS;
+}
+
+/*
+ * Who on this host would get a datagram from outside: 0 = nobody or one of our own sockets,
+ * or one that has been sending to there: no flow that was opened from outside.
+ */
+static __always_inline int udp_note_wanted(struct __sk_buff *skb, const struct flow_key *key)
+{
+	int v4 = addr_mapped(&key->daddr), wanted = 0;
+	struct settings *s = settings_get();
+	struct bpf_sock_tuple tuple = {};
+	struct sock_note *note;
+	struct bpf_sock *sk;
+
+	if (v4) {
+		__builtin_memcpy(&tuple.ipv4.saddr, key->daddr.b + 12, 4);
+		__builtin_memcpy(&tuple.ipv4.daddr, key->saddr.b + 12, 4);
+		tuple.ipv4.sport = key->dport;
+		tuple.ipv4.dport = key->sport;
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, key->daddr.b, 16);
+		__builtin_memcpy(tuple.ipv6.daddr, key->saddr.b, 16);
+		tuple.ipv6.sport = key->dport;
+		tuple.ipv6.dport = key->sport;
+	}
+	sk = bpf_sk_lookup_udp(skb, &tuple, v4 ? sizeof(tuple.ipv4) : sizeof(tuple.ipv6),
+			       BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	note = sock_note_find(sk);
+	wanted = (!s || !s->mark || sk->mark != s->mark) &&
+		 (!note || !note->verdict || !flow_key_same(&note->key, key));
+	bpf_sk_release(sk);
+	return wanted;
+}
+
+/*
+ * A datagram from outside, of no direct flow; key: the flow as the inside sees it. to_host: it
+ * ends at a socket of this host. A flow that the inside has opened is not noted.
+ */
+static __always_inline void udp_note_seen(struct __sk_buff *skb, const struct flow_key *key,
+					  int to_host)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct udp_note *found = bpf_map_lookup_elem(&udp_notes, key);
+	struct udp_note note = { .last_ns = now };
+
+	if (found && now - found->last_ns < UDP_NOTE_FRESH_NS) {
+		found->last_ns = now;
+		return;
+	}
+	if (bpf_map_lookup_elem(&direct_flows, key) || bpf_map_lookup_elem(&flows, key))
+		return;
+	if (!to_host || udp_note_wanted(skb, key))
+		bpf_map_update_elem(&udp_notes, key, &note, BPF_ANY);
+}
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What is noted with a socket: the process that made or connected it (bpf/owner.bpf.c), and
+ * what was last decided about its packets, so that a packet of a direct flow needs no look.
+ *
+ * Of the owner only one program writes, in the context of the process; it may be read torn by
+ * a packet that another process sends at the very moment of a connect(), which shows a name
+ * for a moment and decides about nothing that the new connection sends.
+ *
+ * The decision has several writers (a UDP socket sends on all CPUs) and is what lets packets
+ * pass, so it must be whole: writers take `lock` or go without, and `turn` is odd while one
+ * writes and another one afterwards, which readers compare.
+ */
+#ifndef BPF_OWNER_H
+#define BPF_OWNER_H
+
+#include "bpf/maps.h"
+
+struct sock_note {
+	/* the owner */
+	__u64 exe_inode; /* of the executable, 0 = not known */
+	__u32 exe_device; /* MAJOR << 20 | MINOR, as the kernel has it */
+	__u32 pid; /* thread group, 0 = not known: the socket is older than we are */
+	__u8 comm[COMM_BYTES];
+	/* the last decision */
+	struct flow_key key; /* all of it, or proto 0 = nothing decided */
+	__u32 epoch; /* of the rules that decided */
+	__u32 rule; /* place from 1, 0 = the fallback */
+	__u8 verdict; /* enum verdict */
+	__u8 capture; /* enum capture_point */
+	__u8 flags; /* FLOW_INBOUND, FLOW_OLDER */
+	__u8 pad;
+	__u32 lock; /* 1 = somebody writes the decision */
+	__u32 turn;
+	__u32 told; /* 1 = its end was told */
+	/* counted since the flow's entry in `direct_flows` was brought up to date (UDP, ping) */
+	__u64 bytes;
+	__u64 packets;
+	__u64 folded_ns; /* when it was: bpf_ktime_get_coarse_ns() */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __s32);
+	__type(value, struct sock_note);
+} sock_notes __weak SEC(".maps");
+
+/* The note of a full socket, made if there is none; NULL = no memory, or no full socket. */
+static __always_inline struct sock_note *sock_note_get(struct bpf_sock *sk)
+{
+	return bpf_sk_storage_get(&sock_notes, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+}
+
+/* The same, NULL if there is none. */
+static __always_inline struct sock_note *sock_note_find(struct bpf_sock *sk)
+{
+	return bpf_sk_storage_get(&sock_notes, sk, 0, 0);
+}
+
+static __always_inline int flow_key_same(const struct flow_key *a, const struct flow_key *b)
+{
+	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
+}
+
+/* A moment of the decision to compare with sock_note_still(); odd: it is being written. */
+static __always_inline __u32 sock_note_turn(const struct sock_note *note)
+{
+	__u32 turn = *(const volatile __u32 *)&note->turn;
+
+	PARSE_MERGE();
+	return turn;
+}
+
+/* Was what was read since `turn` one decision? */
+static __always_inline int sock_note_still(const struct sock_note *note, __u32 turn)
+{
+	PARSE_MERGE();
+	return !(turn & 1) && *(const volatile __u32 *)&note->turn == turn;
+}
+
+/* Notes what was decided about `key`: f has verdict, capture, flags, rule and epoch. */
+static __always_inline void sock_note_decided(struct sock_note *note, const struct flow_key *key,
+					      const struct flow *f)
+{
+	if (__sync_val_compare_and_swap(&note->lock, 0, 1))
+		return; /* another packet's decision: this one's is made again when it comes to it */
+	__sync_fetch_and_add(&note->turn, 1);
+	note->key = *key;
+	note->epoch = f->epoch;
+	note->rule = f->rule;
+	note->verdict = f->verdict;
+	note->capture = f->capture;
+	note->flags = f->flags;
+	note->told = 0;
+	__sync_fetch_and_add(&note->turn, 1);
+	__sync_val_compare_and_swap(&note->lock, 1, 0);
+}
+
+/* What a flow's entry says of its owner; uid and cgroup come from the skb. */
+static __always_inline void owner_fill(struct flow *f, const struct sock_note *note)
+{
+	f->pid = note->pid;
+	__builtin_memcpy(f->comm, note->comm, sizeof(f->comm));
+}
+
+/* What rules may ask of the owner. */
+static __always_inline void owner_facts(struct rule_facts *facts, const struct sock_note *note)
+{
+	if (!note->pid)
+		return;
+	__builtin_memcpy(facts->comm, note->comm, sizeof(facts->comm));
+	facts->known |= 1U << RULE_COMM;
+	if (!note->exe_inode)
+		return;
+	facts->exe_inode = note->exe_inode;
+	facts->exe_device = note->exe_device;
+	facts->known |= 1U << RULE_EXE;
+}
+
+#endif
