@@ -8,6 +8,7 @@
 
 #include "bpf/maps.h"
 
+#define TC_ACT_UNSPEC (-1) /* the next program's; also TCX_NEXT */
 #define TC_ACT_OK 0
 #define TC_ACT_SHOT 2
 

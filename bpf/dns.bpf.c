@@ -14,15 +14,11 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "bpf/capture.h"
 #include "bpf/dns_run.h"
 #include "bpf/own.h"
 #include "bpf/reply.h"
 
-#define TC_ACT_UNSPEC (-1) /* the next program's */
-#define ETH_BYTES 14
-#define ETH_ADDR_BYTES 6
-#define ETH_TYPE_IP 0x0800
-#define ETH_TYPE_IP6 0x86dd
 #define PACKET_TO_US 0 /* PACKET_HOST of linux/if_packet.h */
 
 /*

@@ -30,6 +30,21 @@ struct fragment_key {
 };
 
 /*
+ * Where a packet was captured and what was decided of it there: what the capture program sends
+ * along (bpf/capture.h), or of a packet that was routed to the TUN, CAPTURE_TUN.
+ */
+struct capture_note {
+	__u32 ifindex; /* of the capture point */
+	__u32 rule; /* place of the rule that decided, 0 = the default */
+	__u32 epoch; /* of the rules */
+	__u8 point; /* enum capture_point */
+	__u8 verdict; /* enum verdict */
+	__u8 there; /* 1 = the program runs at the capture point itself */
+	__u8 pad;
+	__u8 mac[8]; /* of a LAN client: 6 bytes; zero = unknown */
+};
+
+/*
  * Working memory, one per CPU: the programs run with softirqs off and never nest. Values
  * that pass through it lose what the verifier knew of them, so that branches which met
  * here are not followed apart for ever: the whole point of it, on 6.1.
@@ -39,6 +54,8 @@ struct scratch {
 	struct packet packet; /* what they say */
 	struct flow_key key;
 	struct decision decision;
+	struct capture_note from; /* stays from a capture program to the TUN's, on one CPU */
+	__u32 l2; /* bytes in front of the IP header */
 	__u32 payload; /* L4 payload bytes */
 	__u32 segments; /* packets on a wire */
 	struct flow fresh; /* a flow about to be entered */

@@ -14,6 +14,7 @@
 #ifndef BPF_REPLY_H
 #define BPF_REPLY_H
 
+#include "bpf/capture.h"
 #include "bpf/count.h"
 #include "bpf/csum.h"
 #include "bpf/maps.h"
@@ -22,9 +23,6 @@
 #define REPLY_TTL 64
 #define REPLY4_QUOTE_MAX (576 - IP4_HEADER_BYTES - ICMP_HEADER_BYTES) /* RFC 1812 4.3.2.3 */
 #define REPLY6_QUOTE_MAX (REPLY_BYTES - IP6_HEADER_BYTES - ICMP_HEADER_BYTES)
-
-/* Bytes in front of the IP header: none on a TUN, 14 where bpf_prog_test_run gives them. */
-const volatile __u32 l2_bytes __weak = 0;
 
 struct reply_icmp {
 	__u8 type;
