@@ -28,6 +28,8 @@
 
 /* fwmark of every socket that a role opens; with our cgroup it tells our own packets. */
 #define HEADRACE_MARK 0x68720000U
+/* That of other programs' sockets which a rule sends direct, under route capture. */
+#define DIRECT_MARK (HEADRACE_MARK | 1)
 /* skb->mark on the TUN, set by tun_egress for tun_steer: QUEUE_MARK | queue index. */
 #define QUEUE_MARK 0x68730000U
 #define QUEUE_MARK_MASK 0xffff0000U
@@ -466,6 +468,8 @@ struct settings {
 	__u32 capture_secret[2]; /* of one start: in cb[0..1], a packet from a capture point */
 	__u64 stale_ns; /* after this without a beat main is gone; 0 = HEARTBEAT_STALE_NS */
 	__u64 netns_cookie; /* whose sockets get their owner noted, 0 = of all namespaces */
+	__u32 uplink_ifindex; /* route capture by routes alone: own and direct sockets are bound to it */
+	__u32 direct_mark; /* route capture: of sockets that a rule sends direct, 0 = not marked */
 	struct pass_mark pass_mark[PASS_MARKS_MAX];
 };
 
@@ -499,7 +503,7 @@ CONTRACT_SIZE(struct flow_end_args, 344);
 CONTRACT_SIZE(struct domain_key, 24);
 CONTRACT_SIZE(struct domain_value, 264);
 CONTRACT_SIZE(struct flow_event, 464);
-CONTRACT_SIZE(struct settings, 288);
+CONTRACT_SIZE(struct settings, 296);
 CONTRACT_SIZE(struct abi, 56);
 CONTRACT_SIZE(struct dns_group, 24);
 CONTRACT_SIZE(struct dns_policy, 24 * DNS_GROUPS_MAX + 8 * (DNS_TYPE_NUM + 3) + DNS_RULES_MAX + 8);

@@ -95,6 +95,10 @@
 #define REPORT_FLOWS_MAX 65536 /* ended flows kept for the report; beyond it only sums */
 #define REPORT_SETTLE_MS 300 /* a report waits so long for closing connections to end */
 
+/* Route capture */
+#define ROUTE_RULES 8 /* priorities that are taken, from the first */
+#define ROUTE_REPAIR_MS 50 /* from a change of routes or rules to the look whether ours are there */
+
 /* Control socket */
 #define CONTROL_CLIENTS_MAX 32
 #define CONTROL_REQUEST_MAX 8192 /* one line */
