@@ -426,7 +426,8 @@ struct domain_value {
 /* Records of the ring buffer `events`. */
 #define EVENT_TYPES(X)                                                                             \
 	X(EVENT_FLOW_NEW, "new") /* struct flow_event up to and without `info` */                  \
-	X(EVENT_FLOW_END, "end") /* struct flow_event */
+	X(EVENT_FLOW_END, "end") /* struct flow_event */                                           \
+	X(EVENT_CGROUP, "cgroup") /* struct cgroup_event */
 
 enum event_type { EVENT_TYPES(CONTRACT_ENUM) EVENT_NUM };
 
@@ -522,6 +523,8 @@ CONTRACT_SIZE(struct rule_prefix, 24);
 CONTRACT_SIZE(struct domain_fact_key, 32);
 CONTRACT_SIZE(struct domain_fact, 24 + 8 * RULE_NAMES_MAX);
 CONTRACT_SIZE(struct rule_facts, 216);
+CONTRACT_SIZE(struct rule_try_args, 240);
+CONTRACT_SIZE(struct cgroup_event, 24);
 CONTRACT_SIZE(struct drop_counters, 8 * DROP_NUM);
 CONTRACT_SIZE(struct kernel_stats, 8 * STAT_NUM);
 CONTRACT_SIZE(struct role_stats, 8 * RSTAT_NUM);

@@ -62,8 +62,9 @@ struct rule_mark {
 struct rule_table {
 	__u32 words; /* of each set that are in use, 0 = no rules */
 	__u32 dims; /* bits by enum rule_dim: some rule has a condition there */
-	__u8 fallback; /* enum verdict if no rule matches: direct or forward */
-	__u8 pad[7];
+	__u16 rules; /* how many */
+	__u8 fallback; /* enum verdict if no rule matches: direct or forward (also with 0) */
+	__u8 pad[5];
 	struct rule_set missed[RULE_DIM_NUM];
 	struct rule_set unknown[RULE_DIM_NUM];
 	struct rule_mark mark[RULE_MARKS_MAX];
@@ -90,6 +91,13 @@ struct rule_prefix {
 	__u32 dim; /* RULE_SADDR or RULE_DADDR, in the order of memory of a big-endian number */
 	__u8 addr[16]; /* IPv4 as ::ffff:a.b.c.d */
 };
+
+/* What `dim` of a struct rule_prefix is, of an enum rule_dim. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define RULE_PREFIX_DIM(dim) __builtin_bswap32(dim)
+#else
+#define RULE_PREFIX_DIM(dim) (dim)
+#endif
 
 /*
  * Map `rule_sets`: an array of two arrays of struct rule_set. Map `rule_ports`: one array of
@@ -136,6 +144,29 @@ struct rule_facts {
 	__u8 comm[COMM_BYTES];
 	__u8 mac[8]; /* 6, then zeroes */
 	struct domain_fact domain;
+};
+
+/*
+ * Context of the `rules_try` program (SEC("syscall"), run by main): what the rules in force say
+ * to a flow of these facts, without counting it. Where RULE_DOMAIN is not in facts.known, it is
+ * looked up as for a packet, and written back with the rest of the facts.
+ */
+struct rule_try_args {
+	struct rule_facts facts;
+	__u32 asked; /* in: place of a rule, from 1, to be told about as well; 0 = none */
+	__u32 verdict; /* enum verdict; VERDICT_NONE: the cgroup is not looked up yet */
+	__u32 rule; /* place of the one that decides, from 1; 0 = the default */
+	__u32 epoch;
+	__u32 conditions; /* bits by enum rule_dim: the rule asked for has a condition there */
+	__u32 satisfied; /* likewise: the facts satisfy it, or it has none */
+};
+
+/* Record of `events`, EVENT_CGROUP: of no entry in rule_values, and a rule asks for it. */
+struct cgroup_event {
+	__u64 time_ns;
+	__u32 type;
+	__u32 pad;
+	__u64 cgroup; /* id */
 };
 
 #endif

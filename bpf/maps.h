@@ -14,6 +14,7 @@
 #include "bpf/classify.h"
 #include "bpf/contract.h"
 #include "bpf/parse.h"
+#include "bpf/rule_work.h"
 
 #define FRAGMENTS_NOTED 4096 /* an LRU map sets 128 aside for each CPU */
 #define REPLY_BYTES 1280 /* largest refusal: an ICMPv6 error (RFC 4443, 2.4) */
@@ -285,6 +286,7 @@ struct {
 
 struct rule_value_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(key_size, sizeof(struct rule_value));
 	__uint(value_size, sizeof(__u32));
 	__uint(max_entries, 1);
@@ -332,6 +334,13 @@ struct {
 	__type(value, struct domain_fact);
 	__uint(max_entries, DOMAIN_FACTS_MAX);
 } domain_facts __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct rule_work);
+	__uint(max_entries, RULE_WORKS);
+} rule_work __weak SEC(".maps");
 
 static __always_inline struct settings *settings_get(void)
 {

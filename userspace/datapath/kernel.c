@@ -79,6 +79,7 @@ static void take_descriptors(struct kernel *k)
 		.tun_steer = bpf_program__fd(s->progs.tun_steer),
 		.sock_protect = bpf_program__fd(s->progs.sock_protect),
 		.flow_end = bpf_program__fd(s->progs.flow_end),
+		.rules_try = bpf_program__fd(s->progs.rules_try),
 	};
 }
 
@@ -175,10 +176,13 @@ static int load_programs(struct kernel *k, uint32_t flows_max)
 	if (!err)
 		err = dns_maps_open(&k->dns, &k->maps);
 	if (!err)
+		err = rules_maps_open(&k->rules, &k->maps);
+	if (!err)
 		err = events_open(&k->events, k->maps.events);
 	if (!err)
 		return 0;
 err_destroy:
+	rules_maps_close(&k->rules);
 	dns_maps_close(&k->dns);
 	k->flows_readonly = fd_close(k->flows_readonly);
 	k->domains_readonly = fd_close(k->domains_readonly);
@@ -239,6 +243,7 @@ static struct kernel *kernel_alloc(void)
 	attachment_init(&k->tun);
 	cgroup_init(&k->cgroup);
 	dns_maps_init(&k->dns);
+	rules_maps_init(&k->rules);
 	counters_init(&k->counters);
 	strays_init(&k->strays);
 	return k;
@@ -289,6 +294,7 @@ void kernel_unload(struct kernel *k)
 	cgroup_remove(&k->cgroup);
 	pins_remove(&k->pins);
 	dns_maps_close(&k->dns);
+	rules_maps_close(&k->rules);
 	events_close(&k->events);
 	counters_close(&k->counters);
 	walk_end(&k->strays.walk);

@@ -62,6 +62,7 @@ struct kernel_programs {
 	int tun_steer;
 	int sock_protect;
 	int flow_end;
+	int rules_try;
 };
 
 /* attach.c: the TUN programs on their device. */
@@ -111,6 +112,12 @@ struct dns_maps {
 	__u32 names_id[NAMES_ALIVE]; /* of the last ones made, 0 = none */
 };
 
+/* rules.c: of the generation in force */
+struct rules_maps {
+	int sets, values, prefixes; /* the maps within; -1 = none were loaded */
+	struct rule_state *state; /* mapped */
+};
+
 /* strays.c */
 struct strays {
 	struct walk walk;
@@ -135,6 +142,7 @@ struct kernel {
 	struct pins pins;
 	struct counters counters;
 	struct dns_maps dns;
+	struct rules_maps rules;
 	struct events events;
 	struct strays strays;
 	struct settings settings; /* as last written */
@@ -174,6 +182,10 @@ int dns_maps_open(struct dns_maps *d, const struct kernel_maps *maps);
 void dns_maps_close(struct dns_maps *d);
 /* A second descriptor of the map by which nobody can write to it. 0 or -errno. */
 int map_open_readonly(int map_fd, int *ret_fd);
+
+void rules_maps_init(struct rules_maps *r);
+int rules_maps_open(struct rules_maps *r, const struct kernel_maps *maps);
+void rules_maps_close(struct rules_maps *r);
 
 void counters_init(struct counters *c);
 /* map_fd = -1: in a memfd. 0 or -errno. */

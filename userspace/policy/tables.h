@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Rules as they are looked up: what a generation of the kernel half's maps holds, in the form
+ * in which it is written there. Keys and their sets lie in arrays of their own, as batches of
+ * them are written.
+ */
+#ifndef POLICY_TABLES_H
+#define POLICY_TABLES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/contract.h"
+
+struct policy_tables {
+	struct rule_table table;
+	struct rule_set *set; /* [0] is the empty one */
+	uint32_t sets;
+	struct rule_value *value; /* sorted, none twice */
+	uint32_t *value_set; /* places in `set` */
+	uint32_t values;
+	struct rule_prefix *prefix; /* sorted by dimension and address, shorter ones first */
+	uint32_t *prefix_set; /* with the rules of all shorter prefixes */
+	uint32_t prefixes;
+	uint32_t *port_set; /* RULE_PORTS of them; NULL: all 0 */
+};
+
+/* Every flow is decided alike: no rules. 0 or -ENOMEM. */
+int policy_tables_init(struct policy_tables *t, enum verdict fallback);
+void policy_tables_done(struct policy_tables *t);
+
+#endif
