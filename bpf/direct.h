@@ -71,6 +71,22 @@ static __always_inline void direct_count(struct flow *f, int up, __u64 bytes, __
 		f->last_seen_ns = now;
 }
 
+/*
+ * Brings the entry of the flow that was noted last up to date; before another flow is noted in
+ * its place, and at most once a second otherwise. NULL: the table had to forget it.
+ */
+static __always_inline struct flow *direct_fold(struct sock_note *note)
+{
+	struct flow_key key = note->key;
+	struct flow *f = direct_find(&key);
+
+	note->folded_ns = bpf_ktime_get_coarse_ns();
+	if (f && note->packets)
+		direct_count(f, 1, __sync_lock_test_and_set(&note->bytes, 0),
+			     __sync_lock_test_and_set(&note->packets, 0));
+	return f;
+}
+
 /* Counts and follows x->packet, of the flow f whose key is x->key. */
 static __always_inline void direct_follow(struct scratch *x, struct flow *f, int up)
 {

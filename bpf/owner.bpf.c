@@ -3,7 +3,8 @@
  * Who owns a socket: programs on the root of the cgroup tree, beside those of others, note
  * with each socket the process that made it, or that connected it later (a server's forked
  * child, a process that was handed it). They refuse nothing. TCP sends nothing before it is
- * connected, so that accepted and listening sockets cost nothing here.
+ * connected, so that accepted and listening sockets cost nothing here; and nobody asks who
+ * owns our own.
  *
  * sock_release ends a direct flow whose socket is closed: what TCP counted itself, and what
  * it has still to send, is then all there is to know.
@@ -51,12 +52,15 @@ struct tcp_sock___owner {
 	__u64 bytes_received;
 	__u32 snd_una;
 	__u32 write_seq;
+	__u32 segs_in;
+	__u32 segs_out;
 } OWNER_CORE;
 
-/* Is the socket one of a namespace whose sockets are noted? */
-static __always_inline int is_watched(const struct settings *s, __u64 cookie)
+/* Is it a socket whose owner is wanted: of the namespace in question, and not a role's? */
+static __always_inline int is_wanted(const struct settings *s, __u64 netns_cookie)
 {
-	return s && (!s->netns_cookie || s->netns_cookie == cookie);
+	return s && (!s->netns_cookie || s->netns_cookie == netns_cookie) &&
+	       (!s->own_cgroup || bpf_get_current_cgroup_id() != s->own_cgroup);
 }
 
 static __always_inline void note_process(struct sock_note *note)
@@ -70,13 +74,13 @@ static __always_inline void note_process(struct sock_note *note)
 	note->exe_device = BPF_CORE_READ(inode, i_sb, s_dev);
 }
 
-SEC("cgroup/sock_create")
+SEC("?cgroup/sock_create")
 int sock_note(struct bpf_sock *sk)
 {
 	struct settings *s = settings_get();
 	struct sock_note *note;
 
-	if (sk->type == OWNER_STREAM || !is_watched(s, bpf_get_netns_cookie(sk)))
+	if (sk->type == OWNER_STREAM || !is_wanted(s, bpf_get_netns_cookie(sk)))
 		return 1;
 	note = sock_note_get(sk);
 	if (note)
@@ -89,7 +93,7 @@ static __always_inline int note_connect(struct bpf_sock_addr *ctx)
 	struct settings *s = settings_get();
 	struct sock_note *note;
 
-	if (!ctx->sk || !is_watched(s, bpf_get_netns_cookie(ctx)))
+	if (!ctx->sk || !is_wanted(s, bpf_get_netns_cookie(ctx)))
 		return 1;
 	note = sock_note_get(ctx->sk);
 	if (note)
@@ -97,16 +101,60 @@ static __always_inline int note_connect(struct bpf_sock_addr *ctx)
 	return 1;
 }
 
-SEC("cgroup/connect4")
+SEC("?cgroup/connect4")
 int sock_connect4(struct bpf_sock_addr *ctx)
 {
 	return note_connect(ctx);
 }
 
-SEC("cgroup/connect6")
+SEC("?cgroup/connect6")
 int sock_connect6(struct bpf_sock_addr *ctx)
 {
 	return note_connect(ctx);
+}
+
+/*
+ * What TCP says of a connection that is being closed. What waits to be sent and acknowledged
+ * is taken for sent; the SYN counts as a byte that was acknowledged.
+ */
+static __always_inline void count_tcp(struct bpf_sock *sk, struct flow *f)
+{
+	struct tcp_sock___owner *tp = (void *)sk;
+	__u64 acked = BPF_CORE_READ(tp, bytes_acked);
+	__u64 up = acked + BPF_CORE_READ(tp, write_seq) - BPF_CORE_READ(tp, snd_una);
+
+	f->bytes_up = acked ? up - 1 : 0;
+	f->bytes_down = BPF_CORE_READ(tp, bytes_received);
+	f->packets_up = BPF_CORE_READ(tp, segs_out);
+	f->packets_down = BPF_CORE_READ(tp, segs_in);
+}
+
+/* A connection that had ended before its socket was closed was ended by the other side. */
+static __always_inline enum flow_end end_of(const struct flow *f, __u32 tcp_state)
+{
+	if (tcp_state != OWNER_CLOSE)
+		return END_FINISHED;
+	return f->bytes_up || f->bytes_down ? END_UPSTREAM_RESET : END_REFUSED;
+}
+
+SEC("?cgroup/sock_release")
+int sock_release(struct bpf_sock *sk)
+{
+	struct sock_note *note = sock_note_find(sk);
+	__u32 tcp_state = sk->state;
+	struct flow *f;
+
+	if (!note || note->verdict != VERDICT_DIRECT)
+		return 1;
+	f = direct_fold(note);
+	if (!f || f->state == FLOW_CLOSED)
+		return 1;
+	if (sk->protocol == PROTO_TCP)
+		count_tcp(sk, f);
+	else
+		tcp_state = 0;
+	direct_close(&note->key, f, end_of(f, tcp_state));
+	return 1;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -32,8 +32,8 @@ struct sock_note {
 	__u8 pad;
 	__u32 lock; /* 1 = somebody writes the decision */
 	__u32 turn;
-	__u32 told; /* 1 = its end was told */
-	/* counted since the flow's entry in `direct_flows` was brought up to date (UDP, ping) */
+	__u32 pad2;
+	/* sent since the flow's entry in `direct_flows` was brought up to date (not of TCP) */
 	__u64 bytes;
 	__u64 packets;
 	__u64 folded_ns; /* when it was: bpf_ktime_get_coarse_ns() */
@@ -94,7 +94,6 @@ static __always_inline void sock_note_decided(struct sock_note *note, const stru
 	note->verdict = f->verdict;
 	note->capture = f->capture;
 	note->flags = f->flags;
-	note->told = 0;
 	__sync_fetch_and_add(&note->turn, 1);
 	__sync_val_compare_and_swap(&note->lock, 1, 0);
 }

@@ -58,6 +58,7 @@ static int load(const char *path)
 		printf("%s: %s\n", path, strerror(errno));
 		return -1;
 	}
+	bpf_object__for_each_program(prog, obj) bpf_program__set_autoload(prog, true);
 	r = bpf_object__load(obj);
 	if (r < 0)
 		printf("%s: refused: %s\n", path, strerror(-r));

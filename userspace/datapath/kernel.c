@@ -238,10 +238,12 @@ static struct kernel *kernel_alloc(void)
 		return NULL;
 	k->features.attach = "none";
 	k->features.protect = "SO_MARK";
+	k->features.owners = "not known";
 	k->features.bpffs = "none";
 	maps_none(k);
 	attachment_init(&k->tun);
 	cgroup_init(&k->cgroup);
+	owners_init(&k->owners);
 	dns_maps_init(&k->dns);
 	rules_maps_init(&k->rules);
 	counters_init(&k->counters);
@@ -291,6 +293,7 @@ void kernel_unload(struct kernel *k)
 	if (!k)
 		return;
 	attachment_detach(&k->tun);
+	owners_detach(&k->owners);
 	cgroup_remove(&k->cgroup);
 	pins_remove(&k->pins);
 	dns_maps_close(&k->dns);
@@ -310,10 +313,22 @@ void kernel_clean_stale(void)
 	cgroup_clean_stale();
 }
 
+/* Without them everything else works: what asks for an owner finds none. */
+static void watch_owners(struct kernel *k)
+{
+	int err = owners_attach(&k->owners, k);
+
+	if (err)
+		log_debug("kernel", "owners of sockets are not known: %s", strerror(-err));
+	else
+		k->features.owners = "cgroup hooks";
+}
+
 int kernel_attach_tun(struct kernel *k, int ifindex)
 {
 	if (!k->features.bpf)
 		return 0;
+	watch_owners(k);
 	return attachment_attach(&k->tun, &k->programs, ifindex, &k->features.attach);
 }
 

@@ -20,6 +20,7 @@ struct kernel_features {
 	char bpf_error[128]; /* why not */
 	const char *attach; /* "tcx" | "clsact" | "none" */
 	const char *protect; /* "cgroup hook" | "SO_MARK" */
+	const char *owners; /* "cgroup hooks" | "not known" */
 	const char *bpffs; /* "mounted" | "private mount" | "none" */
 	char pin_directory[128]; /* "" = unpinned */
 	char cgroup[256]; /* path of the roles' cgroup, "" = none */
@@ -43,8 +44,9 @@ struct kernel_options {
 int kernel_load(const struct kernel_options *opt, struct kernel **ret_kernel, char err[256]);
 
 /*
- * Attaches the TUN programs; called in the network namespace of the device. Write the
- * settings first: until then every packet is refused for its source. 0 or -errno.
+ * Attaches the TUN programs, and those that note the owners of sockets; called in the network
+ * namespace of the device. Write the settings first: until then every packet is refused for its
+ * source. 0 or -errno.
  */
 int kernel_attach_tun(struct kernel *k, int ifindex);
 /* Descriptor of the steering program for TUNSETSTEERINGEBPF, -1 without BPF. */

@@ -82,6 +82,12 @@ struct cgroup {
 	int link; /* of sock_protect */
 };
 
+/* owner.c: the programs that note who owns a socket. */
+#define OWNER_LINKS 4
+struct owners {
+	int link[OWNER_LINKS]; /* -1 = not attached */
+};
+
 /* pin.c */
 struct pins {
 	char directory[128]; /* "" = none */
@@ -139,6 +145,7 @@ struct kernel {
 	int domains_readonly; /* what workers get: the resolver alone writes `domains` */
 	struct attachment tun;
 	struct cgroup cgroup;
+	struct owners owners;
 	struct pins pins;
 	struct counters counters;
 	struct dns_maps dns;
@@ -168,6 +175,11 @@ int cgroup_adopt(const struct cgroup *c, int pid);
 /* Detaches and removes it, waiting a moment for its last process to go. */
 void cgroup_remove(struct cgroup *c);
 void cgroup_clean_stale(void);
+
+void owners_init(struct owners *o);
+/* Loads the programs, with the maps of `k`, and attaches them. 0 or -errno: nothing is there. */
+int owners_attach(struct owners *o, const struct kernel *k);
+void owners_detach(struct owners *o);
 
 /* Finds or mounts bpffs; *ret_how names what was found. 0 or -errno: there is none. */
 int pins_find(bool mounts_private, const char **ret_how);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/socket.h>
 
 #include "base/fd.h"
 #include "netdev/netns.h"
@@ -15,6 +16,20 @@ static int netns_current(int *ret_fd)
 		return -errno;
 	*ret_fd = fd;
 	return 0;
+}
+
+int netns_cookie(uint64_t *ret_cookie)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(*ret_cookie);
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret_cookie, &len) < 0)
+		r = -errno;
+	fd_close(fd);
+	return r;
 }
 
 int netns_enter(int ns_fd, int *ret_home)

@@ -3,6 +3,8 @@
 #ifndef NETDEV_NETNS_H
 #define NETDEV_NETNS_H
 
+#include <stdint.h>
+
 #include "base/error.h"
 
 /*
@@ -13,6 +15,8 @@ int netns_new(int *ret_fd, char err[ERROR_TEXT_MAX]);
 
 /* Enters `ns_fd`. *ret_home is the descriptor to come back with. 0 or -errno (nothing changed). */
 int netns_enter(int ns_fd, int *ret_home);
+/* What the kernel half calls the calling thread's namespace. 0 or -errno. */
+int netns_cookie(uint64_t *ret_cookie);
 /* Goes back and closes `home`. On -errno the process is in the wrong namespace: it must end. */
 int netns_leave(int home);
 

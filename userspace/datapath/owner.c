@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Owners of flows: the programs of bpf/owner.bpf.c on the root of the cgroup tree that we see,
+ * by links beside whatever else is attached there. The links go with this process.
+ *
+ * They are loaded apart from the others, since they read structures of the kernel (which needs
+ * its BTF): where that, or the tree, is not to be had, owners are not known, and that is all.
+ */
+#include <errno.h>
+#include <fcntl.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/fd.h"
+#include "datapath/kernel_internal.h"
+#include "datapath/mountinfo.h"
+
+static const struct hook_place {
+	const char *program;
+	enum bpf_attach_type type;
+} places[OWNER_LINKS] = {
+	{ "sock_note", BPF_CGROUP_INET_SOCK_CREATE },
+	{ "sock_connect4", BPF_CGROUP_INET4_CONNECT },
+	{ "sock_connect6", BPF_CGROUP_INET6_CONNECT },
+	{ "sock_release", BPF_CGROUP_INET_SOCK_RELEASE },
+};
+
+void owners_init(struct owners *o)
+{
+	for (int i = 0; i < OWNER_LINKS; i++)
+		o->link[i] = -1;
+}
+
+static int open_root(int *ret_fd)
+{
+	char root[128];
+	int err = mountinfo_find("/proc/self/mountinfo", "cgroup2", root, sizeof(root));
+
+	if (err)
+		return err;
+	*ret_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *ret_fd < 0 ? -errno : 0;
+}
+
+static int load(const struct kernel *k, struct bpf_object **ret_object)
+{
+	int err = kernel_object_of(k, places[0].program, ret_object);
+
+	if (err)
+		return err;
+	for (int i = 1; i < OWNER_LINKS; i++)
+		bpf_program__set_autoload(bpf_object__find_program_by_name(*ret_object,
+									   places[i].program),
+					  true);
+	err = bpf_object__load(*ret_object);
+	if (err)
+		bpf_object__close(*ret_object);
+	return err;
+}
+
+static int attach(struct owners *o, const struct bpf_object *obj, int root_fd)
+{
+	for (int i = 0; i < OWNER_LINKS; i++) {
+		struct bpf_program *p =
+			bpf_object__find_program_by_name(obj, places[i].program);
+		int link = bpf_link_create(bpf_program__fd(p), root_fd, places[i].type, NULL);
+
+		if (link < 0) {
+			owners_detach(o);
+			return link;
+		}
+		o->link[i] = link;
+	}
+	return 0;
+}
+
+int owners_attach(struct owners *o, const struct kernel *k)
+{
+	struct bpf_object *obj;
+	int root_fd, err;
+
+	err = open_root(&root_fd);
+	if (err)
+		return err;
+	err = load(k, &obj);
+	if (!err) {
+		err = attach(o, obj, root_fd);
+		bpf_object__close(obj); /* the links hold the programs */
+	}
+	fd_close(root_fd);
+	return err;
+}
+
+void owners_detach(struct owners *o)
+{
+	for (int i = 0; i < OWNER_LINKS; i++)
+		o->link[i] = fd_close(o->link[i]);
+}
