@@ -45,20 +45,22 @@ struct eth_header {
 static __always_inline int capture_taken(struct __sk_buff *skb, struct scratch *x,
 					 const struct settings *s)
 {
+	__u32 what = skb->cb[2], ifindex = skb->cb[3], here = skb->ifindex;
 	struct capture_note *from = &x->from;
-	__u32 what = skb->cb[2];
 
+	PARSE_HIDE(ifindex); /* else one load is made of two, by an address into the context */
+	PARSE_HIDE(here);
 	from->there = 0;
 	if (!s->host || skb->cb[0] != s->capture_secret[0] || skb->cb[1] != s->capture_secret[1]) {
 		__builtin_memset(from, 0, sizeof(*from));
 		from->point = CAPTURE_TUN;
-		from->ifindex = skb->ifindex;
+		from->ifindex = here;
 		return 0;
 	}
 	from->rule = what & CAPTURE_RULE_MASK;
 	from->verdict = what >> CAPTURE_VERDICT_SHIFT;
 	from->point = what >> CAPTURE_POINT_SHIFT;
-	from->ifindex = skb->cb[3];
+	from->ifindex = ifindex;
 	from->epoch = skb->cb[4];
 	return 1;
 }
@@ -132,6 +134,8 @@ static __always_inline int capture_answer(struct __sk_buff *skb, const struct ca
 	return bpf_redirect(ifindex, BPF_F_INGRESS);
 }
 
+#define REPLY_MARK 0x6874ffffU /* skb->mark of an answer on its way back through tun_ingress */
+
 /* Turns a frame round, at a capture point, where the packet in it has become its answer. */
 static __always_inline int eth_turn(struct __sk_buff *skb)
 {
@@ -144,6 +148,30 @@ static __always_inline int eth_turn(struct __sk_buff *skb)
 	__builtin_memcpy(eth.to, eth.from, sizeof(to));
 	__builtin_memcpy(eth.from, to, sizeof(to));
 	return bpf_skb_store_bytes(skb, 0, &eth, sizeof(eth), 0) ? -1 : 0;
+}
+
+/*
+ * The packet has become its own answer, in a program that met it on its way to the outside:
+ * back to where it came from. x->from and x->l2 are the packet's. Returns the action.
+ */
+static __always_inline int answer_send(struct __sk_buff *skb, struct scratch *x)
+{
+	const struct capture_note *from = &x->from;
+	int action;
+
+	if (from->point == CAPTURE_TUN) {
+		skb->mark = REPLY_MARK;
+		return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+	}
+	skb->mark = 0;
+	if (from->there) {
+		if (x->l2 == ETH_BYTES && eth_turn(skb))
+			return drop(DROP_NO_MEMORY);
+		return bpf_redirect(skb->ifindex, from->point == CAPTURE_LAN ? 0 : BPF_F_INGRESS);
+	}
+	count_packets(STAT_DOWN_PACKETS, 1, skb->len - x->l2);
+	action = capture_answer(skb, from);
+	return action < 0 ? TC_ACT_SHOT : action;
 }
 
 #endif

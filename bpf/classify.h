@@ -254,16 +254,22 @@ PARSE_INLINE struct decision decide_protocol(const struct packet *p)
 	return decide_refuse(VERDICT_REJECT, DROP_PROTOCOL);
 }
 
-/* The verdict on a packet that packet_parse() accepted. */
-PARSE_INLINE struct decision packet_classify(const struct packet *p, const struct settings *s)
+/*
+ * The verdict on a packet that packet_parse() accepted. What a capture point has taken has a
+ * source of the host or of its LAN, and on loopback its destination is no other.
+ */
+PARSE_INLINE struct decision packet_classify(const struct packet *p, const struct settings *s,
+					     enum capture_point from)
 {
 	int to_stack;
 
 	if (addr_ends_at_link(p, &p->daddr) || addr_is_tun_broadcast(p, s))
 		return decide_refuse(VERDICT_DROP, DROP_LINK_LOCAL);
-	if (!packet_source_allowed(p, s))
+	if (from == CAPTURE_TUN && !packet_source_allowed(p, s))
 		return decide_refuse(VERDICT_DROP, DROP_SOURCE);
-	if (addr_unusable(p, &p->daddr))
+	if (from != CAPTURE_LOOPBACK && addr_unusable(p, &p->saddr))
+		return decide_refuse(VERDICT_DROP, DROP_SOURCE);
+	if (from != CAPTURE_LOOPBACK && addr_unusable(p, &p->daddr))
 		return decide_refuse(VERDICT_DROP, DROP_DESTINATION);
 	if (p->fragment_offset)
 		return decide_worker(p, s, VERDICT_FORWARD);
@@ -272,6 +278,8 @@ PARSE_INLINE struct decision packet_classify(const struct packet *p, const struc
 	to_stack = addr_same(&p->daddr, p->version == 4 ? &s->stack4 : &s->stack6);
 	if (packet_is_icmp(p))
 		return decide_icmp(p, s, to_stack);
+	if (from != CAPTURE_TUN && !s->dns_intercept && !to_stack && p->sport && p->dport)
+		return decide_worker(p, s, VERDICT_FORWARD);
 	return decide_transport(p, s, to_stack);
 }
 

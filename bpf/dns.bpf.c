@@ -98,21 +98,29 @@ static __always_inline int dns_resize(struct __sk_buff *skb, const struct dns_wo
  * What tun_egress would not let in, it is left to refuse (bpf/classify.h). Links have their
  * own names to resolve: what ends at the link is none of ours.
  */
-static __always_inline int dns_tun_may(const struct packet *p, const struct settings *s)
+static __always_inline int dns_tun_may(const struct packet *p, const struct settings *s, __u32 from)
 {
-	return !addr_ends_at_link(p, &p->daddr) && !addr_is_tun_broadcast(p, s) &&
-	       packet_source_allowed(p, s) && !addr_unusable(p, &p->daddr);
+	if (addr_ends_at_link(p, &p->daddr) || addr_is_tun_broadcast(p, s))
+		return 0;
+	if (from == CAPTURE_TUN)
+		return packet_source_allowed(p, s) && !addr_unusable(p, &p->daddr);
+	return from == CAPTURE_LOOPBACK ||
+	       (!addr_unusable(p, &p->saddr) && !addr_unusable(p, &p->daddr));
 }
 
 __noinline int dns_tun_answer(struct __sk_buff *skb, __u32 ip_bytes)
 {
 	struct dns_work *w = dns_work_get();
 	struct settings *s = settings_get();
+	struct scratch *x = scratch_get();
 	__u32 came = skb->len - l2_bytes;
 	__s64 client;
 
-	if (!w || !s || dns_begin(w) || dns_load(skb, w, l2_bytes, ip_bytes) ||
-	    !dns_tun_may(&w->packet, s))
+	if (!w || !s || !x || dns_begin(w) || dns_load(skb, w, l2_bytes, ip_bytes))
+		return TC_ACT_UNSPEC;
+	if (capture_taken(skb, x, s) && x->from.verdict != VERDICT_DNS)
+		return TC_ACT_UNSPEC;
+	if (!dns_tun_may(&w->packet, s, x->from.point))
 		return TC_ACT_UNSPEC;
 	w->mtu = s->mtu;
 	client = dns_client_get(w);
@@ -122,8 +130,8 @@ __noinline int dns_tun_answer(struct __sk_buff *skb, __u32 ip_bytes)
 	if (dns_replace(skb, w, l2_bytes))
 		return drop(DROP_NO_MEMORY);
 	dns_tell(w);
-	skb->mark = REPLY_MARK;
-	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+	x->l2 = l2_bytes;
+	return answer_send(skb, x);
 }
 
 SEC("tc")

@@ -24,6 +24,7 @@
 #include "bpf/admit.h"
 #include "bpf/count.h"
 #include "bpf/maps.h"
+#include "bpf/owner.h"
 
 #define FLOW_EEXIST 17
 
@@ -88,6 +89,21 @@ static __always_inline void flow_tell_end(const struct flow_key *key, const stru
 	bpf_ringbuf_submit(e, 0);
 }
 
+/* Whose packet it is: its socket's user and cgroup, and the process noted with it. */
+static __always_inline void flow_fill_owner(struct __sk_buff *skb, struct flow *f)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct sock_note *note;
+
+	f->cgroup_id = bpf_skb_cgroup_id(skb);
+	f->uid = bpf_get_socket_uid(skb);
+	sk = sk ? bpf_sk_fullsock(sk) : NULL;
+	note = sk ? sock_note_find(sk) : NULL;
+	if (note)
+		owner_fill(f, note);
+}
+
+/* x->fresh: the flow that x->packet opens. */
 static __always_inline void flow_fill(struct __sk_buff *skb, struct scratch *x)
 {
 	struct flow *f = &x->fresh;
@@ -97,12 +113,24 @@ static __always_inline void flow_fill(struct __sk_buff *skb, struct scratch *x)
 	f->last_seen_ns = f->first_seen_ns;
 	f->bytes_up = x->payload;
 	f->packets_up = x->segments;
-	f->cgroup_id = bpf_skb_cgroup_id(skb);
-	f->uid = bpf_get_socket_uid(skb);
-	f->ifindex = skb->ifindex;
+	flow_fill_owner(skb, f);
+	f->ifindex = x->from.ifindex;
+	f->rule = x->from.rule;
+	f->epoch = x->from.epoch;
+	__builtin_memcpy(f->mac, x->from.mac, sizeof(f->mac));
 	f->verdict = x->decision.verdict;
-	f->capture = CAPTURE_TUN;
+	f->capture = x->from.point;
 	f->queue = x->decision.slot;
+}
+
+/* A flow whose packets leave by another device now is answered there. */
+static __always_inline void flow_move(struct flow *f, const struct scratch *x)
+{
+	if (f->ifindex == x->from.ifindex)
+		return;
+	f->ifindex = x->from.ifindex;
+	f->capture = x->from.point;
+	__builtin_memcpy(f->mac, x->from.mac, sizeof(f->mac));
 }
 
 static __always_inline void flow_count_up(struct flow *f, const struct scratch *x)
@@ -249,6 +277,7 @@ static __always_inline int flow_up(struct __sk_buff *skb, struct scratch *x)
 	if (f) {
 		flow_count_up(f, x);
 		flow_follow_up(f, p);
+		flow_move(f, x);
 	} else if (opens) {
 		err = flow_enter(skb, x);
 	} else {
@@ -259,12 +288,63 @@ static __always_inline int flow_up(struct __sk_buff *skb, struct scratch *x)
 	return err;
 }
 
-/* Counts a packet to the application. */
+/* Key of the flow that the packet at `at` in x->head was of, as its application sent it. */
+static __always_inline int flow_key_quoted(struct scratch *x, __u32 at)
+{
+	__u32 l4 = at + IP6_HEADER_BYTES;
+	struct flow_key *key = &x->key;
+	__u8 *ip = x->head + at;
+	int id;
+
+	__builtin_memset(key, 0, sizeof(*key));
+	if (x->packet.version == 4) {
+		l4 = at + (ip[0] & 15) * 4;
+		parse_mapped(&key->saddr, ip + 12);
+		parse_mapped(&key->daddr, ip + 16);
+		key->proto = ip[9];
+	} else {
+		__builtin_memcpy(key->saddr.b, ip + 8, 16);
+		__builtin_memcpy(key->daddr.b, ip + 24, 16);
+		key->proto = ip[6];
+	}
+	PARSE_HIDE(l4);
+	if (l4 > PARSE_HEAD_MAX - ICMP_HEADER_BYTES)
+		return -1;
+	if (l4 + ICMP_HEADER_BYTES > x->packet.total_len)
+		return -1;
+	id = key->proto == PROTO_ICMP || key->proto == PROTO_ICMP6;
+	parse_port(&key->sport, x->head + l4 + (id ? 4 : 0));
+	if (!id)
+		parse_port(&key->dport, x->head + l4 + 2);
+	return 0;
+}
+
+/* The flow that an ICMP error is about. */
+static __always_inline struct flow *flow_quoted(struct scratch *x)
+{
+	__u32 at = x->packet.payload_offset;
+
+	PARSE_HIDE(at);
+	if (at > PARSE_HEAD_MAX - IP6_HEADER_BYTES || flow_key_quoted(x, at))
+		return NULL;
+	return bpf_map_lookup_elem(&flows, &x->key);
+}
+
+/* What tun_ingress has to know of the flow: where it was captured. */
+static __always_inline void flow_from(struct scratch *x, const struct flow *f)
+{
+	x->from.point = f->capture;
+	x->from.ifindex = f->ifindex;
+	__builtin_memcpy(x->from.mac, f->mac, sizeof(f->mac));
+}
+
+/* Counts a packet to the application; x->from: where its flow was captured, if it has one. */
 static __always_inline void flow_down(struct scratch *x)
 {
 	struct packet *p = &x->packet;
 	struct flow *f = NULL;
 
+	__builtin_memset(&x->from, 0, sizeof(x->from));
 	if (p->fragment_offset) {
 		f = fragment_flow(x);
 	} else if (packet_is_transport(p) || (packet_is_icmp(p) && packet_is_echo_reply(p))) {
@@ -272,11 +352,17 @@ static __always_inline void flow_down(struct scratch *x)
 		f = bpf_map_lookup_elem(&flows, &x->key);
 		if (p->is_fragment)
 			fragment_note(x);
+	} else if (packet_is_icmp(p) && packet_is_icmp_error(p)) {
+		f = flow_quoted(x);
+		if (f)
+			flow_from(x, f);
+		f = NULL;
 	}
 	if (!f) {
 		count_stat(STAT_UNTRACKED, 1);
 		return;
 	}
+	flow_from(x, f);
 	flow_count_down(f, x);
 	if (!p->fragment_offset)
 		flow_follow_down(f, p);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Refusing in place: the packet itself becomes the RST or ICMP error that answers it and is
- * sent back up into the device it was to leave by, so that the application's connect() or
- * send() fails at once.
+ * sent back to where it came from, so that the application's connect() or send() fails at
+ * once (answer_send()).
  *
  * The answer is built in the scratch memory and stored over the packet. The packet is never
  * made shorter than its own L4 header, where a pending checksum (CHECKSUM_PARTIAL) would
@@ -19,7 +19,6 @@
 #include "bpf/csum.h"
 #include "bpf/maps.h"
 
-#define REPLY_MARK 0x6874ffffU /* skb->mark of an answer on its way back through tun_ingress */
 #define REPLY_TTL 64
 #define REPLY4_QUOTE_MAX (576 - IP4_HEADER_BYTES - ICMP_HEADER_BYTES) /* RFC 1812 4.3.2.3 */
 #define REPLY6_QUOTE_MAX (REPLY_BYTES - IP6_HEADER_BYTES - ICMP_HEADER_BYTES)
@@ -101,12 +100,11 @@ static __always_inline int reply_send(struct __sk_buff *skb, struct scratch *x, 
 	PARSE_HIDE(len);
 	if (len < IP4_HEADER_BYTES)
 		return -DROP_MALFORMED;
-	if (bpf_skb_change_tail(skb, l2_bytes + (len > least ? len : least), 0) ||
-	    bpf_skb_store_bytes(skb, l2_bytes, x->reply, len, BPF_F_INVALIDATE_HASH))
+	if (bpf_skb_change_tail(skb, x->l2 + (len > least ? len : least), 0) ||
+	    bpf_skb_store_bytes(skb, x->l2, x->reply, len, BPF_F_INVALIDATE_HASH))
 		return -DROP_NO_MEMORY;
-	skb->mark = REPLY_MARK;
 	count_stat(STAT_REJECTS, 1);
-	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+	return answer_send(skb, x);
 }
 
 static __always_inline int reply_tcp(struct __sk_buff *skb, struct scratch *x)
@@ -153,7 +151,7 @@ static __always_inline __u32 reply_quote(struct __sk_buff *skb, struct scratch *
 	if (len < IP4_HEADER_BYTES)
 		return 0;
 	__builtin_memset(to + len, 0, 4);
-	return bpf_skb_load_bytes(skb, l2_bytes, to, len) ? 0 : len;
+	return bpf_skb_load_bytes(skb, x->l2, to, len) ? 0 : len;
 }
 
 static __always_inline int reply_icmp4(struct __sk_buff *skb, struct scratch *x,

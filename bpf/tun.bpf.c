@@ -14,45 +14,18 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "bpf/capture.h"
 #include "bpf/classify.h"
 #include "bpf/count.h"
 #include "bpf/flow.h"
 #include "bpf/maps.h"
 #include "bpf/own.h"
-#include "bpf/reply.h"
+#include "bpf/steps.h"
+
+#define AF_INET4 2
+#define AF_INET6 10
 
 char _license[] SEC("license") = "Dual BSD/GPL";
-
-/* An argument that is not used is not passed either, and the verifier misses its context. */
-#define KEEP_ARGUMENT(arg) asm volatile("" : : "r"(arg))
-
-/* Copies the packet's head and parses it into the scratch memory. 0 or -drop_reason. */
-__noinline int tun_parse(struct __sk_buff *skb)
-{
-	struct scratch *x = scratch_get();
-	__u32 total = skb->len - l2_bytes, len = total;
-	int err;
-
-	if (!x || skb->len <= l2_bytes)
-		return -DROP_MALFORMED;
-	if (len > PARSE_HEAD_MAX)
-		len = PARSE_HEAD_MAX;
-	PARSE_HIDE(len);
-	if (len > PARSE_HEAD_MAX)
-		return -DROP_MALFORMED;
-	PARSE_HIDE(len);
-	if (len < IP4_HEADER_BYTES)
-		return -DROP_MALFORMED;
-	if (bpf_skb_load_bytes(skb, l2_bytes, x->head, len))
-		return -DROP_MALFORMED;
-	err = packet_parse_head(&x->packet, x->head, len, total);
-	if (err)
-		return err;
-	if (x->packet.is_fragment)
-		count_stat(STAT_FRAGMENTS, 1);
-	flow_measure(skb, x);
-	return 0;
-}
 
 /* Decides on the parsed packet: x->decision. */
 __noinline int tun_classify(struct __sk_buff *skb)
@@ -63,7 +36,7 @@ __noinline int tun_classify(struct __sk_buff *skb)
 	KEEP_ARGUMENT(skb);
 	if (!x || !s)
 		return -1;
-	x->decision = packet_classify(&x->packet, s);
+	x->decision = packet_classify(&x->packet, s, x->from.point);
 	return 0;
 }
 
@@ -85,39 +58,6 @@ __noinline int tun_flow_down(struct __sk_buff *skb)
 	return 0;
 }
 
-/* Answers the packet, which is dropped if it cannot or must not be answered. */
-__noinline int tun_reply(struct __sk_buff *skb)
-{
-	struct scratch *x = scratch_get();
-	int action;
-
-	if (!x || x->packet.fragment_offset)
-		return TC_ACT_SHOT;
-	if (x->packet.proto == PROTO_TCP)
-		action = reply_tcp(skb, x);
-	else if (x->packet.version == 4)
-		action = reply_icmp4(skb, x, reply_choose(&x->packet));
-	else
-		action = reply_icmp6(skb, x, reply_choose(&x->packet));
-	return action < 0 ? drop(-action) : action;
-}
-
-__noinline int tun_tell_refused(struct __sk_buff *skb, __u32 end)
-{
-	struct scratch *x = scratch_get();
-
-	if (x)
-		flow_refuse(skb, x, end);
-	return 0;
-}
-
-static __always_inline int refuse(struct __sk_buff *skb, __u32 reason, enum flow_end end)
-{
-	count_drop(reason);
-	tun_tell_refused(skb, end);
-	return tun_reply(skb);
-}
-
 SEC("tc")
 int tun_egress(struct __sk_buff *skb)
 {
@@ -130,7 +70,8 @@ int tun_egress(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	if (packet_is_ours(skb, s))
 		return drop(DROP_LOOP);
-	err = tun_parse(skb);
+	capture_taken(skb, x, s);
+	err = packet_load(skb, l2_bytes);
 	count_packets(STAT_UP_PACKETS, err ? 1 : x->segments, skb->len - l2_bytes);
 	if (err)
 		return drop(-err);
@@ -140,14 +81,76 @@ int tun_egress(struct __sk_buff *skb)
 	if (verdict == VERDICT_DROP)
 		return drop(x->decision.reason);
 	if (verdict == VERDICT_REJECT)
-		return refuse(skb, x->decision.reason, END_REJECTED);
+		return packet_refuse(skb, x->decision.reason, END_REJECTED);
 	err = tun_flow_up(skb);
 	if (err)
-		return refuse(skb, -err, refusal_end(-err));
+		return packet_refuse(skb, -err, refusal_end(-err));
 	if (verdict == VERDICT_DNS)
 		count_stat(STAT_DNS, x->segments);
 	skb->mark = QUEUE_MARK | x->decision.queue;
 	return TC_ACT_OK;
+}
+
+/*
+ * An answer whose flow is not known any more: to whoever has its address, on the side where
+ * the kernel would look for him. A client is found by the route to his address; the host
+ * itself is answered where the route to the answer's source begins. bpf_fib_lookup() wants
+ * forwarding to be on for the TUN, which main sees to. Returns the action.
+ */
+static __always_inline int fib_find(struct __sk_buff *skb, const struct packet *p,
+				    const struct addr *to, const struct addr *from)
+{
+	struct bpf_fib_lookup fib = { .family = p->version == 4 ? AF_INET4 : AF_INET6,
+				      .ifindex = skb->ifindex };
+	long err;
+
+	if (p->version == 4) {
+		__builtin_memcpy(&fib.ipv4_dst, to->b + 12, 4);
+		__builtin_memcpy(&fib.ipv4_src, from->b + 12, 4);
+	} else {
+		__builtin_memcpy(fib.ipv6_dst, to->b, 16);
+		__builtin_memcpy(fib.ipv6_src, from->b, 16);
+	}
+	err = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	if (err != BPF_FIB_LKUP_RET_SUCCESS && err != BPF_FIB_LKUP_RET_NO_NEIGH &&
+	    err != BPF_FIB_LKUP_RET_FRAG_NEEDED)
+		return 0;
+	return fib.ifindex;
+}
+
+__noinline int tun_answer_by_route(struct __sk_buff *skb)
+{
+	struct scratch *x = scratch_get();
+	struct capture_device *device;
+	struct packet *p;
+	__u32 ifindex;
+
+	if (!x)
+		return -1;
+	p = &x->packet;
+	if (bpf_map_lookup_elem(&host_addrs, &p->daddr))
+		ifindex = fib_find(skb, p, &p->saddr, &p->daddr);
+	else
+		ifindex = fib_find(skb, p, &p->daddr, &p->saddr);
+	device = bpf_map_lookup_elem(&capture_devices, &ifindex);
+	if (!device)
+		return -1;
+	x->from.ifindex = ifindex;
+	x->from.point = device->capture;
+	return capture_answer(skb, &x->from);
+}
+
+/* Where an answer goes that was not routed to the TUN: the action, or -1: up from the TUN. */
+__noinline int tun_answer(struct __sk_buff *skb)
+{
+	struct scratch *x = scratch_get();
+	struct settings *s = settings_get();
+
+	if (!x || !s || !s->host || x->from.point == CAPTURE_TUN)
+		return -1;
+	if (x->from.point == CAPTURE_NONE)
+		return tun_answer_by_route(skb);
+	return capture_answer(skb, &x->from);
 }
 
 SEC("tc")
@@ -163,11 +166,13 @@ int tun_ingress(struct __sk_buff *skb)
 		count_packets(STAT_DOWN_PACKETS, 1, skb->len - l2_bytes);
 		return TC_ACT_OK;
 	}
-	err = tun_parse(skb);
+	err = packet_load(skb, l2_bytes);
 	count_packets(STAT_DOWN_PACKETS, err ? 1 : x->segments, skb->len - l2_bytes);
-	if (err)
+	if (err) {
 		count_stat(STAT_UNTRACKED, 1);
-	else
-		tun_flow_down(skb);
-	return TC_ACT_OK;
+		return TC_ACT_OK;
+	}
+	tun_flow_down(skb);
+	err = tun_answer(skb);
+	return err < 0 ? TC_ACT_OK : err;
 }

@@ -67,7 +67,7 @@ static struct outcome on_host(struct same *s, const uint8_t *bytes, size_t len)
 		o.reason = -ret;
 		return o;
 	}
-	d = packet_classify(&p, &s->settings);
+	d = packet_classify(&p, &s->settings, CAPTURE_TUN);
 	if (packet_needs_admission(&p, &s->settings, &d)) {
 		ret = admit_packet(&s->worker, &p);
 		s->refused += ret < 0;
@@ -128,7 +128,7 @@ static void compare_slots(struct same *s, const uint8_t *bytes, size_t len, cons
 	int slot, want;
 
 	assert_int_equal(packet_parse(&p, bytes, bytes + len, 0), 0);
-	want = packet_classify(&p, &s->settings).slot;
+	want = packet_classify(&p, &s->settings, CAPTURE_TUN).slot;
 	slot = slot_in_table(s, &p);
 	s->flows += slot >= 0;
 	if (slot < 0 || slot == want)

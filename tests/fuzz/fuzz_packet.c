@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (ret)
 		return 0;
 	check_packet(&p, len);
-	d = packet_classify(&p, &s);
+	d = packet_classify(&p, &s, CAPTURE_TUN);
 	check_decision(&d, &p, &s);
 	return 0;
 }

@@ -178,6 +178,12 @@ static bool hand_over(struct worker *w, struct worker_packet *p, const struct de
 	return true;
 }
 
+/* Where a packet was captured on a host, the kernel half knows, and has tested it for that. */
+static enum capture_point captured_where(const struct worker *w)
+{
+	return w->config.settings.host ? CAPTURE_LOOPBACK : CAPTURE_TUN;
+}
+
 void input_packet(struct input *in, struct worker_packet *p)
 {
 	struct worker *w = in->worker;
@@ -193,7 +199,7 @@ void input_packet(struct input *in, struct worker_packet *p)
 		drop_packet(w, p, DROP_CHECKSUM);
 		return;
 	}
-	d = packet_classify(&p->head, &w->config.settings);
+	d = packet_classify(&p->head, &w->config.settings, captured_where(w));
 	err = admit(w, p, &d);
 	if (err)
 		d = decide_refuse(VERDICT_REJECT, -err);

@@ -108,7 +108,7 @@ static struct decision decide(const struct craft *c, const struct settings *s)
 	struct packet p;
 
 	assert_int_equal(parse(&p, c), 0);
-	return packet_classify(&p, s);
+	return packet_classify(&p, s, CAPTURE_TUN);
 }
 
 static const struct craft *kind(const char *name)
@@ -138,7 +138,7 @@ static void decides_every_kind_as_expected(void **state)
 			fail_msg("%s: parser says %d, expected %d", e->kind, ret, e->parse);
 		if (ret)
 			continue;
-		d = packet_classify(&p, &s);
+		d = packet_classify(&p, &s, CAPTURE_TUN);
 		if (memcmp(&d, &e->d, sizeof(d)))
 			fail_msg("%s: verdict %d reason %d slot %d queue %d", e->kind, d.verdict,
 				 d.reason, d.slot, d.queue);
