@@ -115,6 +115,7 @@ static void swap(struct change *r)
 		take_back(s);
 	} else {
 		install(s->datapath, r->policies);
+		facts_renew(s->facts, r->policies);
 	}
 	finish(r, status);
 }

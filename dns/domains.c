@@ -11,8 +11,7 @@
 #include "base/limits.h"
 #include "dns/domains.h"
 
-static bool record_address(const uint8_t *msg, const struct msg_record *record,
-			   struct addr *ret_addr)
+bool domains_address(const uint8_t *msg, const struct msg_record *record, struct addr *ret_addr)
 {
 	__be32 v4;
 
@@ -53,7 +52,7 @@ void domains_note(struct datapath *dp, uint32_t policy, const struct msg_questio
 	while (noted < DOMAINS_ADDRESSES_MAX && msg_walk_next(&w, &record) > 0) {
 		uint64_t ms = msg_ttl(&record) * 1000ULL + DNS_DOMAIN_GRACE_MS;
 
-		if (!record_address(msg, &record, &addr))
+		if (!domains_address(msg, &record, &addr))
 			continue;
 		datapath_domain_put(dp, policy, &addr, text, clock_ns() + ms * NSEC_PER_MSEC);
 		noted++;

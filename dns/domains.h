@@ -14,6 +14,9 @@
 /* `name` in lower case and presentation form. Returns text. */
 const char *domains_text(const struct name *name, char text[DOMAIN_TEXT_MAX]);
 
+/* Is it an A or AAAA record of the answer section? Then *ret_addr is what it says. */
+bool domains_address(const uint8_t *msg, const struct msg_record *record, struct addr *ret_addr);
+
 /*
  * Notes for clients of the policy every A and AAAA record of the answer section under the name
  * that was asked, for its TTL and DNS_DOMAIN_GRACE_MS. `msg` is well-formed.

@@ -277,6 +277,16 @@ void kcache_remove(struct kcache *k, const struct name *name, bool below)
 	}
 }
 
+void kcache_withdraw(struct kcache *k, uint64_t hash)
+{
+	for (size_t i = 0; k->figures.entries && i < DNS_ANSWERS_MAX; i++) {
+		struct place *p = &k->place[i];
+
+		if (p->name && p->key.hash == hash)
+			drop(k, p);
+	}
+}
+
 void kcache_flush(struct kcache *k)
 {
 	datapath_dns_epoch_add(k->dp, 2);

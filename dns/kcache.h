@@ -52,6 +52,8 @@ uint64_t kcache_hits(struct kcache *k, uint32_t policy, const struct cache_key *
  * policies, at once.
  */
 void kcache_remove(struct kcache *k, const struct name *name, bool below);
+/* Likewise whatever is kept for the name of this hash, of the kernel half's. */
+void kcache_withdraw(struct kcache *k, uint64_t hash);
 /* Forgets everything, at once. (New policies do so by themselves: the epoch has changed.) */
 void kcache_flush(struct kcache *k);
 

@@ -415,6 +415,11 @@ void policies_decide(const struct policies *p, uint32_t policy, const struct nam
 	rules_decide(p->rules, policy, name, type, ret_verdict);
 }
 
+uint64_t policies_lists(const struct policies *p, const uint64_t *hash, unsigned int hashes)
+{
+	return p->conf->dns.rule_lists ? rules_lists(p->rules, hash, hashes) : 0;
+}
+
 const struct dns_policy *policies_kernel(const struct policies *p, uint32_t policy)
 {
 	return rules_kernel(p->rules, policy);

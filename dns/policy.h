@@ -74,6 +74,12 @@ void policies_decide(const struct policies *p, uint32_t policy, const struct nam
 		     uint16_t type, struct policy_verdict *ret_verdict);
 
 /*
+ * Lists that have a name, of those that the rules of `rules:` ask for, by their place. hash[0] is
+ * the name's, behind it are those of its parents, by the seed of policies_begin().
+ */
+uint64_t policies_lists(const struct policies *p, const uint64_t *hash, unsigned int hashes);
+
+/*
  * For the kernel half: the policy in its form; and each prefix of clients with its value
  * (DNS_CLIENT_ALLOWED and the policy), until fn returns less than 0, which is then returned.
  */

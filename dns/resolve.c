@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "dns/domains.h"
+#include "dns/facts.h"
 #include "dns/generation.h"
 #include "dns/kcache.h"
 #include "dns/reply.h"
@@ -140,9 +141,13 @@ static void prefetch(struct service *s, const struct query *q, const struct inta
 
 /* --- answers made here --------------------------------------------------------------------- */
 
-static void note_domains(struct service *s, const struct query *q, const uint8_t *msg, size_t len)
+/* True: the kernel half must not give this answer. */
+static bool note_domains(struct service *s, const struct query *q, const uint8_t *msg, size_t len)
 {
 	domains_note(s->datapath, q->verdict.policy, &q->question, msg, len);
+	return q->kind == QUERY_CLIENT &&
+	       facts_note(s->facts, q->generation->policies, &q->client.flow.saddr, &q->question,
+			  msg, len);
 }
 
 /* Puts an answer to what was asked behind a CNAME from what the client asked. */
@@ -161,15 +166,17 @@ static void rename_answer(struct service *s, const struct query *q, struct answe
 	a->len = len;
 }
 
-/* The last step of every answer that came from elsewhere. */
-static void send_found(struct service *s, const struct query *q, const struct answer *a)
+/* The last step of every answer that came from elsewhere. As note_domains(). */
+static bool send_found(struct service *s, const struct query *q, const struct answer *a)
 {
 	struct answer own = *a;
+	bool only_here;
 
 	if (is_renamed(q))
 		rename_answer(s, q, &own);
-	note_domains(s, q, own.msg, own.len);
+	only_here = note_domains(s, q, own.msg, own.len);
 	reply_send(s, q, &own);
+	return only_here;
 }
 
 static void send_made(struct service *s, const struct query *q, size_t len, const char *why)
@@ -259,6 +266,7 @@ bool resolve_at_once(struct service *s, const struct query *q, const struct inta
 	struct answer a = { .msg = s->target_answer, .source = SOURCE_CACHE };
 	struct cache_key key = key_of(q);
 	struct cache_hit hit;
+	bool only_here;
 
 	if (!is_cacheable(q))
 		return false;
@@ -266,11 +274,13 @@ bool resolve_at_once(struct service *s, const struct query *q, const struct inta
 	if (!a.len)
 		return false;
 	datapath_count(s->datapath, RSTAT_DNS_CACHED, 1);
-	send_found(s, q, &a);
-	if (!hit.late)
+	only_here = send_found(s, q, &a);
+	if (hit.late) {
+		if (q->generation->dns->cache.prefetch && !hit.asked && is_hot(s, q, &key, &hit))
+			prefetch(s, q, in);
+	} else if (!only_here) {
 		give_to_kernel(s, q, &a, hit.left);
-	else if (q->generation->dns->cache.prefetch && !hit.asked && is_hot(s, q, &key, &hit))
-		prefetch(s, q, in);
+	}
 	return true;
 }
 
@@ -535,8 +545,7 @@ static void hand_out(struct service *s, const struct query *q, const struct outc
 		refuse_rebinding(s, q);
 	} else if (is_failure(a->msg)) {
 		pass_refusal(s, q, a, RCODE_SERVFAIL);
-	} else {
-		send_found(s, q, a);
+	} else if (!send_found(s, q, a)) {
 		give_to_kernel(s, q, a, o->kept);
 	}
 }

@@ -64,6 +64,8 @@ static size_t words_of(size_t rules)
 
 bool rules_list_is_used(const struct conf_dns *dns, uint32_t list)
 {
+	if (dns->rule_lists >> list & 1)
+		return true;
 	for (size_t i = 0; i < dns->policies; i++) {
 		for (size_t j = 0; j < dns->policy[i].rules; j++) {
 			if (dns->policy[i].rule[j].lists >> list & 1)
@@ -86,6 +88,7 @@ static void measure(struct rules *r)
 		for (size_t j = 0; j < p->rules; j++)
 			r->uses += 1 + 2 * (size_t)__builtin_popcountll(p->rule[j].lists);
 	}
+	r->uses += 2 * (size_t)__builtin_popcountll(r->dns->rule_lists);
 	r->words_num += 3 * r->vector_words + 1;
 	r->sets = r->rules_num + 2 * r->dns->lists;
 }
@@ -114,6 +117,16 @@ static void add_use(struct rules *r, uint32_t policy, uint32_t rule, enum groups
 		.kind = kind,
 		.final = kind != GROUPS_EXCEPT && is_final(conf, has_exceptions),
 	};
+	r->uses++;
+}
+
+/* Whether a name is in the list has to be known beside every decision: rules_lists(). */
+static void add_fact_use(struct rules *r, uint32_t list, enum groups_kind kind)
+{
+	struct groups_set *set = &r->set[r->sets];
+
+	((struct groups_use *)set->use)[set->uses++] =
+		(struct groups_use){ .policy = CONF_NONE, .rule = list, .kind = kind };
 	r->uses++;
 }
 
@@ -149,6 +162,8 @@ static uint32_t make_list_set(struct rules *r, uint32_t list, enum groups_kind k
 {
 	uint32_t set = begin_set(r, list);
 
+	if (r->dns->rule_lists >> list & 1)
+		add_fact_use(r, list, kind);
 	for (uint32_t i = 0; i < r->dns->policies; i++) {
 		for (uint32_t j = 0; j < r->dns->policy[i].rules; j++) {
 			if (r->dns->policy[i].rule[j].lists >> list & 1)
@@ -323,8 +338,10 @@ void rules_compile(struct rules *r, const struct groups *groups, const struct na
 		const uint32_t *set = groups_sets(groups, group, &num);
 
 		for (size_t i = 0; i < num; i++) {
-			for (size_t j = 0; j < r->set[set[i]].uses; j++)
-				compile_use(r, group, &r->set[set[i]].use[j]);
+			for (size_t j = 0; j < r->set[set[i]].uses; j++) {
+				if (r->set[set[i]].use[j].policy != CONF_NONE)
+					compile_use(r, group, &r->set[set[i]].use[j]);
+			}
 		}
 	}
 }
@@ -522,4 +539,21 @@ void rules_decide(const struct rules *r, uint32_t policy, const struct name *low
 		explain(r, &t, &v);
 	}
 	*ret_verdict = v;
+}
+
+/* --- lists alone ---------------------------------------------------------------------------- */
+
+uint64_t rules_lists(const struct rules *r, const uint64_t *hash, unsigned int hashes)
+{
+	uint64_t lists = 0, except = 0;
+	const struct groups_use *use;
+
+	for (unsigned int i = 0; i < hashes; i++) {
+		uint32_t group = names_group(r->names, hash[i], i ? DNS_NAME_BELOW : DNS_NAME_SELF);
+		struct uses u = uses_of(r, CONF_NONE, group);
+
+		while (group && (use = next_use(&u)))
+			*(use->kind == GROUPS_EXCEPT ? &except : &lists) |= 1ULL << use->rule;
+	}
+	return lists & ~except;
 }

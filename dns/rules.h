@@ -40,6 +40,8 @@ void rules_compile(struct rules *r, const struct groups *groups, const struct na
 const struct dns_policy *rules_kernel(const struct rules *r, uint32_t policy);
 void rules_decide(const struct rules *r, uint32_t policy, const struct name *lower_name,
 		  uint16_t type, struct policy_verdict *ret_verdict);
+/* Of a name and its parents, as struct domain_fact has them: conf_dns.rule_lists that have it. */
+uint64_t rules_lists(const struct rules *r, const uint64_t *hash, unsigned int hashes);
 size_t rules_bytes(const struct rules *r);
 
 #endif

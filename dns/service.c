@@ -51,6 +51,8 @@ static int make_parts(struct service *s)
 	if (r == 0)
 		r = kcache_new(s->datapath, &s->kcache);
 	if (r == 0)
+		r = facts_new(s->loop, s->datapath, s->kcache, &s->facts);
+	if (r == 0)
 		r = flows_new(s->datapath, s->options.flows_max, &s->flows);
 	if (r == 0)
 		r = make_upstreams(s);
@@ -532,6 +534,7 @@ void service_free(struct service *s)
 	if (s->flows)
 		flows_end_all(s->flows);
 	flows_free(s->flows);
+	facts_free(s->facts);
 	kcache_free(s->kcache);
 	cache_free(s->cache);
 	query_table_free(s->queries);

@@ -15,6 +15,7 @@
 #include "dns/cache.h"
 #include "dns/change.h"
 #include "dns/exchange.h"
+#include "dns/facts.h"
 #include "dns/flows.h"
 #include "dns/history.h"
 #include "dns/kcache.h"
@@ -55,6 +56,7 @@ struct service {
 	struct flows *flows;
 	struct upstreams *upstreams;
 	struct kcache *kcache;
+	struct facts *facts;
 	struct generation *generation; /* in force, NULL = none yet */
 	struct change change;
 	uint32_t scopes; /* of the cache, given so far */

@@ -56,6 +56,7 @@ enum role_descriptor_kind {
 	ROLE_FD_DNS_NAMES, /* resolver only, from here on */
 	ROLE_FD_DNS_ANSWERS,
 	ROLE_FD_DNS_LOG,
+	ROLE_FD_DOMAIN_FACTS,
 	ROLE_FD_COUNTERS, /* role_counters: a BPF map, or a memfd of ROLES_MAX entries */
 	ROLE_FD_FLOW_END, /* program */
 	ROLE_FD_ICMP4, /* raw socket, filter for icmp_id_base/icmp_id_bits locked on */

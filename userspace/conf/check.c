@@ -83,7 +83,7 @@ static void warn_unused_upstreams(struct reader *r, const struct conf_dns *d)
 
 static void warn_unused_by_rules(struct reader *r, const struct conf_dns *d)
 {
-	uint64_t groups = 1, lists = 0;
+	uint64_t groups = 1, lists = d->rule_lists;
 
 	for (size_t i = 0; i < d->policies; i++) {
 		const struct conf_policy *p = &d->policy[i];

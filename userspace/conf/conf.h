@@ -183,6 +183,9 @@ struct conf_dns {
 	size_t private_domains;
 	bool keep_ecs; /* the client's subnet option goes upstream */
 	bool loop_check; /* C-26 */
+	/* What the rules of `rules:` need to know of an address's name: */
+	uint64_t rule_lists; /* bits by place in `lists`: some rule asks for them */
+	bool rule_names; /* some rule asks for domains or lists */
 };
 
 struct conf {

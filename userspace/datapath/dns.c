@@ -205,6 +205,7 @@ void datapath_dns_done(struct datapath *dp)
 	dp->dns_names = fd_close(dp->dns_names);
 	dp->dns_answers = fd_close(dp->dns_answers);
 	dp->dns_log = fd_close(dp->dns_log);
+	dp->domain_facts = fd_close(dp->domain_facts);
 	dp->names = fd_close(dp->names);
 }
 

@@ -380,6 +380,8 @@ static int dns_fd(const struct kernel *k, bool resolver, enum role_descriptor_ki
 		return resolver ? k->maps.dns_answers : -1;
 	case ROLE_FD_DNS_LOG:
 		return resolver ? k->maps.dns_log : -1;
+	case ROLE_FD_DOMAIN_FACTS:
+		return resolver ? k->maps.domain_facts : -1;
 	default:
 		return -1;
 	}

@@ -32,7 +32,7 @@ void datapath_init(struct datapath *dp, unsigned int slot)
 	memset(dp, 0, sizeof(*dp));
 	dp->flows = dp->flow_info = dp->domains = dp->flow_end = -1;
 	dp->dns_state = dp->dns_policies = dp->dns_clients[0] = dp->dns_clients[1] = -1;
-	dp->dns_names = dp->dns_answers = dp->dns_log = dp->names = -1;
+	dp->dns_names = dp->dns_answers = dp->dns_log = dp->domain_facts = dp->names = -1;
 	dp->slot = slot;
 	all = mmap(NULL, COUNTERS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		   0);
@@ -84,6 +84,7 @@ int datapath_take(struct datapath *dp, uint32_t kind, uint32_t index, int fd)
 		[ROLE_FD_DNS_NAMES] = &dp->dns_names,
 		[ROLE_FD_DNS_ANSWERS] = &dp->dns_answers,
 		[ROLE_FD_DNS_LOG] = &dp->dns_log,
+		[ROLE_FD_DOMAIN_FACTS] = &dp->domain_facts,
 	};
 	int err;
 

@@ -33,6 +33,7 @@ struct datapath {
 	int dns_names;
 	int dns_answers;
 	int dns_log;
+	int domain_facts; /* datapath/facts.h */
 	int names; /* the table that main made last, until it is taken */
 	uint32_t names_buckets;
 	bool names_answered; /* main has said yes or no to the last wish */

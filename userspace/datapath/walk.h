@@ -7,14 +7,11 @@
 #include <stdint.h>
 
 #include "bpf/contract.h"
+#include "datapath/batch.h"
 
 /* A walk over `flows` in parts. Zeroed = none is under way. */
 struct walk {
-	__u32 entries; /* room for so many */
-	struct flow_key *keys;
-	struct flow *flows;
-	__u32 cursor; /* where the next part begins */
-	bool first; /* at the start */
+	struct batch batch;
 };
 
 /* 0 or -ENOMEM. */

@@ -65,7 +65,7 @@ void datapath_init(struct datapath *dp, unsigned int slot)
 	memset(dp, 0, sizeof(*dp));
 	dp->flows = dp->flow_info = dp->domains = dp->flow_end = -1;
 	dp->dns_state = dp->dns_policies = dp->dns_clients[0] = dp->dns_clients[1] = -1;
-	dp->dns_names = dp->dns_answers = dp->dns_log = dp->names = -1;
+	dp->dns_names = dp->dns_answers = dp->dns_log = dp->domain_facts = dp->names = -1;
 	dp->slot = slot;
 	dp->counters = &test_counters;
 	memset(&test_counters, 0, sizeof(test_counters));
