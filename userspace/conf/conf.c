@@ -97,6 +97,8 @@ void conf_free(struct conf *c)
 		free_policy(&d->policy[i]);
 	free_texts(d->cache.flush_domain, d->cache.flush_domains);
 	free_texts(d->private_domain, d->private_domains);
+	free(c->capture.uplink);
+	free(c->capture.lan);
 	free(d->listener);
 	free(d->allow);
 	free(d->device);
@@ -161,5 +163,11 @@ const char *conf_fixed_difference(const struct conf *a, const struct conf *b)
 		return "host-loopback";
 	if (memcmp(&a->limits, &b->limits, sizeof(a->limits)) != 0)
 		return "limits";
+	if (a->capture.route != b->capture.route)
+		return "capture.route";
+	if (a->capture.attach != b->capture.attach)
+		return "capture.attach";
+	if (a->capture.strict != b->capture.strict)
+		return "capture.strict";
 	return NULL;
 }

@@ -34,6 +34,8 @@
 #define CONF_CNAME_CHAIN 8 /* rewrites that are followed when cycles are looked for */
 #define CONF_PINS_MAX 8
 #define CONF_ADDRESSES_MAX 8 /* of an upstream */
+#define CONF_UPLINKS_MAX 64
+#define CONF_LANS_MAX 64
 #define CONF_NONE UINT32_MAX /* no such place */
 
 /* What people write for each value. */
@@ -62,10 +64,37 @@
 	X(CONF_DEVICE_TC, "tc")                                                                    \
 	X(CONF_DEVICE_XDP, "xdp")
 
+/* Which devices are uplinks, where the host's own traffic is captured. */
+#define CONF_UPLINK_MODES(X)                                                                       \
+	X(CONF_UPLINKS_AUTO, "auto") /* all that are up and have a unicast route */                \
+	X(CONF_UPLINKS_NONE, "none")                                                               \
+	X(CONF_UPLINKS_NAMED, "named") /* not a word of the file: it has a list */
+
+#define CONF_LOOPBACKS(X)                                                                          \
+	X(CONF_LOOPBACK_NO, "false")                                                               \
+	X(CONF_LOOPBACK_YES, "true")                                                               \
+	X(CONF_LOOPBACK_DNS, "dns") /* only queries to resolvers on lo */
+
+#define CONF_ATTACHES(X)                                                                           \
+	X(CONF_ATTACH_AUTO, "auto") /* tcx links where the kernel has them, else clsact */         \
+	X(CONF_ATTACH_TCX, "tcx")                                                                  \
+	X(CONF_ATTACH_CLSACT, "clsact")
+
+#define CONF_ROUTES(X)                                                                             \
+	X(CONF_ROUTE_NONE, "none")                                                                 \
+	X(CONF_ROUTE_TABLE, "table") /* default route of a policy table, rules by fwmark */        \
+	X(CONF_ROUTE_BIND, "bind") /* default route, own sockets bound to the uplink */            \
+	X(CONF_ROUTE_HOST_ROUTES, "host-routes") /* default route, upstreams by /32 and /128 */    \
+	X(CONF_ROUTE_HALVES, "halves") /* 0/1 and 128/1 */
+
 enum conf_upstream_type { CONF_UPSTREAM_TYPES(CONTRACT_ENUM) CONF_UPSTREAM_TYPE_NUM };
 enum conf_family { CONF_FAMILIES(CONTRACT_ENUM) CONF_FAMILY_NUM };
 enum conf_list_format { CONF_LIST_FORMATS(CONTRACT_ENUM) CONF_LIST_FORMAT_NUM };
 enum conf_device_mode { CONF_DEVICE_MODES(CONTRACT_ENUM) CONF_DEVICE_MODE_NUM };
+enum conf_uplink_mode { CONF_UPLINK_MODES(CONTRACT_ENUM) CONF_UPLINK_MODE_NUM };
+enum conf_loopback { CONF_LOOPBACKS(CONTRACT_ENUM) CONF_LOOPBACK_NUM };
+enum conf_attach { CONF_ATTACHES(CONTRACT_ENUM) CONF_ATTACH_NUM };
+enum conf_route { CONF_ROUTES(CONTRACT_ENUM) CONF_ROUTE_NUM };
 
 struct conf_prefix {
 	struct addr addr; /* host bits are 0 */
@@ -186,6 +215,32 @@ struct conf_dns {
 	/* What the rules of `rules:` need to know of an address's name: */
 	uint64_t rule_lists; /* bits by place in `lists`: some rule asks for them */
 	bool rule_names; /* some rule asks for domains or lists */
+	bool intercept; /* queries of captured clients go to the resolver */
+};
+
+/* Devices that are captured, by name or by a pattern of fnmatch(3). */
+struct conf_point {
+	char name[16];
+	unsigned int line;
+	bool bridged; /* LAN: frames between ports of one bridge, too */
+	bool dns_only; /* LAN: nothing but DNS */
+};
+
+/* What the daemon captures on a host. */
+struct conf_capture {
+	enum conf_uplink_mode uplinks_mode;
+	struct conf_point *uplink; /* CONF_UPLINKS_NAMED */
+	size_t uplinks;
+	struct conf_point *lan;
+	size_t lans;
+	enum conf_loopback loopback;
+	enum conf_route route;
+	enum conf_attach attach; /* of all programs of traffic control */
+	bool closed; /* when-down: captured traffic is refused, not passed */
+	uint32_t heartbeat_ms;
+	struct pass_mark pass_mark[PASS_MARKS_MAX];
+	uint32_t pass_marks;
+	bool strict; /* AF_PACKET that goes round tc is closed */
 };
 
 struct conf {
@@ -197,6 +252,7 @@ struct conf {
 	struct addr host_loopback; /* zero = off */
 	struct limits limits;
 	uint32_t given; /* bits of enum conf_given: what the file itself has said */
+	struct conf_capture capture;
 	struct conf_dns dns;
 };
 
@@ -209,7 +265,8 @@ enum conf_given {
 	CONF_GIVEN_HOST_LOOPBACK = 16,
 	CONF_GIVEN_LIMITS = 32,
 	CONF_GIVEN_UPSTREAMS = 64,
-	CONF_GIVEN_REBIND = 128
+	CONF_GIVEN_REBIND = 128,
+	CONF_GIVEN_CAPTURE = 256
 };
 
 /* All errors, one a line: "FILE:LINE: KEY: what is wrong, what was expected". */

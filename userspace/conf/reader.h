@@ -67,7 +67,8 @@ struct reader {
 	bool no_memory;
 };
 
-extern const struct section schema_root, section_upstream, section_group, section_policy;
+extern const struct section schema_root, section_upstream, section_group, section_policy,
+	section_point;
 
 void reader_init(struct reader *r, const char *file, struct conf *conf, struct conf_errors *errors);
 /* Writes what was told into `errors`, in the order of lines. 0, -EINVAL or -ENOMEM. */
@@ -96,7 +97,7 @@ const struct key *section_key(const struct section *s, const char *name);
 const char *near_text(const char *text, const char *const *words, size_t num,
 		      char buf[NEAR_TEXT_MAX]);
 
-/* Kinds (scalar.c, domain.c, upstream.c, policy.c). */
+/* Kinds (scalar.c, domain.c, upstream.c, policy.c, capture.c). */
 extern const struct kind kind_section; /* one mapping, of k->section */
 extern const struct kind kind_list; /* of k->of or k->section; one alone needs no list */
 extern const struct kind kind_named; /* a mapping NAME -> k->section or k->of */
@@ -111,6 +112,8 @@ extern const struct kind kind_domain, kind_pattern, kind_host;
 extern const struct kind kind_url, kind_pin, kind_rcode;
 extern const struct kind kind_upstream_ref, kind_group_ref, kind_list_ref;
 extern const struct kind kind_type, kind_pass;
+extern const struct kind kind_uplinks, kind_point, kind_point_name;
+extern const struct kind kind_mark; /* struct pass_mark */
 
 /* Sections' `done`. */
 void upstream_done(struct reader *r, struct node *n, void *to);
@@ -119,6 +122,8 @@ void list_done(struct reader *r, struct node *n, void *to);
 void cache_done(struct reader *r, struct node *n, void *to);
 void rule_done(struct reader *r, struct node *n, void *to);
 void policy_done(struct reader *r, struct node *n, void *to);
+void point_done(struct reader *r, struct node *n, void *to);
+void capture_done(struct reader *r, struct node *n, void *to);
 /* Keys' `after`: what is missing is made. `dns_done`: the whole is looked over. */
 void upstreams_after(struct reader *r, struct node *n, void *to);
 void groups_after(struct reader *r, struct node *n, void *to);

@@ -32,6 +32,10 @@ static const char *const upstream_types[] = { CONF_UPSTREAM_TYPES(WORD) };
 static const char *const families[] = { CONF_FAMILIES(WORD) };
 static const char *const list_formats[] = { CONF_LIST_FORMATS(WORD) };
 static const char *const device_modes[] = { CONF_DEVICE_MODES(WORD) };
+static const char *const loopbacks[] = { CONF_LOOPBACKS(WORD) };
+static const char *const routes[] = { CONF_ROUTES(WORD) };
+static const char *const attaches[] = { CONF_ATTACHES(WORD) };
+static const char *const when_down[] = { "open", "closed" };
 static const char *const methods[] = { "POST", "GET" };
 static const char *const log_levels[] = { [LOG_LEVEL_ERROR] = "error",
 					  [LOG_LEVEL_WARN] = "warn",
@@ -382,8 +386,88 @@ static const struct key dns_keys[] = {
 	  FIELD(struct conf_dns, loop_check),
 	  .standard = "true",
 	  .help = "upstreams that lead back here are not used" },
+	{ .name = "intercept",
+	  .kind = &kind_bool,
+	  FIELD(struct conf_dns, intercept),
+	  .standard = "true",
+	  .help = "queries of captured clients are answered here, whomever they ask" },
 };
 static const struct section section_dns = { "dns", KEYS(dns_keys), dns_done };
+
+static const struct key capture_keys[] = {
+	{ .name = "uplinks",
+	  .kind = &kind_uplinks,
+	  .standard = "auto",
+	  .help = "where the host's own traffic is captured" },
+	{ .name = "lan",
+	  .kind = &kind_list,
+	  .of = &kind_point,
+	  MANY(struct conf_capture, lan, lans),
+	  .max = CONF_LANS_MAX,
+	  LINE(struct conf_point),
+	  .help = "where traffic of clients and containers is captured" },
+	{ .name = "loopback",
+	  .kind = &kind_word,
+	  FIELD(struct conf_capture, loopback),
+	  WORDS(loopbacks),
+	  .standard = "false",
+	  .help = "whether services of the host's own loopback are captured" },
+	{ .name = "route",
+	  .kind = &kind_word,
+	  FIELD(struct conf_capture, route),
+	  WORDS(routes),
+	  .standard = "none",
+	  .help = "whether and how routes lead to the TUN, too" },
+	{ .name = "attach",
+	  .kind = &kind_word,
+	  FIELD(struct conf_capture, attach),
+	  WORDS(attaches),
+	  .standard = "auto",
+	  .help = "how programs are attached to devices" },
+	{ .name = "when-down",
+	  .kind = &kind_word,
+	  FIELD(struct conf_capture, closed),
+	  WORDS(when_down),
+	  .standard = "open",
+	  .help = "captured traffic while the daemon is gone: passed, or refused" },
+	{ .name = "heartbeat",
+	  .kind = &kind_ms,
+	  FIELD(struct conf_capture, heartbeat_ms),
+	  .min = 100,
+	  .max = 10000,
+	  .standard = "500ms",
+	  .help = "how often the daemon shows that it is there" },
+	{ .name = "pass-marks",
+	  .kind = &kind_list,
+	  .of = &kind_mark,
+	  SOME(struct conf_capture, pass_mark, pass_marks),
+	  .max = PASS_MARKS_MAX,
+	  .help = "packets with these marks are not looked at" },
+	{ .name = "strict",
+	  .kind = &kind_bool,
+	  FIELD(struct conf_capture, strict),
+	  .standard = "false",
+	  .help = "raw packets that go round traffic control are stopped, too" },
+};
+static const struct section section_capture = { "capture", KEYS(capture_keys), capture_done };
+
+static const struct key point_keys[] = {
+	{ .name = "name",
+	  .kind = &kind_point_name,
+	  FIELD(struct conf_point, name),
+	  .help = "the device, or a pattern" },
+	{ .name = "bridged",
+	  .kind = &kind_bool,
+	  FIELD(struct conf_point, bridged),
+	  .standard = "false",
+	  .help = "what ports of one bridge send each other is captured, too" },
+	{ .name = "dns-only",
+	  .kind = &kind_bool,
+	  FIELD(struct conf_point, dns_only),
+	  .standard = "false",
+	  .help = "nothing but DNS is captured" },
+};
+const struct section section_point = { "a device of capture.lan", KEYS(point_keys), point_done };
 
 static const struct key root_keys[] = {
 	{ .name = "log",
@@ -424,6 +508,11 @@ static const struct key root_keys[] = {
 	  FIELD(struct conf, limits),
 	  .given = CONF_GIVEN_LIMITS,
 	  .help = "how much may be held, by name" },
+	{ .name = "capture",
+	  .kind = &kind_section,
+	  .section = &section_capture,
+	  .offset = offsetof(struct conf, capture),
+	  .help = "what the daemon captures on a host" },
 	{ .name = "dns",
 	  .kind = &kind_section,
 	  .section = &section_dns,

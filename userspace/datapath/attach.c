@@ -1,100 +1,72 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Attaches the TUN programs: by tcx links (Linux 6.6), else as clsact filters. Both go with
- * the device. A device that was handed in outlives us, so detaching is done by hand too, in
- * the device's network namespace, of which a descriptor is kept.
+ * Attaches programs to a device: by tcx links (Linux 6.6), else as clsact filters. Both go with
+ * the device. A device that outlives us is detached from by hand too, in its own network
+ * namespace, of which a descriptor is kept.
  *
- * libbpf 1.1 knows no tcx, but bpf_link_create() passes an attach type on as it is.
+ * libbpf 1.1 knows no tcx, but bpf_link_create() passes an attach type and flags on as they are.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stddef.h>
 #include <stdlib.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "base/fd.h"
-#include "datapath/kernel_internal.h"
 #include "datapath/tc.h"
 
-/* enum bpf_attach_type of Linux 6.6, by number: Debian 12's headers end before them. */
+/* enum bpf_attach_type of Linux 6.6 and its flag, by number: Debian 12's headers end before. */
 #define ATTACH_TCX_INGRESS 46
 #define ATTACH_TCX_EGRESS 47
+#define ATTACH_BEFORE (1U << 3)
 
 #define FILTER_HANDLE 0x6872
-
-/* In the order in which they run: what dns_tun does not answer is tun_egress's. */
-static const struct place {
-	size_t program; /* in struct kernel_programs */
-	enum bpf_tc_attach_point point;
-	unsigned int priority;
-} places[ATTACHMENT_LINKS] = {
-	{ offsetof(struct kernel_programs, dns_tun), BPF_TC_EGRESS, 1 },
-	{ offsetof(struct kernel_programs, tun_egress), BPF_TC_EGRESS, 2 },
-	{ offsetof(struct kernel_programs, tun_ingress), BPF_TC_INGRESS, 1 },
-};
-
-static int program_of(const struct kernel_programs *p, const struct place *place)
-{
-	return *(const int *)((const char *)p + place->program);
-}
+#define PRIORITY_MAX 64 /* others' filters may have the first ones */
 
 void attachment_init(struct attachment *a)
 {
-	a->ifindex = 0;
-	a->netns = -1;
-	for (int i = 0; i < ATTACHMENT_LINKS; i++)
-		a->link[i] = -1;
-	a->own_qdisc = false;
+	*a = (struct attachment){ .netns = -1 };
 }
 
-int tcx_attach(int prog_fd, int ifindex, enum bpf_tc_attach_point point)
-{
-	int type = point == BPF_TC_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS;
+/* --- tcx ---------------------------------------------------------------------------------- */
 
-	return bpf_link_create(prog_fd, ifindex, (enum bpf_attach_type)type, NULL);
+static int tcx_attach(const struct hook *h, int ifindex, enum attachment_place place)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = place == ATTACH_FIRST ? ATTACH_BEFORE : 0);
+	int type = h->point == BPF_TC_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS;
+
+	return bpf_link_create(h->program, ifindex, (enum bpf_attach_type)type, &opts);
 }
 
 static void close_links(struct attachment *a)
 {
-	for (int i = 0; i < ATTACHMENT_LINKS; i++)
-		a->link[i] = fd_close(a->link[i]);
+	for (unsigned int i = 0; i < a->hooks; i++)
+		a->hook[i].link = fd_close(a->hook[i].link);
+	a->hooks = 0;
 }
 
-static int attach_tcx(struct attachment *a, const struct kernel_programs *p, int ifindex)
+/* Those that go before the others are attached from the last to the first. */
+static int attach_tcx(struct attachment *a, const struct hook *hook, unsigned int hooks,
+		      enum attachment_place place)
 {
-	for (int i = 0; i < ATTACHMENT_LINKS; i++) {
-		int ret = tcx_attach(program_of(p, &places[i]), ifindex, places[i].point);
+	for (unsigned int i = 0; i < hooks; i++) {
+		const struct hook *h = &hook[place == ATTACH_FIRST ? hooks - 1 - i : i];
+		int link = tcx_attach(h, a->ifindex, place);
 
-		if (ret < 0) {
+		if (link < 0) {
 			close_links(a);
-			return ret;
+			return link;
 		}
-		a->link[i] = ret;
+		a->hook[a->hooks++] = (struct attached){ .point = h->point, .link = link };
 	}
 	return 0;
 }
 
-int filter_attach(int ifindex, enum bpf_tc_attach_point point, unsigned int priority, int prog_fd)
-{
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog_fd, .handle = FILTER_HANDLE,
-		    .priority = priority, .flags = BPF_TC_F_REPLACE);
+/* --- clsact ------------------------------------------------------------------------------- */
 
-	return bpf_tc_attach(&hook, &opts);
-}
-
-void filter_detach(int ifindex, enum bpf_tc_attach_point point, unsigned int priority)
-{
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = priority);
-
-	bpf_tc_detach(&hook, &opts);
-}
-
-int qdisc_make(int ifindex, bool *ret_own)
+static int qdisc_make(int ifindex, bool *ret_own)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
 		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
@@ -104,7 +76,7 @@ int qdisc_make(int ifindex, bool *ret_own)
 	return err == -EEXIST ? 0 : err;
 }
 
-void qdisc_remove(int ifindex)
+static void qdisc_remove(int ifindex)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
 		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
@@ -112,32 +84,90 @@ void qdisc_remove(int ifindex)
 	bpf_tc_hook_destroy(&hook);
 }
 
-static void detach_clsact(const struct attachment *a)
+static int filter_attach(const struct hook *h, int ifindex, unsigned int priority)
 {
-	for (int i = 0; i < ATTACHMENT_LINKS; i++)
-		filter_detach(a->ifindex, places[i].point, places[i].priority);
-	if (a->own_qdisc)
-		qdisc_remove(a->ifindex);
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = h->point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = h->program, .handle = FILTER_HANDLE,
+		    .priority = priority);
+
+	return bpf_tc_attach(&hook, &opts);
 }
 
-/* Needs a->ifindex, for the way back. */
-static int attach_clsact(struct attachment *a, const struct kernel_programs *p)
+/* At the first priority from *priority on that nobody has. */
+static int filter_attach_free(const struct hook *h, int ifindex, unsigned int *priority)
 {
+	int err;
+
+	do {
+		err = filter_attach(h, ifindex, *priority);
+	} while ((err == -EEXIST || err == -EINVAL) && ++*priority <= PRIORITY_MAX);
+	return err;
+}
+
+static void filter_detach(const struct attached *f, int ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = f->point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = f->priority);
+
+	bpf_tc_detach(&hook, &opts);
+}
+
+static void detach_clsact(struct attachment *a)
+{
+	for (unsigned int i = 0; i < a->hooks; i++)
+		if (a->hook[i].priority)
+			filter_detach(&a->hook[i], a->ifindex);
+	if (a->own_qdisc)
+		qdisc_remove(a->ifindex);
+	a->own_qdisc = false;
+	a->hooks = 0;
+}
+
+static unsigned int *next_of(unsigned int next[2], enum bpf_tc_attach_point point)
+{
+	return &next[point == BPF_TC_EGRESS];
+}
+
+static int attach_clsact(struct attachment *a, const struct hook *hook, unsigned int hooks)
+{
+	unsigned int next[2] = { 1, 1 };
 	int err = qdisc_make(a->ifindex, &a->own_qdisc);
 
-	if (err)
-		return err;
-	for (int i = 0; !err && i < ATTACHMENT_LINKS; i++)
-		err = filter_attach(a->ifindex, places[i].point, places[i].priority,
-				    program_of(p, &places[i]));
+	for (unsigned int i = 0; !err && i < hooks; i++) {
+		unsigned int *priority = next_of(next, hook[i].point);
+
+		err = filter_attach_free(&hook[i], a->ifindex, priority);
+		if (!err)
+			a->hook[a->hooks++] = (struct attached){ .point = hook[i].point,
+								 .link = -1,
+								 .priority = (*priority)++ };
+	}
 	if (err)
 		detach_clsact(a);
 	return err;
 }
 
-int attachment_attach(struct attachment *a, const struct kernel_programs *p, int ifindex,
+/* --- either ------------------------------------------------------------------------------- */
+
+static int attach(struct attachment *a, const struct hook *hook, unsigned int hooks,
+		  enum attachment_place place, enum kernel_attach way, const char **ret_how)
+{
+	int err = -EOPNOTSUPP;
+
+	if (way != KERNEL_ATTACH_CLSACT)
+		err = attach_tcx(a, hook, hooks, place);
+	*ret_how = "tcx";
+	if (!err || way == KERNEL_ATTACH_TCX)
+		return err;
+	*ret_how = "clsact";
+	return attach_clsact(a, hook, hooks);
+}
+
+int attachment_attach(struct attachment *a, const struct hook *hook, unsigned int hooks,
+		      int ifindex, enum attachment_place place, enum kernel_attach way,
 		      const char **ret_how)
 {
+	const char *how;
 	int err;
 
 	if (a->ifindex)
@@ -146,23 +176,18 @@ int attachment_attach(struct attachment *a, const struct kernel_programs *p, int
 	if (a->netns < 0)
 		return -errno;
 	a->ifindex = ifindex;
-	err = attach_tcx(a, p, ifindex);
+	err = attach(a, hook, hooks, place, way, &how);
 	if (!err) {
-		*ret_how = "tcx";
+		*ret_how = how;
 		return 0;
 	}
-	err = attach_clsact(a, p);
-	if (!err) {
-		*ret_how = "clsact";
-		return 0;
-	}
-	a->netns = fd_close(a->netns);
-	a->ifindex = 0;
+	fd_close(a->netns);
+	attachment_init(a);
 	return err;
 }
 
 /* Filters are removed from within the device's namespace. */
-static void detach_there(const struct attachment *a)
+static void detach_there(struct attachment *a)
 {
 	int here = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 
@@ -180,7 +205,7 @@ void attachment_detach(struct attachment *a)
 {
 	if (!a->ifindex)
 		return;
-	if (a->link[0] < 0)
+	if (a->hooks && a->hook[0].link < 0)
 		detach_there(a);
 	close_links(a);
 	fd_close(a->netns);

@@ -26,17 +26,13 @@
 #include "base/log.h"
 #include "datapath/device.h"
 #include "datapath/kernel_internal.h"
-#include "datapath/tc.h"
 
-#define PRIORITY 1
 #define XDP_NAME "dns_xdp"
 
 struct device {
 	int ifindex;
 	const char *how;
-	int link; /* tcx, -1 = none */
-	bool filter; /* clsact */
-	bool own_qdisc;
+	struct attachment tc;
 	struct xdp_program *xdp; /* NULL = none */
 	struct bpf_object *object; /* of it */
 };
@@ -46,35 +42,11 @@ const char *device_how(const struct device *d)
 	return d->how;
 }
 
-/* --- traffic control ----------------------------------------------------------------------- */
-
-static int attach_clsact(struct device *d, const struct kernel *k)
-{
-	int err = qdisc_make(d->ifindex, &d->own_qdisc);
-
-	if (err)
-		return err;
-	err = filter_attach(d->ifindex, BPF_TC_INGRESS, PRIORITY, k->programs.dns_eth);
-	if (err) {
-		if (d->own_qdisc)
-			qdisc_remove(d->ifindex);
-		d->own_qdisc = false;
-		return err;
-	}
-	d->filter = true;
-	d->how = "clsact";
-	return 0;
-}
-
 static int attach_tc(struct device *d, const struct kernel *k)
 {
-	int link = tcx_attach(k->programs.dns_eth, d->ifindex, BPF_TC_INGRESS);
+	const struct hook hook = { k->programs.dns_eth, BPF_TC_INGRESS };
 
-	if (link < 0)
-		return attach_clsact(d, k);
-	d->link = link;
-	d->how = "tcx";
-	return 0;
+	return attachment_attach(&d->tc, &hook, 1, d->ifindex, ATTACH_LAST, k->attach, &d->how);
 }
 
 /* --- XDP ----------------------------------------------------------------------------------- */
@@ -259,7 +231,7 @@ int device_attach(struct kernel *k, const char *name, int ifindex, enum device_m
 		return -ENOMEM;
 	}
 	d->ifindex = ifindex;
-	d->link = -1;
+	attachment_init(&d->tc);
 	ret = attach(d, k, name, mode, err);
 	if (ret) {
 		free(d);
@@ -275,11 +247,7 @@ void device_detach(struct device *d)
 		return;
 	if (d->xdp)
 		detach_xdp(d);
-	fd_close(d->link);
-	if (d->filter)
-		filter_detach(d->ifindex, BPF_TC_INGRESS, PRIORITY);
-	if (d->own_qdisc)
-		qdisc_remove(d->ifindex);
+	attachment_detach(&d->tc);
 	free(d);
 }
 

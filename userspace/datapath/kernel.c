@@ -260,6 +260,7 @@ int kernel_load(const struct kernel_options *opt, struct kernel **ret_kernel, ch
 		snprintf(err, 256, "out of memory");
 		return -ENOMEM;
 	}
+	k->attach = opt->attach;
 	ret = load_programs(k, opt->flows_max ? opt->flows_max : FLOWS_MAX);
 	k->features.bpf = !ret;
 	if (ret)
@@ -326,10 +327,26 @@ static void watch_owners(struct kernel *k)
 
 int kernel_attach_tun(struct kernel *k, int ifindex)
 {
+	/* what dns_tun does not answer is tun_egress's */
+	const struct hook hooks[] = {
+		{ k->programs.dns_tun, BPF_TC_EGRESS },
+		{ k->programs.tun_egress, BPF_TC_EGRESS },
+		{ k->programs.tun_ingress, BPF_TC_INGRESS },
+	};
+
 	if (!k->features.bpf)
 		return 0;
 	watch_owners(k);
-	return attachment_attach(&k->tun, &k->programs, ifindex, &k->features.attach);
+	return attachment_attach(&k->tun, hooks, sizeof(hooks) / sizeof(hooks[0]), ifindex,
+				 ATTACH_LAST, k->attach, &k->features.attach);
+}
+
+int kernel_program_fd(const struct kernel *k, const char *name)
+{
+	const struct bpf_program *p =
+		k->skeleton ? bpf_object__find_program_by_name(k->skeleton->obj, name) : NULL;
+
+	return p ? bpf_program__fd(p) : -1;
 }
 
 int kernel_steer_fd(const struct kernel *k)

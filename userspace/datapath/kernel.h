@@ -26,9 +26,18 @@ struct kernel_features {
 	char cgroup[256]; /* path of the roles' cgroup, "" = none */
 };
 
+/* How programs of traffic control are attached. */
+enum kernel_attach {
+	KERNEL_ATTACH_AUTO, /* tcx links where the kernel has them, else clsact */
+	KERNEL_ATTACH_TCX,
+	KERNEL_ATTACH_CLSACT
+};
+
 struct kernel_options {
 	const char *instance; /* names pins and cgroup */
 	uint32_t flows_max;
+	enum kernel_attach attach;
+	bool host; /* capture points of a host: their programs, and maps of their size */
 	bool pin;
 	bool mounts_private; /* this process has a mount namespace of its own: mounting is ok */
 };

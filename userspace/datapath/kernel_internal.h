@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "datapath/kernel.h"
+#include "datapath/tc.h"
 #include "datapath/walk.h"
 
 struct headrace;
@@ -63,15 +64,6 @@ struct kernel_programs {
 	int sock_protect;
 	int flow_end;
 	int rules_try;
-};
-
-/* attach.c: the TUN programs on their device. */
-#define ATTACHMENT_LINKS 3
-struct attachment {
-	int ifindex; /* 0 = not attached */
-	int netns; /* the device's network namespace */
-	int link[ATTACHMENT_LINKS]; /* tcx; -1 with clsact */
-	bool own_qdisc; /* clsact: the qdisc is ours to remove */
 };
 
 /* cgroup.c: the roles' cgroup and the hook on it. */
@@ -144,6 +136,7 @@ struct kernel {
 	int flows_readonly; /* what roles get: the kernel half alone writes `flows` */
 	int domains_readonly; /* what workers get: the resolver alone writes `domains` */
 	struct attachment tun;
+	enum kernel_attach attach;
 	struct cgroup cgroup;
 	struct owners owners;
 	struct pins pins;
@@ -162,11 +155,8 @@ struct kernel {
 struct bpf_object;
 int kernel_object_of(const struct kernel *k, const char *program, struct bpf_object **ret_object);
 
-void attachment_init(struct attachment *a);
-/* Attaches in the calling thread's network namespace. *ret_how names the way. 0 or -errno. */
-int attachment_attach(struct attachment *a, const struct kernel_programs *p, int ifindex,
-		      const char **ret_how);
-void attachment_detach(struct attachment *a);
+/* kernel.c: descriptor of a program by its name, -1 = it is not loaded. */
+int kernel_program_fd(const struct kernel *k, const char *name);
 
 void cgroup_init(struct cgroup *c);
 /* Makes headrace-<instance> and attaches the hook to it. 0 or -errno, -EBUSY = it is alive. */

@@ -1,22 +1,53 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Programs of traffic control on a device of this network namespace. Internal to datapath/. */
+/*
+ * Programs of traffic control on a device of this network namespace: by tcx links (Linux 6.6)
+ * or as clsact filters. Internal to datapath/.
+ */
 #ifndef DATAPATH_TC_H
 #define DATAPATH_TC_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <bpf/libbpf.h>
 
-/*
- * A tcx link (Linux 6.6), behind those that are there: its descriptor, or -errno. The program
- * is attached for as long as somebody holds it.
- */
-int tcx_attach(int prog_fd, int ifindex, enum bpf_tc_attach_point point);
+#include "datapath/kernel.h"
 
-/* clsact: the qdisc (*ret_own: it was not there), and filters of our handle. 0 or -errno. */
-int qdisc_make(int ifindex, bool *ret_own);
-void qdisc_remove(int ifindex);
-int filter_attach(int ifindex, enum bpf_tc_attach_point point, unsigned int priority, int prog_fd);
-void filter_detach(int ifindex, enum bpf_tc_attach_point point, unsigned int priority);
+#define ATTACHMENT_HOOKS 3
+
+/* A program that is to be attached. */
+struct hook {
+	int program; /* its descriptor */
+	enum bpf_tc_attach_point point;
+};
+
+/* Programs on one device. */
+struct attachment {
+	int ifindex; /* 0 = not attached */
+	int netns; /* the device's network namespace */
+	unsigned int hooks;
+	struct attached {
+		enum bpf_tc_attach_point point;
+		int link; /* tcx; -1 with clsact */
+		unsigned int priority; /* of the filter, 0 = none */
+	} hook[ATTACHMENT_HOOKS];
+	bool own_qdisc; /* clsact: the qdisc is ours to remove */
+};
+
+enum attachment_place {
+	ATTACH_LAST, /* behind the programs that are there */
+	ATTACH_FIRST /* before them: what they let pass would not be seen */
+};
+
+void attachment_init(struct attachment *a);
+/*
+ * Attaches all of them, those of one point in their order, or none, in the calling thread's
+ * network namespace. *ret_how names the way. 0 or -errno.
+ */
+int attachment_attach(struct attachment *a, const struct hook *hook, unsigned int hooks,
+		      int ifindex, enum attachment_place place, enum kernel_attach way,
+		      const char **ret_how);
+/* Also from a device that has vanished. */
+void attachment_detach(struct attachment *a);
 
 #endif

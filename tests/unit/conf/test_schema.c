@@ -60,12 +60,19 @@ static char *section_text(const struct section *s)
 	return text;
 }
 
-static void each_section(const struct section *s, void (*fn)(const struct section *s))
+static void each_below(const struct section *s, void (*fn)(const struct section *s))
 {
 	fn(s);
 	for (size_t i = 0; i < s->num; i++)
 		if (s->keys[i].section)
-			each_section(s->keys[i].section, fn);
+			each_below(s->keys[i].section, fn);
+}
+
+/* A device of capture.lan has keys or is a name alone: it hangs on no table. */
+static void each_section(void (*fn)(const struct section *s))
+{
+	each_below(&schema_root, fn);
+	each_below(&section_point, fn);
 }
 
 static void check_documented(const struct section *s)
@@ -90,7 +97,7 @@ static void check_documented(const struct section *s)
 
 static void every_key_is_in_the_manual_page_with_its_default(void **state)
 {
-	each_section(&schema_root, check_documented);
+	each_section(check_documented);
 }
 
 static void check_items(const struct section *s)
@@ -111,7 +118,7 @@ static void check_items(const struct section *s)
 
 static void every_key_of_the_manual_page_exists(void **state)
 {
-	each_section(&schema_root, check_items);
+	each_section(check_items);
 }
 
 static void check_used(const struct section *s)
@@ -137,7 +144,7 @@ static void check_used(const struct section *s)
 
 static void the_example_uses_every_key(void **state)
 {
-	each_section(&schema_root, check_used);
+	each_section(check_used);
 }
 
 static void the_example_is_good(void **state)
@@ -160,7 +167,7 @@ static void check_helped(const struct section *s)
 
 static void every_key_says_what_it_is_for(void **state)
 {
-	each_section(&schema_root, check_helped);
+	each_section(check_helped);
 }
 
 int main(void)

@@ -31,23 +31,30 @@ static int pass_program(const char *name)
 	return bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, name, "GPL", insns, 2, NULL);
 }
 
-static struct kernel_programs programs(void)
-{
-	struct kernel_programs p = { .dns_tun = pass_program("dns_tun"),
-				     .tun_egress = pass_program("tun_egress"),
-				     .tun_ingress = pass_program("tun_ingress") };
+#define HOOKS 3
 
-	if (p.tun_egress == -EPERM)
+/* As those of the TUN. */
+struct programs {
+	struct hook hook[HOOKS];
+};
+
+static struct programs programs(void)
+{
+	struct programs p = { { { pass_program("dns_tun"), BPF_TC_EGRESS },
+				{ pass_program("tun_egress"), BPF_TC_EGRESS },
+				{ pass_program("tun_ingress"), BPF_TC_INGRESS } } };
+
+	if (p.hook[0].program == -EPERM)
 		skip();
-	assert_true(p.dns_tun >= 0 && p.tun_egress >= 0 && p.tun_ingress >= 0);
+	for (int i = 0; i < HOOKS; i++)
+		assert_true(p.hook[i].program >= 0);
 	return p;
 }
 
-static void programs_close(struct kernel_programs *p)
+static void programs_close(struct programs *p)
 {
-	close(p->dns_tun);
-	close(p->tun_egress);
-	close(p->tun_ingress);
+	for (int i = 0; i < HOOKS; i++)
+		close(p->hook[i].program);
 }
 
 static int tun_open(void)
@@ -73,23 +80,30 @@ static bool has_qdisc(void)
 	return !system("PATH=$PATH:/usr/sbin:/sbin tc qdisc show dev " DEVICE " | grep -q clsact");
 }
 
-/* As attachment_attach() where there is no tcx. */
-static void attach_by_hand(struct attachment *a, struct kernel_programs *p)
+static int attach_way(struct attachment *a, const struct programs *p, enum attachment_place place,
+		      enum kernel_attach way, const char **ret_how)
 {
+	return attachment_attach(a, p->hook, HOOKS, (int)if_nametoindex(DEVICE), place, way,
+				 ret_how);
+}
+
+/* As where there is no tcx. */
+static void attach_filters(struct attachment *a, const struct programs *p)
+{
+	const char *how = NULL;
+
 	attachment_init(a);
-	a->ifindex = if_nametoindex(DEVICE);
-	a->netns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	assert_true(a->netns >= 0);
-	assert_int_equal(attach_clsact(a, p), 0);
+	assert_int_equal(attach_way(a, p, ATTACH_LAST, KERNEL_ATTACH_CLSACT, &how), 0);
+	assert_string_equal(how, "clsact");
 }
 
 static void clsact_is_removed_with_its_filters(void **state)
 {
-	struct kernel_programs p = programs();
+	struct programs p = programs();
 	struct attachment a;
 	int tun = tun_open();
 
-	attach_by_hand(&a, &p);
+	attach_filters(&a, &p);
 	assert_true(has_qdisc());
 	/* pref: the order in which they run */
 	assert_true(has("filter show dev " DEVICE " egress | grep -w 'pref 1.*dns_tun'"));
@@ -104,17 +118,24 @@ static void clsact_is_removed_with_its_filters(void **state)
 
 static void clsact_of_someone_else_stays(void **state)
 {
-	struct kernel_programs p = programs();
+	struct programs p = programs();
 	struct attachment a;
 	int tun = tun_open();
 
 	assert_int_equal(system("PATH=$PATH:/usr/sbin:/sbin tc qdisc add dev " DEVICE " clsact"),
 			 0);
-	attach_by_hand(&a, &p);
-	assert_true(has("filter show dev " DEVICE " egress"));
+	assert_int_equal(system("PATH=$PATH:/usr/sbin:/sbin tc filter add dev " DEVICE
+				" egress pref 1 protocol ip bpf bytecode '1,6 0 0 0'"),
+			 0);
+	attach_filters(&a, &p);
+	assert_true(has("filter show dev " DEVICE " egress | grep -w 'pref 2.*dns_tun'"));
+	assert_true(has("filter show dev " DEVICE " egress | grep -w 'pref 3.*tun_egress'"));
 	attachment_detach(&a);
 	assert_true(has_qdisc());
-	assert_false(has("filter show dev " DEVICE " egress"));
+	assert_int_equal(system("PATH=$PATH:/usr/sbin:/sbin tc filter show dev " DEVICE
+				" egress | grep -q bytecode"),
+			 0);
+	assert_false(has("filter show dev " DEVICE " egress | grep tun_egress"));
 	close(tun);
 	programs_close(&p);
 }
@@ -122,12 +143,12 @@ static void clsact_of_someone_else_stays(void **state)
 /* Main is in the host's namespace when it detaches, the device in another. */
 static void detaches_in_the_namespace_of_the_device(void **state)
 {
-	struct kernel_programs p = programs();
+	struct programs p = programs();
 	int tun = tun_open(), there, here;
 	struct attachment a;
 
 	there = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	attach_by_hand(&a, &p);
+	attach_filters(&a, &p);
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	attachment_detach(&a);
@@ -149,8 +170,8 @@ static __u32 id_of(int prog_fd)
 	return info.id;
 }
 
-/* What dns_tun leaves is tun_egress's: not the other way round. */
-static void assert_tcx_order(const struct kernel_programs *p)
+/* The programs on the device's egress are these three at most, in this order. */
+static void assert_tcx_order(const int *prog_fd, __u32 wanted)
 {
 	__u32 ids[4] = { 0 }, flags, num = 4;
 
@@ -158,30 +179,72 @@ static void assert_tcx_order(const struct kernel_programs *p)
 					(enum bpf_attach_type)ATTACH_TCX_EGRESS, 0, &flags, ids,
 					&num),
 			 0);
-	assert_int_equal(num, 2);
-	assert_int_equal(ids[0], id_of(p->dns_tun));
-	assert_int_equal(ids[1], id_of(p->tun_egress));
+	assert_int_equal(num, wanted);
+	for (__u32 i = 0; i < wanted; i++)
+		assert_int_equal(ids[i], id_of(prog_fd[i]));
 }
 
 static void best_way_is_taken_and_named(void **state)
 {
-	struct kernel_programs p = programs();
+	struct programs p = programs();
 	const char *how = NULL;
 	struct attachment a;
 	int tun = tun_open();
 
 	attachment_init(&a);
-	assert_int_equal(attachment_attach(&a, &p, if_nametoindex(DEVICE), &how), 0);
+	assert_int_equal(attach_way(&a, &p, ATTACH_LAST, KERNEL_ATTACH_AUTO, &how), 0);
 	assert_true(!strcmp(how, "tcx") || !strcmp(how, "clsact"));
-	assert_int_equal(!strcmp(how, "tcx"), a.link[0] >= 0 && a.link[2] >= 0);
+	assert_int_equal(!strcmp(how, "tcx"), a.hook[0].link >= 0 && a.hook[2].link >= 0);
 	if (!strcmp(how, "tcx"))
-		assert_tcx_order(&p);
-	assert_int_equal(attachment_attach(&a, &p, if_nametoindex(DEVICE), &how), -EALREADY);
+		assert_tcx_order((int[]){ p.hook[0].program, p.hook[1].program }, 2);
+	assert_int_equal(attach_way(&a, &p, ATTACH_LAST, KERNEL_ATTACH_AUTO, &how), -EALREADY);
 	attachment_detach(&a);
 	attachment_detach(&a);
 	assert_false(has_qdisc());
 	close(tun);
 	programs_close(&p);
+}
+
+/* What others let pass would not be seen by who comes behind them. */
+static void those_that_go_first_go_before_others(void **state)
+{
+	int tun = tun_open(), others = pass_program("others"), link;
+	const struct hook hook = { others, BPF_TC_EGRESS };
+	struct programs p = programs();
+	const char *how = NULL;
+	struct attachment a;
+
+	link = tcx_attach(&hook, (int)if_nametoindex(DEVICE), ATTACH_LAST);
+	if (link == -EINVAL)
+		skip(); /* a kernel without tcx */
+	attachment_init(&a);
+	assert_int_equal(attach_way(&a, &p, ATTACH_FIRST, KERNEL_ATTACH_TCX, &how), 0);
+	assert_string_equal(how, "tcx");
+	assert_tcx_order((int[]){ p.hook[0].program, p.hook[1].program, others }, 3);
+	attachment_detach(&a);
+	assert_tcx_order(&others, 1);
+	close(link);
+	close(others);
+	close(tun);
+	programs_close(&p);
+}
+
+static void nothing_is_left_of_a_failure(void **state)
+{
+	struct programs p = programs();
+	const char *how = NULL;
+	struct attachment a;
+	int tun = tun_open();
+
+	p.hook[2].program = -1;
+	attachment_init(&a);
+	assert_true(attach_way(&a, &p, ATTACH_FIRST, KERNEL_ATTACH_AUTO, &how) < 0);
+	assert_false(has_qdisc());
+	assert_tcx_order(NULL, 0);
+	assert_int_equal(a.ifindex, 0);
+	close(tun);
+	close(p.hook[0].program);
+	close(p.hook[1].program);
 }
 
 int main(void)
@@ -191,6 +254,8 @@ int main(void)
 		cmocka_unit_test(clsact_of_someone_else_stays),
 		cmocka_unit_test(detaches_in_the_namespace_of_the_device),
 		cmocka_unit_test(best_way_is_taken_and_named),
+		cmocka_unit_test(those_that_go_first_go_before_others),
+		cmocka_unit_test(nothing_is_left_of_a_failure),
 	};
 
 	if (geteuid() != 0 || unshare(CLONE_NEWNET))

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Capture points of a host, as main sees them: the programs on a device, and what they have to
+ * know of devices and of the host's own addresses. All in the network namespace of the caller.
+ */
+#ifndef DATAPATH_HOOKS_H
+#define DATAPATH_HOOKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "datapath/kernel.h"
+
+struct hooks;
+
+/*
+ * Attaches the programs of a capture point (CAPTURE_EGRESS, CAPTURE_LAN, CAPTURE_LOOPBACK) to a
+ * device whose packets have `l2` bytes (14 or 0) in front of IP, before those of others. Tell
+ * kernel_capture_device_set() and kernel_host_addrs_set() first. 0 and *ret_hooks, the caller's
+ * to detach; or -errno with a line in err, and nothing is left.
+ */
+int kernel_attach_capture(struct kernel *k, const char *name, int ifindex, enum capture_point point,
+			  unsigned int l2, struct hooks **ret_hooks, char err[256]);
+/* Also from a device that has vanished. Accepts NULL. */
+void kernel_detach_capture(struct hooks *h);
+const char *hooks_how(const struct hooks *h); /* "tcx" | "clsact" */
+
+/* Entry of `capture_devices`; NULL: none any more. 0 or -errno. */
+int kernel_capture_device_set(struct kernel *k, uint32_t ifindex, const struct capture_device *d);
+/* `host_addrs` has these, and no others: new ones come before old ones go. 0 or -errno. */
+int kernel_host_addrs_set(struct kernel *k, const struct addr *addr, size_t num);
+/* Packets that each of settings.pass_mark let pass so far. */
+void kernel_read_pass_marks(struct kernel *k, uint64_t ret_sum[PASS_MARKS_MAX]);
+
+#endif
