@@ -49,8 +49,7 @@ static bool take_point(struct reader *r, struct node *n, const struct key *k, vo
 }
 
 const struct kind kind_point = {
-	.take = take_point,
-	.expected = "a network device, a pattern (* ? [...]), or {name: ...}"
+	.take = take_point, .expected = "a network device, a pattern (* ? [...]), or {name: ...}"
 };
 
 void point_done(struct reader *r, struct node *n, void *to)

@@ -80,13 +80,6 @@
 	X(CONF_ATTACH_TCX, "tcx")                                                                  \
 	X(CONF_ATTACH_CLSACT, "clsact")
 
-#define CONF_ROUTES(X)                                                                             \
-	X(CONF_ROUTE_NONE, "none")                                                                 \
-	X(CONF_ROUTE_TABLE, "table") /* default route of a policy table, rules by fwmark */        \
-	X(CONF_ROUTE_BIND, "bind") /* default route, own sockets bound to the uplink */            \
-	X(CONF_ROUTE_HOST_ROUTES, "host-routes") /* default route, upstreams by /32 and /128 */    \
-	X(CONF_ROUTE_HALVES, "halves") /* 0/1 and 128/1 */
-
 enum conf_upstream_type { CONF_UPSTREAM_TYPES(CONTRACT_ENUM) CONF_UPSTREAM_TYPE_NUM };
 enum conf_family { CONF_FAMILIES(CONTRACT_ENUM) CONF_FAMILY_NUM };
 enum conf_list_format { CONF_LIST_FORMATS(CONTRACT_ENUM) CONF_LIST_FORMAT_NUM };
@@ -94,7 +87,6 @@ enum conf_device_mode { CONF_DEVICE_MODES(CONTRACT_ENUM) CONF_DEVICE_MODE_NUM };
 enum conf_uplink_mode { CONF_UPLINK_MODES(CONTRACT_ENUM) CONF_UPLINK_MODE_NUM };
 enum conf_loopback { CONF_LOOPBACKS(CONTRACT_ENUM) CONF_LOOPBACK_NUM };
 enum conf_attach { CONF_ATTACHES(CONTRACT_ENUM) CONF_ATTACH_NUM };
-enum conf_route { CONF_ROUTES(CONTRACT_ENUM) CONF_ROUTE_NUM };
 
 struct conf_prefix {
 	struct addr addr; /* host bits are 0 */
@@ -234,7 +226,6 @@ struct conf_capture {
 	struct conf_point *lan;
 	size_t lans;
 	enum conf_loopback loopback;
-	enum conf_route route;
 	enum conf_attach attach; /* of all programs of traffic control */
 	bool closed; /* when-down: captured traffic is refused, not passed */
 	uint32_t heartbeat_ms;

@@ -33,7 +33,6 @@ static const char *const families[] = { CONF_FAMILIES(WORD) };
 static const char *const list_formats[] = { CONF_LIST_FORMATS(WORD) };
 static const char *const device_modes[] = { CONF_DEVICE_MODES(WORD) };
 static const char *const loopbacks[] = { CONF_LOOPBACKS(WORD) };
-static const char *const routes[] = { CONF_ROUTES(WORD) };
 static const char *const attaches[] = { CONF_ATTACHES(WORD) };
 static const char *const when_down[] = { "open", "closed" };
 static const char *const methods[] = { "POST", "GET" };
@@ -412,12 +411,6 @@ static const struct key capture_keys[] = {
 	  WORDS(loopbacks),
 	  .standard = "false",
 	  .help = "whether services of the host's own loopback are captured" },
-	{ .name = "route",
-	  .kind = &kind_word,
-	  FIELD(struct conf_capture, route),
-	  WORDS(routes),
-	  .standard = "none",
-	  .help = "whether and how routes lead to the TUN, too" },
 	{ .name = "attach",
 	  .kind = &kind_word,
 	  FIELD(struct conf_capture, attach),

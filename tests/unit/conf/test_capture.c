@@ -56,7 +56,6 @@ static void the_defaults(void **state)
 	assert_int_equal(c->uplinks, 0);
 	assert_int_equal(c->lans, 0);
 	assert_int_equal(c->loopback, CONF_LOOPBACK_NO);
-	assert_int_equal(c->route, CONF_ROUTE_NONE);
 	assert_int_equal(c->attach, CONF_ATTACH_AUTO);
 	assert_false(c->closed);
 	assert_int_equal(c->heartbeat_ms, 500);
@@ -73,7 +72,6 @@ static void every_key(void **state)
 		"  uplinks: [eth0, 'ppp*']\n"
 		"  lan: [docker0, {name: 'veth*', bridged: true}, {name: lan1, dns-only: true}]\n"
 		"  loopback: dns\n"
-		"  route: host-routes\n"
 		"  attach: clsact\n"
 		"  when-down: closed\n"
 		"  heartbeat: 2s\n"
@@ -94,7 +92,6 @@ static void every_key(void **state)
 	assert_string_equal(c->lan[2].name, "lan1");
 	assert_true(c->lan[2].dns_only && !c->lan[2].bridged);
 	assert_int_equal(c->loopback, CONF_LOOPBACK_DNS);
-	assert_int_equal(c->route, CONF_ROUTE_HOST_ROUTES);
 	assert_int_equal(c->attach, CONF_ATTACH_CLSACT);
 	assert_true(c->closed);
 	assert_int_equal(c->heartbeat_ms, 2000);
@@ -148,7 +145,6 @@ static void words_and_bounds(void **state)
 {
 	refuses("capture: {when-down: close}", "did you mean 'closed'?");
 	refuses("capture: {loopback: yes}", "expected one of false, true, dns");
-	refuses("capture: {route: halfs}", "did you mean 'halves'?");
 	refuses("capture: {heartbeat: 50ms}", "is out of range");
 	refuses("capture: {heartbeat: 500}", "has no unit");
 	refuses("capture: {devices: []}", "no such key 'devices' of capture");
@@ -162,7 +158,6 @@ static void what_a_reload_can_change(void **state)
 		{ "capture: {uplinks: [eth0], lan: [lan0], when-down: closed, heartbeat: 1s,"
 		  " pass-marks: [1], loopback: dns}",
 		  NULL },
-		{ "capture: {route: table}", "capture.route" },
 		{ "capture: {attach: clsact}", "capture.attach" },
 		{ "capture: {strict: true}", "capture.strict" },
 	};

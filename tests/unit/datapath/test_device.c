@@ -87,12 +87,11 @@ static void traffic_control_by_the_best_way_there_is(void **state)
 static void clsact_is_removed_with_its_filter(void **state)
 {
 	struct world *w = *state;
-	struct device *d = calloc(1, sizeof(*d));
+	struct device *d;
 
-	assert_non_null(d);
-	d->ifindex = w->ifindex;
-	d->link = -1;
-	assert_int_equal(attach_clsact(d, w->kernel), 0);
+	w->kernel->attach = KERNEL_ATTACH_CLSACT;
+	d = attach_as(w, DEVICE_TC);
+	w->kernel->attach = KERNEL_ATTACH_AUTO;
 	assert_string_equal(device_how(d), "clsact");
 	assert_true(run("tc filter show dev " DEVICE " ingress | grep -q dns_eth"));
 	device_detach(d);
