@@ -363,7 +363,7 @@ coverage: ## line coverage of units, BPF tests and corpus replay: build/coverage
 		tests/run unit bpf fuzz
 	@tools/coverage build/coverage
 
-bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start|dns|workers|flows|loss
+bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start|dns|direct|workers|flows|loss
 	@tools/bootstrap bench
 	+@$(MAKE) $(JOBS) all tests/bench-programs
 	@B=$(B) tests/bench/run $(BENCH)

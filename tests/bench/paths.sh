@@ -21,7 +21,7 @@ configs=()
 
 # choose_paths: $CONFIGS, or all that are installed; a peer that is not is left out with a word.
 choose_paths() {
-	local config wanted="kernel masquerade pasta slirp4netns headrace" workers
+	local config direct_wanted='' wanted="kernel masquerade pasta slirp4netns headrace" workers
 	workers=$(nproc)
 	if [ "$workers" -gt 1 ] && headrace_has --workers; then
 		wanted+=" headrace-${workers}workers"
@@ -29,6 +29,10 @@ choose_paths() {
 	for config in ${CONFIGS:-$wanted}; do
 		case $config in
 		kernel | masquerade | headrace) ;;
+		plain | plain-lan | headrace-rules | headrace-lan | headrace-egress | headrace-route)
+			direct_wanted=1 # see direct.sh
+			continue
+			;;
 		headrace-[1-9]*workers)
 			headrace_has --workers || {
 				say "left out   $config: headrace run has no --workers"
@@ -48,7 +52,7 @@ choose_paths() {
 		esac
 		configs+=("$config")
 	done
-	[ ${#configs[@]} -gt 0 ] || { warn "no configuration is left"; exit 1; }
+	[ ${#configs[@]} -gt 0 ] || [ -n "$direct_wanted" ] || { warn "no configuration is left"; exit 1; }
 }
 
 headrace_has() { "$B/headrace" run --help 2>&1 | grep -q -- " $1\b"; }

@@ -9,6 +9,7 @@
 #   parts.sh     what is measured, part by part
 #   dns.sh       the part that has peers of its own
 #   upstreams.sh the part that has servers of its own
+#   direct.sh    the part that is about a whole host
 #   table.jq     samples -> JSON lines of the contract and the final table
 #
 # shellcheck disable=SC2154 # top, B and BENCH_ID come from run, other variables from the files below
@@ -48,6 +49,8 @@ note() {
 . "$here/dns.sh"
 # shellcheck source=tests/bench/upstreams.sh
 . "$here/upstreams.sh"
+# shellcheck source=tests/bench/direct.sh
+. "$here/direct.sh"
 
 # Orderly, so that `headrace run` removes its cgroup and pins; the rest dies with us.
 leave() {
@@ -55,6 +58,7 @@ leave() {
 	trap - EXIT
 	trap '' TERM
 	set +e
+	direct_stop
 	paths_down
 	exit $status
 }
@@ -89,10 +93,16 @@ for part in "$@"; do
 		fail "$part" "nothing could be measured"
 		continue
 	fi
-	jq -cs -f "$here/table.jq" --arg want lines "$samples" >"$out/$part.jsonl"
+	jq -cs -f "$here/table.jq" --arg want lines --arg part "$part" "$samples" \
+		>"$out/$part.jsonl"
 done
 say
-for part in "$@"; do
-	[ ! -s "$out/samples/$part.jsonl" ] || cat "$out/samples/$part.jsonl"
-done | jq -rs -f "$here/table.jq" --arg want table | column -t -s $'\t'
+{
+	jq -nr -f "$here/table.jq" --arg want head --arg part ''
+	for part in "$@"; do
+		[ ! -s "$out/samples/$part.jsonl" ] ||
+			jq -rs -f "$here/table.jq" --arg want rows --arg part "$part" \
+				"$out/samples/$part.jsonl"
+	done
+} | column -t -s $'\t'
 [ $failures = 0 ] || { say; say "bench: $failures failures, see above"; exit 1; }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Samples {metric, config, rep, value} of all repetitions (slurped) to, as $want says, the
-# JSON lines of the benchmark's contract or the rows of the final table. Ratios are taken
+# Samples {metric, config, rep, value} of a part's repetitions (slurped) to, as $want says, the
+# JSON lines of the benchmark's contract, or the head or the rows of the final table. Ratios are taken
 # sample by sample with the partner of the same repetition; their median counts.
 
 # The floors of the design: of a metric of Headrace, against the configuration it is divided
@@ -22,6 +22,21 @@ def floors:
 	 {key: "mem_tcp_idle", value: {against: "", most: 600}},
 	 {key: "mem_udp", value: {against: "", most: 256}},
 	 {key: "flows_timers_idle", value: {against: "", most: 0}}] | from_entries;
+
+# Of the part 'direct', where each configuration has a partner of its own.
+def direct_floors:
+	def rates($against; $tcp; $crr; $udp): {tcp_up_1: {against: $against, least: $tcp},
+		crr: {against: $against, least: $crr}, udp64_up: {against: $against, least: $udp}};
+	{headrace: (rates("plain"; 0.98; 0.95; 0.92) +
+		{rr_p50_1cpu: {against: "plain", most: 1.08}}),
+	 "headrace-rules": (rates("headrace"; 0.97; 0.97; 0.97) +
+		{rr_p50_1cpu: {against: "headrace", most: 1.03}}),
+	 "headrace-lan": (rates("plain-lan"; 0.98; 0.95; 0.88) +
+		{rr_p50_1cpu: {against: "plain-lan", most: 1.08}}),
+	 "headrace-egress": rates("headrace-route"; 0.95; 0.95; 0.95)};
+
+# The partner without anything of ours.
+def plain_of($c): if $c | endswith("-lan") then "plain-lan" else "plain" end;
 
 def unit:
 	if test("^tcp_(sys)?cpu_") then "s/GB"
@@ -63,9 +78,10 @@ def short:
 	| ([.[] | select(.metric == $m).config] | distinct_in_order)[] as $c
 	| [values($m; $c)[].value]
 	| {metric: $m, config: $c, unit: ($m | unit), median: median, min: min, max: max,
-	   reps: length, ratio_to_masq: ratio($m; $c; "masquerade"), ratio_to_plain: null};
+	   reps: length, ratio_to_masq: ratio($m; $c; "masquerade"),
+	   ratio_to_plain: (if $part == "direct" then ratio($m; $c; plain_of($c)) else null end)};
   def verdict:
-	floors[.metric] as $f
+	(if $part == "direct" then direct_floors[.config][.metric] else floors[.metric] end) as $f
 	| if $f == null or (.config | startswith("headrace") | not) then ["", ""]
 	  else (if $f.against == "" then .median else ratio(.metric; .config; $f.against) end) as $x
 	  | ["\(if $f.least then ">=" else "<=" end) \($f.least // $f.most)"
@@ -75,7 +91,9 @@ def short:
 	     then "\($x | short) met"
 	     else "\($x | short) NOT MET" end] end;
   if $want == "lines" then lines
-  else ["metric", "configuration", "median", "min", "max", "unit", "x masq", "floor", "result"],
-	(lines | [.metric, .config, (.median | short), (.min | short), (.max | short), .unit,
-		  (.ratio_to_masq | short)] + verdict)
+  elif $want == "head" then
+	["metric", "configuration", "median", "min", "max", "unit", "x masq", "x plain", "floor",
+	 "result"] | join("\t")
+  else (lines | [.metric, .config, (.median | short), (.min | short), (.max | short), .unit,
+		  (.ratio_to_masq | short), (.ratio_to_plain | short)] + verdict)
 	| map(if . == "" then " " else . end) | join("\t") end
