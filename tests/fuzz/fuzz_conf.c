@@ -107,6 +107,59 @@ static void check_dns(const struct conf_dns *d)
 	check_policies(d);
 }
 
+static void check_texts(char *const *text, size_t num, size_t max)
+{
+	for (size_t i = 0; i < num; i++)
+		require(text[i] && text[i][0] && strlen(text[i]) < max);
+}
+
+static void check_conditions(const struct conf *c, const struct conf_conditions *of)
+{
+	for (size_t i = 0; i < of->domains; i++)
+		check_domain(of->domain[i]);
+	require(!(of->lists >> c->dns.lists));
+	for (size_t i = 0; i < of->destinations; i++)
+		check_prefix(&of->destination[i]);
+	for (size_t i = 0; i < of->sources; i++)
+		check_prefix(&of->source[i]);
+	for (size_t i = 0; i < of->ports; i++)
+		require(of->port[i].first && of->port[i].first <= of->port[i].last);
+	check_texts(of->user, of->users, 256);
+	check_texts(of->cgroup, of->cgroups, CONF_TEXT_MAX);
+	check_texts(of->unit, of->units, 300);
+	check_texts(of->process, of->processes, COMM_BYTES);
+	check_texts(of->executable, of->executables, CONF_TEXT_MAX);
+	check_texts(of->interface, of->interfaces, 16);
+	for (size_t i = 0; i < of->cgroups; i++)
+		require(of->cgroup[i][0] == '/' && !strstr(of->cgroup[i], "//"));
+	for (size_t i = 0; i < of->dscps; i++)
+		require(of->dscp[i] < 64);
+	for (size_t i = 0; i < of->fwmarks; i++)
+		require(of->fwmark[i].mask && !(of->fwmark[i].value & ~of->fwmark[i].mask));
+}
+
+static void check_flow_rules(const struct conf *c)
+{
+	require(c->rules <= CONF_FLOW_RULES_MAX);
+	require(!c->fallback || c->fallback == VERDICT_DIRECT || c->fallback == VERDICT_FORWARD);
+	for (size_t i = 0; i < c->rules; i++) {
+		const struct conf_flow_rule *rule = &c->rule[i];
+
+		check_name(rule->name);
+		require(rule->line);
+		require(rule->action == VERDICT_DIRECT || rule->action == VERDICT_FORWARD ||
+			rule->action == VERDICT_REJECT || rule->action == VERDICT_DROP);
+		check_conditions(c, &rule->is);
+		check_conditions(c, &rule->isnt);
+		/* no condition is in both */
+		require(!(rule->is.domains || rule->is.lists) ||
+			!(rule->isnt.domains || rule->isnt.lists));
+		require(!(rule->is.cgroups || rule->is.units) ||
+			!(rule->isnt.cgroups || rule->isnt.units));
+		require(!rule->is.ports || !rule->isnt.ports);
+	}
+}
+
 static void check_errors(const struct conf_errors *e, int r)
 {
 	require(e->used < sizeof(e->text) && e->text[e->used] == '\0');
@@ -130,6 +183,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(c->workers <= WORKERS_MAX && c->log_level <= LOG_LEVEL_DEBUG);
 	require(!c->mtu || (c->mtu >= MTU_MIN && c->mtu <= MTU_MAX));
 	check_dns(&c->dns);
+	check_flow_rules(c);
 	conf_free(c);
 	return 0;
 }

@@ -76,6 +76,33 @@ static void free_upstream(struct conf_upstream *u)
 	free(u->ca_file);
 }
 
+static void free_conditions(struct conf_conditions *c)
+{
+	free_texts(c->domain, c->domains);
+	free_texts(c->user, c->users);
+	free_texts(c->cgroup, c->cgroups);
+	free_texts(c->unit, c->units);
+	free_texts(c->process, c->processes);
+	free_texts(c->executable, c->executables);
+	free_texts(c->interface, c->interfaces);
+	free(c->destination);
+	free(c->source);
+	free(c->port);
+	free(c->protocol);
+	free(c->mac);
+	free(c->dscp);
+	free(c->fwmark);
+}
+
+static void free_flow_rules(struct conf *c)
+{
+	for (size_t i = 0; i < c->rules; i++) {
+		free_conditions(&c->rule[i].is);
+		free_conditions(&c->rule[i].isnt);
+	}
+	free(c->rule);
+}
+
 struct conf *conf_get(struct conf *c)
 {
 	c->references++;
@@ -107,6 +134,7 @@ void conf_free(struct conf *c)
 	free(d->bootstrap);
 	free(d->list);
 	free(d->policy);
+	free_flow_rules(c);
 	free(c);
 }
 

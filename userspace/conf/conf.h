@@ -15,7 +15,7 @@
 #include "base/budget.h"
 #include "base/log.h"
 
-#define CONF_FILE_MAX (1U << 20) /* bytes */
+#define CONF_FILE_MAX (16U << 20) /* bytes */
 #define CONF_ERRORS_MAX 100 /* told in one go */
 #define CONF_NAME_MAX 64 /* of an upstream, a group, a list, a policy; with its NUL */
 #define CONF_UPSTREAMS_MAX 64
@@ -36,6 +36,9 @@
 #define CONF_ADDRESSES_MAX 8 /* of an upstream */
 #define CONF_UPLINKS_MAX 64
 #define CONF_LANS_MAX 64
+#define CONF_FLOW_RULES_MAX RULES_MAX
+#define CONF_CONDITIONS_MAX 4096 /* users, cgroups, ... that one rule names */
+#define CONF_TEXT_MAX 1024 /* of a cgroup's or an executable's path, with its NUL */
 #define CONF_NONE UINT32_MAX /* no such place */
 
 /* What people write for each value. */
@@ -234,6 +237,60 @@ struct conf_capture {
 	bool strict; /* AF_PACKET that goes round tc is closed */
 };
 
+struct conf_ports {
+	uint16_t first, last; /* host order, both in it */
+};
+
+struct conf_mac {
+	uint8_t b[6];
+};
+
+/*
+ * What a rule about flows asks for. A flow satisfies a condition by one of its values; those
+ * that have no values are no conditions. `domain` and `lists` are one condition, `cgroup` and
+ * `unit` too.
+ */
+struct conf_conditions {
+	char **domain; /* as in struct conf_rule */
+	size_t domains;
+	uint64_t lists; /* bits by place in dns.lists */
+	struct conf_prefix *destination;
+	size_t destinations;
+	struct conf_prefix *source;
+	size_t sources;
+	struct conf_ports *port; /* destination's, of TCP and UDP */
+	size_t ports;
+	uint8_t *protocol; /* IPPROTO_* */
+	size_t protocols;
+	char **user; /* name or number; whose it is, is looked up when rules come into force */
+	size_t users;
+	char **cgroup; /* "/", "/a/b": it and those below */
+	size_t cgroups;
+	char **unit; /* with its suffix */
+	size_t units;
+	char **process; /* at most COMM_BYTES - 1 bytes */
+	size_t processes;
+	char **executable; /* absolute path */
+	size_t executables;
+	struct conf_mac *mac;
+	size_t macs;
+	char **interface; /* name, or a pattern with '*' */
+	size_t interfaces;
+	uint8_t *dscp;
+	size_t dscps;
+	struct pass_mark *fwmark;
+	size_t fwmarks;
+};
+
+/* One rule about flows: the first one all of whose conditions hold decides. */
+struct conf_flow_rule {
+	struct conf_conditions is;
+	struct conf_conditions isnt; /* none of these may hold; no condition is in both */
+	char name[CONF_NAME_MAX]; /* "rule-1", "rule-2", ... if it has none */
+	unsigned int line;
+	uint8_t action; /* enum verdict: direct, forward, reject, drop */
+};
+
 struct conf {
 	unsigned int references; /* conf_get(), conf_free() */
 	enum log_level log_level;
@@ -245,6 +302,9 @@ struct conf {
 	uint32_t given; /* bits of enum conf_given: what the file itself has said */
 	struct conf_capture capture;
 	struct conf_dns dns;
+	struct conf_flow_rule *rule;
+	size_t rules;
+	uint8_t fallback; /* enum verdict of what no rule decides: direct, forward; 0 = not said */
 };
 
 /* Keys of which it matters whether the file has them: options on the command line win. */

@@ -327,6 +327,11 @@ static void refuse_unknown(struct reader *r, const struct section *s, const stru
 	const char *words[TREE_KEYS_MAX];
 	const struct section *below;
 
+	for (size_t i = 0; s->unbuilt && s->unbuilt[i]; i++)
+		if (!strcmp(s->unbuilt[i], n->key)) {
+			reader_error(r, n, "'%s' is not built yet", n->key);
+			return;
+		}
 	for (size_t i = 0; i < s->num; i++)
 		words[i] = s->keys[i].name;
 	near_text(n->key, words, s->num, near);

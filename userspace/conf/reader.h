@@ -54,6 +54,7 @@ struct section {
 	size_t num;
 	/* What its values say together. `n` may be NULL: all defaults. */
 	void (*done)(struct reader *r, struct node *n, void *to);
+	const char *const *unbuilt; /* keys that there will be, NULL behind them */
 };
 
 struct reader {
@@ -68,7 +69,7 @@ struct reader {
 };
 
 extern const struct section schema_root, section_upstream, section_group, section_policy,
-	section_point;
+	section_point, section_flow_rule, section_not;
 
 void reader_init(struct reader *r, const char *file, struct conf *conf, struct conf_errors *errors);
 /* Writes what was told into `errors`, in the order of lines. 0, -EINVAL or -ENOMEM. */
@@ -115,12 +116,17 @@ extern const struct kind kind_type, kind_pass;
 extern const struct kind kind_uplinks, kind_point, kind_point_name;
 extern const struct kind kind_mark; /* struct pass_mark */
 
+/* Of rules about flows (rule_value.c). */
+extern const struct kind kind_flow_action, kind_ports, kind_protocol, kind_user, kind_cgroup;
+extern const struct kind kind_unit, kind_process, kind_executable, kind_mac, kind_interface;
+
 /* Sections' `done`. */
 void upstream_done(struct reader *r, struct node *n, void *to);
 void group_done(struct reader *r, struct node *n, void *to);
 void list_done(struct reader *r, struct node *n, void *to);
 void cache_done(struct reader *r, struct node *n, void *to);
 void rule_done(struct reader *r, struct node *n, void *to);
+void flow_rule_done(struct reader *r, struct node *n, void *to);
 void policy_done(struct reader *r, struct node *n, void *to);
 void point_done(struct reader *r, struct node *n, void *to);
 void capture_done(struct reader *r, struct node *n, void *to);
@@ -128,6 +134,7 @@ void capture_done(struct reader *r, struct node *n, void *to);
 void upstreams_after(struct reader *r, struct node *n, void *to);
 void groups_after(struct reader *r, struct node *n, void *to);
 void policies_after(struct reader *r, struct node *n, void *to);
+void flow_rules_after(struct reader *r, struct node *n, void *to);
 void dns_done(struct reader *r, struct node *n, void *to);
 
 #endif

@@ -7,23 +7,7 @@
  */
 #include "base/limits.h"
 #include "conf/reader.h"
-
-#define WORD(name, text) [name] = text,
-#define WORDS(list) .words = list, .words_num = sizeof(list) / sizeof((list)[0])
-#define KEYS(list) .keys = list, .num = sizeof(list) / sizeof((list)[0])
-
-#define FIELD(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
-#define COUNT(type, member)                                                                        \
-	.count = offsetof(type, member), .count_size = sizeof(((type *)0)->member)
-/* Allocated: a pointer and how many. */
-#define MANY(type, member, members)                                                                \
-	.offset = offsetof(type, member), .size = sizeof(*((type *)0)->member), COUNT(type, members)
-/* Room for `max` in the structure itself. */
-#define SOME(type, member, members)                                                                \
-	.offset = offsetof(type, member), .size = sizeof(((type *)0)->member[0]), .fixed = true,   \
-	COUNT(type, members)
-
-#define LINE(type) .lined = true, .line = offsetof(type, line)
+#include "conf/schema.h"
 
 #define DAY 86400
 #define FOREVER INT32_MAX /* seconds of a TTL (RFC 2181) */
@@ -40,6 +24,9 @@ static const char *const log_levels[] = { [LOG_LEVEL_ERROR] = "error",
 					  [LOG_LEVEL_WARN] = "warn",
 					  [LOG_LEVEL_INFO] = "info",
 					  [LOG_LEVEL_DEBUG] = "debug" };
+static const char *const fallbacks[] = {
+	[VERDICT_DIRECT] = "direct", [VERDICT_FORWARD] = "forward"
+};
 /* Those of enum dns_action that are ways to block. */
 static const char *const block_modes[] = {
 	[DNS_NXDOMAIN] = "nxdomain", [DNS_ZERO] = "zero", [DNS_NODATA] = "nodata", [DNS_REFUSED] = "refused"
@@ -511,5 +498,18 @@ static const struct key root_keys[] = {
 	  .section = &section_dns,
 	  .offset = offsetof(struct conf, dns),
 	  .help = "all of DNS" },
+	{ .name = "rules",
+	  .kind = &kind_list,
+	  .section = &section_flow_rule,
+	  MANY(struct conf, rule, rules),
+	  .max = CONF_FLOW_RULES_MAX,
+	  LINE(struct conf_flow_rule),
+	  .after = flow_rules_after,
+	  .help = "what becomes of flows; the first that matches decides" },
+	{ .name = "default",
+	  .kind = &kind_word,
+	  FIELD(struct conf, fallback),
+	  WORDS(fallbacks),
+	  .help = "what becomes of flows that no rule decides" },
 };
 const struct section schema_root = { "the configuration", KEYS(root_keys), NULL };

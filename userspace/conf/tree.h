@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define TREE_DEPTH_MAX 12
-#define TREE_NODES_MAX 65536
+#define TREE_NODES_MAX 524288
 #define TREE_KEYS_MAX 512 /* of one mapping */
 #define TREE_SCALAR_MAX 4096 /* bytes */
 #define TREE_PATH_MAX 192 /* text of a node's place, with its NUL */
