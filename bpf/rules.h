@@ -159,12 +159,13 @@ RULES_PIECE int rules_decide_in(__u32 which)
 	return decided;
 }
 
-RULES_PIECE int rules_decide(void)
+/* Not functions of their own: the rules need seven of the eight calls that may be nested. */
+RULES_LOOKUP int rules_decide(void)
 {
 	return rules_decide_in(RULE_WORK_PACKET);
 }
 
-RULES_PIECE int rules_decide_socket(void)
+RULES_LOOKUP int rules_decide_socket(void)
 {
 	return rules_decide_in(RULE_WORK_SOCKET);
 }
