@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* rtnetlink by libmnl: one socket per request, since there are ten of them in a process's life. */
+/* Devices, their addresses and default routes by rtnetlink. */
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -13,69 +13,11 @@
 #include <libmnl/libmnl.h>
 
 #include "netdev/link.h"
+#include "netdev/rtnl.h"
 
-#define REQUEST_BYTES 512
-#define REPLY_BYTES 32768 /* a dump's parts can be that large */
-#define SEQUENCE 1 /* one request per socket */
-
-/* A request under construction. */
-struct request {
-	_Alignas(8) char buf[REQUEST_BYTES];
-	struct nlmsghdr *head;
-};
-
-static void *request_start(struct request *req, uint16_t type, uint16_t flags, size_t extra_bytes)
+static struct ifinfomsg *link_request(struct rtnl_request *req, int ifindex)
 {
-	req->head = mnl_nlmsg_put_header(req->buf);
-	req->head->nlmsg_type = type;
-	req->head->nlmsg_flags = NLM_F_REQUEST | flags;
-	req->head->nlmsg_seq = SEQUENCE;
-	return mnl_nlmsg_put_extra_header(req->head, extra_bytes);
-}
-
-/* Reads until the acknowledgement or the dump's end; `each` is called for other messages. */
-static int receive_all(struct mnl_socket *nl, mnl_cb_t each, void *arg)
-{
-	char *buf = malloc(REPLY_BYTES);
-	int r;
-
-	if (!buf)
-		return -ENOMEM;
-	do {
-		ssize_t n = mnl_socket_recvfrom(nl, buf, REPLY_BYTES);
-
-		if (n < 0 && errno == EINTR) {
-			r = MNL_CB_OK;
-			continue;
-		}
-		r = n < 0 ? MNL_CB_ERROR :
-			    mnl_cb_run(buf, (size_t)n, SEQUENCE, mnl_socket_get_portid(nl), each,
-				       arg);
-	} while (r > MNL_CB_STOP);
-	r = r == MNL_CB_ERROR ? -errno : 0;
-	free(buf);
-	return r;
-}
-
-static int request_run(struct request *req, mnl_cb_t each, void *arg)
-{
-	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	int r;
-
-	if (!nl)
-		return -errno;
-	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    mnl_socket_sendto(nl, req->head, req->head->nlmsg_len) < 0)
-		r = -errno;
-	else
-		r = receive_all(nl, each, arg);
-	mnl_socket_close(nl);
-	return r;
-}
-
-static struct ifinfomsg *link_request(struct request *req, int ifindex)
-{
-	struct ifinfomsg *ifi = request_start(req, RTM_NEWLINK, NLM_F_ACK, sizeof(*ifi));
+	struct ifinfomsg *ifi = rtnl_start(req, RTM_NEWLINK, NLM_F_ACK, sizeof(*ifi));
 
 	ifi->ifi_family = AF_UNSPEC;
 	ifi->ifi_index = ifindex;
@@ -86,7 +28,7 @@ static struct ifinfomsg *link_request(struct request *req, int ifindex)
 static int link_no_auto_address(int ifindex)
 {
 	struct nlattr *spec, *inet6;
-	struct request req;
+	struct rtnl_request req;
 	int r;
 
 	link_request(&req, ifindex);
@@ -95,30 +37,30 @@ static int link_no_auto_address(int ifindex)
 	mnl_attr_put_u8(req.head, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
 	mnl_attr_nest_end(req.head, inet6);
 	mnl_attr_nest_end(req.head, spec);
-	r = request_run(&req, NULL, NULL);
+	r = rtnl_run(&req, NULL, NULL);
 	return r == -EAFNOSUPPORT ? 0 : r;
 }
 
 int link_configure(int ifindex, unsigned int mtu, unsigned int txqueuelen)
 {
-	struct request req;
+	struct rtnl_request req;
 	int r;
 
 	link_request(&req, ifindex);
 	mnl_attr_put_u32(req.head, IFLA_MTU, mtu);
 	mnl_attr_put_u32(req.head, IFLA_TXQLEN, txqueuelen);
-	r = request_run(&req, NULL, NULL);
+	r = rtnl_run(&req, NULL, NULL);
 	return r < 0 ? r : link_no_auto_address(ifindex);
 }
 
 int link_up(int ifindex)
 {
-	struct request req;
+	struct rtnl_request req;
 	struct ifinfomsg *ifi = link_request(&req, ifindex);
 
 	ifi->ifi_flags = IFF_UP;
 	ifi->ifi_change = IFF_UP;
-	return request_run(&req, NULL, NULL);
+	return rtnl_run(&req, NULL, NULL);
 }
 
 static void put_address(struct nlmsghdr *head, uint16_t type, const struct addr *a)
@@ -134,9 +76,9 @@ static void put_address(struct nlmsghdr *head, uint16_t type, const struct addr 
 int link_add_address(int ifindex, const struct addr *addr, unsigned int bits)
 {
 	struct ifaddrmsg *ifa;
-	struct request req;
+	struct rtnl_request req;
 
-	ifa = request_start(&req, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sizeof(*ifa));
+	ifa = rtnl_start(&req, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sizeof(*ifa));
 	ifa->ifa_family = addr_is_v4(addr) ? AF_INET : AF_INET6;
 	ifa->ifa_prefixlen = (uint8_t)bits;
 	ifa->ifa_flags = addr_is_v4(addr) ? 0 : IFA_F_NODAD;
@@ -144,15 +86,15 @@ int link_add_address(int ifindex, const struct addr *addr, unsigned int bits)
 	ifa->ifa_index = (uint32_t)ifindex;
 	put_address(req.head, IFA_LOCAL, addr);
 	put_address(req.head, IFA_ADDRESS, addr);
-	return request_run(&req, NULL, NULL);
+	return rtnl_run(&req, NULL, NULL);
 }
 
 int link_add_default_route(int ifindex, int family)
 {
 	struct rtmsg *rtm;
-	struct request req;
+	struct rtnl_request req;
 
-	rtm = request_start(&req, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+	rtm = rtnl_start(&req, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
 			    sizeof(*rtm));
 	rtm->rtm_family = (uint8_t)family;
 	rtm->rtm_table = RT_TABLE_MAIN;
@@ -160,7 +102,7 @@ int link_add_default_route(int ifindex, int family)
 	rtm->rtm_scope = family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	rtm->rtm_type = RTN_UNICAST;
 	mnl_attr_put_u32(req.head, RTA_OIF, (uint32_t)ifindex);
-	return request_run(&req, NULL, NULL);
+	return rtnl_run(&req, NULL, NULL);
 }
 
 struct route_search {
@@ -211,12 +153,12 @@ static int look_at_route(const struct nlmsghdr *head, void *arg)
 int link_is_routed(const struct addr *prefix, unsigned int bits, bool *ret_routed)
 {
 	struct route_search search = { .prefix = prefix, .bits = bits };
-	struct request req;
-	struct rtmsg *rtm = request_start(&req, RTM_GETROUTE, NLM_F_DUMP, sizeof(*rtm));
+	struct rtnl_request req;
+	struct rtmsg *rtm = rtnl_start(&req, RTM_GETROUTE, NLM_F_DUMP, sizeof(*rtm));
 	int r;
 
 	rtm->rtm_family = addr_is_v4(prefix) ? AF_INET : AF_INET6;
-	r = request_run(&req, look_at_route, &search);
+	r = rtnl_run(&req, look_at_route, &search);
 	if (r == 0)
 		*ret_routed = search.found;
 	return r;
@@ -254,13 +196,13 @@ static int look_at_tun(const struct nlmsghdr *head, void *arg)
 int link_tun_has_pi(int ifindex, bool *ret_pi)
 {
 	struct ifinfomsg *ifi;
-	struct request req;
+	struct rtnl_request req;
 	int pi = -1;
 	int r;
 
-	ifi = request_start(&req, RTM_GETLINK, NLM_F_ACK, sizeof(*ifi));
+	ifi = rtnl_start(&req, RTM_GETLINK, NLM_F_ACK, sizeof(*ifi));
 	ifi->ifi_index = ifindex;
-	r = request_run(&req, look_at_tun, &pi);
+	r = rtnl_run(&req, look_at_tun, &pi);
 	if (r == 0 && pi < 0)
 		r = -EOPNOTSUPP;
 	if (r == 0)
