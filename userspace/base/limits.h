@@ -96,7 +96,7 @@
 #define REPORT_SETTLE_MS 300 /* a report waits so long for closing connections to end */
 
 /* Route capture */
-#define ROUTE_RULES 8 /* priorities that are taken, from the first */
+#define ROUTE_RULES 9 /* priorities that are taken, from the first */
 #define ROUTE_REPAIR_MS 50 /* from a change of routes or rules to the look whether ours are there */
 
 /* Control socket */

@@ -153,10 +153,13 @@ static void check_marks(struct reader *r, struct node *n, const struct conf_capt
 
 void capture_done(struct reader *r, struct node *n, void *to)
 {
-	const struct conf_capture *c = to;
+	struct conf_capture *c = to;
 
 	if (!n || node_is_empty(n))
 		return;
+	/* one way is enough unless both are asked for */
+	if (c->route.way != CONF_ROUTE_NONE && !node_find(n, "uplinks"))
+		c->uplinks_mode = CONF_UPLINKS_NONE;
 	r->conf->given |= CONF_GIVEN_CAPTURE;
 	check_marks(r, n, c);
 }

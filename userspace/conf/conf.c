@@ -191,6 +191,8 @@ const char *conf_fixed_difference(const struct conf *a, const struct conf *b)
 		return "host-loopback";
 	if (memcmp(&a->limits, &b->limits, sizeof(a->limits)) != 0)
 		return "limits";
+	if (conf_route_differs(&a->capture.route, &b->capture.route))
+		return "capture.route";
 	if (a->capture.attach != b->capture.attach)
 		return "capture.attach";
 	if (a->capture.strict != b->capture.strict)

@@ -14,6 +14,7 @@
 #include "base/addr.h"
 #include "base/budget.h"
 #include "base/log.h"
+#include "conf/route.h"
 
 #define CONF_FILE_MAX (16U << 20) /* bytes */
 #define CONF_ERRORS_MAX 100 /* told in one go */
@@ -230,6 +231,7 @@ struct conf_capture {
 	size_t lans;
 	enum conf_loopback loopback;
 	enum conf_attach attach; /* of all programs of traffic control */
+	struct conf_route route;
 	bool closed; /* when-down: captured traffic is refused, not passed */
 	uint32_t heartbeat_ms;
 	struct pass_mark pass_mark[PASS_MARKS_MAX];

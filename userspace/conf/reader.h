@@ -69,7 +69,7 @@ struct reader {
 };
 
 extern const struct section schema_root, section_upstream, section_group, section_policy,
-	section_point, section_flow_rule, section_not;
+	section_point, section_flow_rule, section_not, section_route;
 
 void reader_init(struct reader *r, const char *file, struct conf *conf, struct conf_errors *errors);
 /* Writes what was told into `errors`, in the order of lines. 0, -EINVAL or -ENOMEM. */
@@ -115,6 +115,7 @@ extern const struct kind kind_upstream_ref, kind_group_ref, kind_list_ref;
 extern const struct kind kind_type, kind_pass;
 extern const struct kind kind_uplinks, kind_point, kind_point_name;
 extern const struct kind kind_mark; /* struct pass_mark */
+extern const struct kind kind_route; /* route.c */
 
 /* Of rules about flows (rule_value.c). */
 extern const struct kind kind_flow_action, kind_ports, kind_protocol, kind_user, kind_cgroup;

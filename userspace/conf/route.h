@@ -17,7 +17,8 @@
 	X(CONF_ROUTE_NONE, "none")                                                                 \
 	X(CONF_ROUTE_TABLE, "table") /* a table of its own and rules; sockets by their mark */     \
 	X(CONF_ROUTE_BIND, "bind") /* a better default route; sockets bound to the uplink */       \
-	X(CONF_ROUTE_HOST, "host-routes") /* in place of the default route; likewise, and routes */ \
+	X(CONF_ROUTE_HOST,                                                                         \
+	  "host-routes") /* in place of the default route; likewise, and routes */                 \
 	/* of their own for direct destinations */                                                 \
 	X(CONF_ROUTE_HALVES, "halves") /* two halves before the default route; likewise */
 
@@ -52,5 +53,8 @@ struct conf_route {
 
 extern const char *const conf_route_ways[CONF_ROUTE_WAY_NUM];
 extern const char *const conf_route_modes[CONF_ROUTE_MODE_NUM];
+
+/* In more than the mode, which can change while an instance runs? */
+bool conf_route_differs(const struct conf_route *a, const struct conf_route *b);
 
 #endif

@@ -4,6 +4,7 @@
  * is full, and has to be looked up anyway.
  */
 #include <errno.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,12 +15,9 @@
 
 #define DRAIN_MAX 1024 /* messages; there is a next time */
 
-int monitor_open(int *ret_fd)
+static int open_groups(uint32_t groups_bits, int *ret_fd)
 {
-	const struct sockaddr_nl groups = {
-		.nl_family = AF_NETLINK,
-		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
-	};
+	const struct sockaddr_nl groups = { .nl_family = AF_NETLINK, .nl_groups = groups_bits };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
 	if (fd < 0)
@@ -32,6 +30,18 @@ int monitor_open(int *ret_fd)
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+int monitor_open(int *ret_fd)
+{
+	return open_groups(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, ret_fd);
+}
+
+int monitor_open_routes(int *ret_fd)
+{
+	return open_groups(RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
+				   1U << (RTNLGRP_IPV6_RULE - 1),
+			   ret_fd);
 }
 
 void monitor_drain(int fd)

@@ -5,6 +5,8 @@
 
 /* A descriptor that gets readable with each change. 0 or -errno. */
 int monitor_open(int *ret_fd);
+/* The same for routes and policy rules, and devices. */
+int monitor_open_routes(int *ret_fd);
 /* Takes what is there; what has changed is for the caller to look up. */
 void monitor_drain(int fd);
 
