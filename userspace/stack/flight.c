@@ -395,16 +395,16 @@ static void flight_progress(struct flight *f, const struct flight_input *in)
  * nothing (a block below the acknowledgement says that something came twice, RFC 2883). */
 static bool flight_mark(struct flight *f, const struct flight_input *in)
 {
-	const struct tcp_pcb *pcb = f->conn->pcb;
+	uint32_t una = f->conn->pcb->lastack;
 	bool news = false;
 
 	for (unsigned int i = 0; i < in->blocks; i++) {
-		uint32_t start = in->block[i].start, end = in->block[i].end;
+		/* from `una` on: of numbers 2^31 apart none is the larger one */
+		uint32_t start = in->block[i].start - una, end = in->block[i].end - una;
 
-		if (TCP_SEQ_LEQ(start, pcb->lastack) || TCP_SEQ_GEQ(start, end) ||
-		    TCP_SEQ_GT(end, pcb->snd_nxt) || !board_begin(f))
+		if (start == 0 || start >= end || end > flight_bytes(f) || !board_begin(f))
 			continue;
-		news |= scoreboard_sack(f->board, start, end);
+		news |= scoreboard_sack(f->board, una + start, una + end);
 	}
 	return news;
 }

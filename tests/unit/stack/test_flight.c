@@ -270,6 +270,7 @@ static void blocks_that_cannot_be_change_nothing(void **state)
 	sack(5 * MSS, 3 * MSS);
 	sack(0, 5 * MSS); /* would be acknowledged */
 	sack((uint32_t)-MSS, MSS);
+	sack(0x70000000, 0x90000000); /* half of all numbers away: neither before nor behind */
 	assert_int_equal(sb.count, 0);
 	assert_int_equal(sb.conn.stack->buffer_bytes, BUFFER_BYTES);
 }
