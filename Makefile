@@ -256,7 +256,7 @@ FUZZ_MAIN := $(if $(filter fuzz,$(PROFILE)),,tests/fuzz/main.c)
 # Targets whose kernel is tests/fuzz/fake.c: what of the C library it stands in for.
 FUZZ_WRAP := close fcntl socket socketpair connect setsockopt getsockopt shutdown recv \
 	__recv_chk send recvmsg sendmsg recvmmsg epoll_create1 epoll_ctl epoll_wait timerfd_create \
-	timerfd_settime getrandom malloc calloc realloc free malloc_trim accept4
+	timerfd_settime getrandom malloc aligned_alloc calloc realloc free malloc_trim accept4
 FUZZ_FAKED := $(addprefix $(B)/tests/fuzz/fuzz_,worker control role)
 $(FUZZ_FAKED): private LDFLAGS_ALL += $(FUZZ_WRAP:%=-Wl,--wrap=%)
 $(B)/tests/fuzz/fuzz_worker: private FUZZ_WRAP += datapath_flow_note datapath_flow_noted \

@@ -24,6 +24,7 @@ int __real_close(int fd);
 int __real_fcntl(int fd, int cmd, long arg);
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t num, size_t size);
+void *__real_aligned_alloc(size_t align, size_t size);
 void __real_free(void *block);
 void *__real_realloc(void *old, size_t size);
 
@@ -448,6 +449,16 @@ void *__wrap_malloc(size_t size)
 	if (alloc_fails())
 		return NULL;
 	return size >= TABLE_LARGE ? table_get(size) : __real_malloc(size);
+}
+
+/* Tables lie at pages. */
+void *__wrap_aligned_alloc(size_t align, size_t size)
+{
+	if (alloc_fails())
+		return NULL;
+	if (size >= TABLE_LARGE && align <= PAGE)
+		return table_get(size);
+	return __real_aligned_alloc(align, size);
 }
 
 void *__wrap_calloc(size_t num, size_t size)
