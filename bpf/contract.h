@@ -179,6 +179,7 @@ struct drop_counters {
 	X(STAT_PASS_LOCAL, pass_local, "passed: to the host's own addresses")                      \
 	X(STAT_PASS_BRIDGED, pass_bridged, "passed: between ports of one bridge")                  \
 	X(STAT_PASS_PROTOCOL, pass_protocol, "passed: not IP, or a protocol without flows")        \
+	X(STAT_PASS_OTHER, pass_other, "passed: not DNS, of a device whose DNS alone is captured") \
 	X(STAT_PASS_STALE, pass_stale, "passed: main is gone and when-down is open")               \
 	X(STAT_UNKNOWN_DOMAIN, unknown_domain, "flows to addresses whose name is not known")       \
 	X(STAT_UNKNOWN_OWNER, unknown_owner, "flows whose process is not known")

@@ -2,37 +2,364 @@
 /*
  * The host's own traffic at an uplink: egress decides what is captured, ingress notes what
  * comes from outside. One entry point each for devices with an Ethernet header and without.
+ *
+ * Most packets are of flows that pass, and a note with their socket says so: of TCP nothing
+ * of the packet itself is looked at, of UDP where it goes. For all others, in this order:
+ *
+ *   marks of an operator's choice, our own sockets (mark AND cgroup), forwarded packets
+ *   ARP, ND, DHCP, multicast, broadcast, link-local; ICMP that asks nothing; tunnels
+ *   what no process sends: RST, the ACKs of TIME_WAIT; outer packets of tunnels over UDP
+ *   flows that are known, else the rules (bpf/decide.h)
  */
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/capture.h"
-#include "bpf/count.h"
-#include "bpf/maps.h"
+#include "bpf/decide.h"
+#include "bpf/own.h"
+#include "bpf/pass.h"
 
-SEC("tc")
+#define ETH_TYPE_ARP 0x0806
+#define ETH_GROUP 1U /* bit of a destination's first byte: multicast or broadcast */
+#define SOCK_KIND_RAW 3 /* SOCK_RAW */
+#define TCP_STATE_ESTABLISHED 1
+#define TCP_STATE_SYN_SENT 2
+#define IP4_FRAGMENT 0x3fffU /* offset and more-fragments, in host order */
+#define FOLD_NS 1000000000ULL
+/*
+ * How often it is asked whether a second has passed, in ticks, of which reading costs
+ * nothing: a second at HZ=100, a tenth of one at HZ=1000.
+ */
+#define FOLD_TICKS 100
+
+/* Who has sent a packet, by its socket. */
+enum host_sender {
+	SENDER_OWN, /* the socket of its flow */
+	SENDER_HAND, /* a process that writes packets itself: raw and packet sockets */
+	SENDER_KERNEL, /* nobody: RST, SYN-ACK, TIME_WAIT */
+	SENDER_TUNNEL, /* a tunnel: the socket, if there is one, is the inner packet's */
+};
+
+/* --- packets whose socket says it all ----------------------------------------------------- */
+
+/* Is the packet's flow the note's? The IP header has no options and is no fragment's. */
+static __always_inline int quick_same4(const __u8 *ip, const struct flow_key *key)
+{
+	const __u32 *saddr = (const __u32 *)key->saddr.b, *daddr = (const __u32 *)key->daddr.b;
+	const __u32 *words = (const __u32 *)ip;
+
+	return ip[0] == 0x45 && ip[9] == PROTO_UDP &&
+	       !(*(const __u16 *)(ip + 6) & CSUM_BE16(IP4_FRAGMENT)) && words[3] == saddr[3] &&
+	       words[4] == daddr[3] && words[5] == *(const __u32 *)&key->sport &&
+	       !(daddr[0] | daddr[1]) && *(const __u16 *)(key->daddr.b + 10) == 0xffff;
+}
+
+static __always_inline int quick_same6(const __u8 *ip, const struct flow_key *key)
+{
+	const __u32 *a = (const __u32 *)(ip + 8), *b = (const __u32 *)key->saddr.b;
+
+	return ip[6] == PROTO_UDP && *(const __u32 *)(ip + 40) == *(const __u32 *)&key->sport &&
+	       !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4]) |
+		 (a[5] ^ b[5]) | (a[6] ^ b[6]) | (a[7] ^ b[7]));
+}
+
+/* Bytes of the packet's payload if it is of the flow that was noted, else -1. */
+static __always_inline int quick_udp(struct __sk_buff *skb, const struct sock_note *note, __u32 l2)
+{
+	const __u8 *ip = (const __u8 *)(long)skb->data + l2;
+	const void *end = (const void *)(long)skb->data_end;
+
+	if (note->key.proto != PROTO_UDP)
+		return -1;
+	if (skb->protocol == CSUM_BE16(ETH_TYPE_IP)) {
+		if ((const void *)(ip + IP4_HEADER_BYTES + UDP_HEADER_BYTES) > end ||
+		    !quick_same4(ip, &note->key))
+			return -1;
+		return skb->len - l2 - IP4_HEADER_BYTES - UDP_HEADER_BYTES;
+	}
+	if (skb->protocol != CSUM_BE16(ETH_TYPE_IP6) ||
+	    (const void *)(ip + IP6_HEADER_BYTES + UDP_HEADER_BYTES) > end ||
+	    !quick_same6(ip, &note->key))
+		return -1;
+	return skb->len - l2 - IP6_HEADER_BYTES - UDP_HEADER_BYTES;
+}
+
+/* Brings the flow's entry up to date. -1: the table had to forget it. */
+__noinline int host_fold(struct __sk_buff *skb)
+{
+	struct sock_note *note = packet_note(skb, 0);
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct bpf_tcp_sock *tp;
+	struct bpf_sock *sk;
+	struct flow *f;
+
+	if (!note)
+		return -1;
+	f = direct_fold(note);
+	if (!f)
+		return -1;
+	sk = skb->sk;
+	sk = sk ? bpf_sk_fullsock(sk) : NULL;
+	tp = sk && sk->protocol == PROTO_TCP ? bpf_tcp_sock(sk) : NULL;
+	if (!tp)
+		return 0;
+	flow_set_state(f, sk->state == TCP_STATE_ESTABLISHED ? FLOW_OPEN : FLOW_CLOSING);
+	f->bytes_up = tp->bytes_acked + (tp->snd_nxt - tp->snd_una);
+	f->bytes_down = tp->bytes_received;
+	f->packets_up = tp->segs_out;
+	f->packets_down = tp->segs_in;
+	f->last_seen_ns = now;
+	return 0;
+}
+
+/* Is it time to? Once in a while, and where a connection is being closed. */
+static __always_inline int quick_fold(struct __sk_buff *skb, struct sock_note *note, int closing)
+{
+	__u32 ticks = bpf_jiffies64();
+
+	if (ticks - note->ticks < FOLD_TICKS && !closing)
+		return 0;
+	note->ticks = ticks;
+	if (!closing && bpf_ktime_get_coarse_ns() - note->folded_ns < FOLD_NS)
+		return 0;
+	return host_fold(skb);
+}
+
+/* Does the packet pass by what is noted with its socket? */
+static __always_inline int quick_pass(struct __sk_buff *skb, struct bpf_sock *sk, __u32 l2)
+{
+	struct sock_note *note = sock_note_find(sk);
+	struct rule_state *state = rule_state_get();
+	__u32 turn, segments = skb->gso_segs;
+	int bytes;
+
+	if (!note || !state || note->verdict != VERDICT_DIRECT ||
+	    (__s32)(note->epoch - state->valid_from) < 0)
+		return 0;
+	if (sk->protocol == PROTO_TCP)
+		return note->key.proto == PROTO_TCP && sk->state != TCP_STATE_SYN_SENT &&
+		       !quick_fold(skb, note, sk->state != TCP_STATE_ESTABLISHED);
+	turn = sock_note_turn(note);
+	bytes = quick_udp(skb, note, l2);
+	if (bytes < 0 || !sock_note_still(note, turn))
+		return 0;
+	note->bytes += bytes;
+	note->packets += segments ? segments : 1;
+	return !quick_fold(skb, note, 0);
+}
+
+/* --- all others --------------------------------------------------------------------------- */
+
+/* TCP's own resets and pings go by raw sockets, too: the kernel's. */
+static __always_inline enum host_sender host_sender(struct __sk_buff *skb, const struct packet *p)
+{
+	enum host_sender nobody = p->proto == PROTO_UDP ? SENDER_TUNNEL : SENDER_KERNEL;
+	struct bpf_sock *sk = skb->sk;
+
+	sk = sk ? bpf_sk_fullsock(sk) : NULL;
+	if (!sk)
+		return nobody;
+	if (!sk->protocol)
+		return SENDER_HAND;
+	if (sk->type == SOCK_KIND_RAW) {
+		if (sk->protocol == PROTO_TCP && !packet_opens_tcp(p))
+			return SENDER_KERNEL;
+		if (p->proto == PROTO_UDP &&
+		    (sk->protocol == PROTO_ICMP || sk->protocol == PROTO_ICMP6))
+			return SENDER_TUNNEL;
+		return SENDER_HAND;
+	}
+	if (sk->protocol != p->proto)
+		return nobody;
+	if (packet_is_transport(p) && !p->fragment_offset &&
+	    sk->src_port != parse_be16((const __u8 *)&p->sport))
+		return nobody;
+	return SENDER_OWN;
+}
+
+/* ACKs of TIME_WAIT sockets have the mark that the socket had, but no cgroup any more. */
+static __always_inline int packet_is_bare_ack(const struct packet *p)
+{
+	__u8 flags = TCP_FLAG_SYN | TCP_FLAG_FIN | TCP_FLAG_RST | TCP_FLAG_ACK;
+
+	return p->proto == PROTO_TCP && (p->tcp_flags & flags) == TCP_FLAG_ACK &&
+	       p->payload_offset == p->total_len;
+}
+
+/* Of a TIME_WAIT socket of ours: marked, of no cgroup, and nothing but an ACK. */
+static __always_inline int host_is_own_last(struct __sk_buff *skb, const struct packet *p,
+					    const struct settings *s)
+{
+	return s->mark && skb->mark == s->mark && s->own_cgroup && !bpf_skb_cgroup_id(skb) &&
+	       packet_is_bare_ack(p);
+}
+
+/* Neither this host's, as its address says (macvlan), nor a single receiver's. -1 = it is. */
+static __always_inline int host_frame(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+	struct capture_device *d = bpf_map_lookup_elem(&capture_devices, &ifindex);
+	struct eth_header eth;
+	int i, differs = 0;
+
+	if (bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)))
+		return -1;
+	if (eth.to[0] & ETH_GROUP)
+		return STAT_PASS_ESSENTIAL;
+	if (!d || !mac_known(d->mac))
+		return -1;
+	for (i = 0; i < ETH_ADDR_BYTES; i++)
+		differs |= eth.from[i] ^ d->mac[i];
+	return differs ? STAT_PASS_DECIDED : -1;
+}
+
+/* As what the packet passes, whatever the rules say: enum kernel_stat, or -1. */
+__noinline int host_passes(struct __sk_buff *skb)
+{
+	struct scratch *x = scratch_get();
+	struct settings *s = settings_get();
+	enum host_sender sender;
+	const struct packet *p;
+
+	if (!x || !s)
+		return STAT_PASS_OTHER;
+	p = &x->packet;
+	if (packet_is_essential(p))
+		return STAT_PASS_ESSENTIAL;
+	if (packet_is_tunnel(p))
+		return STAT_PASS_TUNNEL;
+	if (bpf_map_lookup_elem(&host_addrs, &x->packet.daddr))
+		return STAT_PASS_LOCAL;
+	if (host_is_own_last(skb, p, s))
+		return STAT_PASS_OWN;
+	if (packet_is_icmp(p) && !p->fragment_offset && !packet_is_echo_request(p))
+		return STAT_PASS_KERNEL;
+	sender = host_sender(skb, p);
+	x->from.own = sender == SENDER_OWN;
+	if (sender == SENDER_TUNNEL && !p->fragment_offset)
+		return STAT_PASS_TUNNEL;
+	if (sender != SENDER_KERNEL || p->proto != PROTO_TCP || packet_opens_tcp(p))
+		return -1;
+	packet_key_up(p, &x->key);
+	return bpf_map_lookup_elem(&flows, &x->key) ? -1 : STAT_PASS_KERNEL;
+}
+
+static __always_inline void host_from(struct __sk_buff *skb, struct scratch *x)
+{
+	struct capture_note *from = &x->from;
+
+	__builtin_memset(from, 0, sizeof(*from));
+	from->ifindex = skb->ifindex;
+	from->point = CAPTURE_EGRESS;
+	from->there = 1;
+}
+
+#define HOST_DECIDE (-2) /* no action yet: decide_flow() finds one */
+
+/* Reads a packet of which its socket does not say enough. HOST_DECIDE, or an action. */
+__noinline int host_look(struct __sk_buff *skb, __u32 l2)
+{
+	struct scratch *x = scratch_get();
+	int why;
+
+	if (!x)
+		return TC_ACT_UNSPEC;
+	if (skb->protocol != CSUM_BE16(ETH_TYPE_IP) && skb->protocol != CSUM_BE16(ETH_TYPE_IP6))
+		return pass(skb->protocol == CSUM_BE16(ETH_TYPE_ARP) ? STAT_PASS_ESSENTIAL :
+								       STAT_PASS_PROTOCOL);
+	host_from(skb, x);
+	why = packet_load(skb, l2);
+	if (why == -DROP_DESTINATION) /* by further hops of a routing header: rules see the next */
+		flow_measure(skb, x);
+	else if (why)
+		return drop(-why);
+	why = l2 == ETH_BYTES ? host_frame(skb) : -1;
+	if (why < 0)
+		why = host_passes(skb);
+	return why < 0 ? HOST_DECIDE : pass_as(why);
+}
+
+static __always_inline int host_out(struct __sk_buff *skb, __u32 l2)
+{
+	struct settings *s = settings_get();
+	struct bpf_sock *sk;
+	int action;
+
+	if (!s)
+		return TC_ACT_UNSPEC;
+	if (s->pass_mark[0].mask && pass_marked(skb))
+		return TC_ACT_UNSPEC;
+	if (packet_is_ours(skb, s))
+		return pass(STAT_PASS_OWN);
+	if (skb->ingress_ifindex)
+		return pass(STAT_PASS_DECIDED);
+	sk = skb->sk;
+	sk = sk ? bpf_sk_fullsock(sk) : NULL;
+	if (sk && quick_pass(skb, sk, l2))
+		return TC_ACT_UNSPEC;
+	action = host_look(skb, l2);
+	return action == HOST_DECIDE ? decide_flow(skb) : action;
+}
+
+SEC("?tc")
 int host_egress(struct __sk_buff *skb)
 {
-	return TC_ACT_UNSPEC;
+	return host_out(skb, ETH_BYTES);
 }
 
-SEC("tc")
+SEC("?tc")
 int host_egress3(struct __sk_buff *skb)
 {
+	return host_out(skb, l2_bytes);
+}
+
+/* --- from outside ------------------------------------------------------------------------- */
+
+/* UDP and pings: TCP counts itself, and its flows are told by their SYN. */
+__noinline int host_look_in(struct __sk_buff *skb, __u32 l2)
+{
+	struct scratch *x = scratch_get();
+	struct packet *p;
+	struct flow *f;
+
+	if (!x || packet_load(skb, l2))
+		return TC_ACT_UNSPEC;
+	p = &x->packet;
+	if (p->fragment_offset || packet_is_dhcp(p) ||
+	    (p->proto != PROTO_UDP && !(packet_is_icmp(p) && packet_is_echo_reply(p))))
+		return TC_ACT_UNSPEC;
+	packet_key_down(p, &x->key);
+	f = direct_find(&x->key);
+	if (f && f->state != FLOW_CLOSED)
+		direct_follow(x, f, 0);
+	else if (p->proto == PROTO_UDP)
+		udp_note_seen(skb, &x->key, 1);
 	return TC_ACT_UNSPEC;
 }
 
-SEC("tc")
+static __always_inline int host_in(struct __sk_buff *skb, __u32 l2)
+{
+	const __u8 *ip = (const __u8 *)(long)skb->data + l2;
+	const void *end = (const void *)(long)skb->data_end;
+
+	if (skb->pkt_type || (const void *)(ip + IP4_HEADER_BYTES) > end)
+		return TC_ACT_UNSPEC;
+	if (skb->protocol == CSUM_BE16(ETH_TYPE_IP) ? ip[9] == PROTO_TCP : ip[6] == PROTO_TCP)
+		return TC_ACT_UNSPEC;
+	return host_look_in(skb, l2);
+}
+
+SEC("?tc")
 int host_ingress(struct __sk_buff *skb)
 {
-	return TC_ACT_UNSPEC;
+	return host_in(skb, ETH_BYTES);
 }
 
-SEC("tc")
+SEC("?tc")
 int host_ingress3(struct __sk_buff *skb)
 {
-	return TC_ACT_UNSPEC;
+	return host_in(skb, l2_bytes);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

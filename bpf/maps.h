@@ -41,7 +41,7 @@ struct capture_note {
 	__u8 point; /* enum capture_point */
 	__u8 verdict; /* enum verdict */
 	__u8 there; /* 1 = the program runs at the capture point itself */
-	__u8 pad;
+	__u8 own; /* 1 = the packet's socket is its flow's: what is decided is noted with it */
 	__u8 mac[8]; /* of a LAN client: 6 bytes; zero = unknown */
 };
 
@@ -56,6 +56,9 @@ struct scratch {
 	struct flow_key key;
 	struct decision decision;
 	struct capture_note from; /* stays from a capture program to the TUN's, on one CPU */
+	__u8 earlier; /* enum verdict under rules that hold no more */
+	__u8 flags; /* FLOW_INBOUND, FLOW_OLDER */
+	__u8 pad[2];
 	__u32 l2; /* bytes in front of the IP header */
 	__u32 payload; /* L4 payload bytes */
 	__u32 segments; /* packets on a wire */

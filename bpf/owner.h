@@ -32,7 +32,7 @@ struct sock_note {
 	__u8 pad;
 	__u32 lock; /* 1 = somebody writes the decision */
 	__u32 turn;
-	__u32 pad2;
+	__u32 ticks; /* jiffies when it was last asked whether it is time to fold */
 	/* sent since the flow's entry in `direct_flows` was brought up to date (not of TCP) */
 	__u64 bytes;
 	__u64 packets;

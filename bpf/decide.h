@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A packet at a capture point that nothing lets pass beforehand (bpf/pass.h): its flow is
+ * looked for, else decided, once.
+ *
+ *   the packet                                  becomes
+ *   ------------------------------------------  -------------------------------------------
+ *   of a captured flow                          sent to the TUN
+ *   of a direct flow                            passed
+ *   TCP, no SYN, of no flow                     passed and noted: it began before us
+ *   UDP of a flow that was opened from outside  passed and noted
+ *   DNS, where it is wanted                     sent to the TUN
+ *   any other                                   what the rules say
+ *
+ * A flow decided before rule_state.valid_from is decided anew: with the same verdict it
+ * goes on; else a TCP flow is reset, as no other could carry on with it, and others follow
+ * the new verdict. What was passed for being older than we are, or for having been opened
+ * from outside, no rule has decided, and none does later.
+ *
+ * Every step is a global function, as in bpf/tun.bpf.c; they meet in the scratch memory, where
+ * x->packet and x->from are the packet's, and x->key its flow's.
+ */
+#ifndef BPF_DECIDE_H
+#define BPF_DECIDE_H
+
+#include "bpf/capture.h"
+#include "bpf/direct.h"
+#include "bpf/pass.h"
+#include "bpf/rules.h"
+#include "bpf/steps.h"
+
+#define BPF_ENODEV 19
+
+enum decide_known {
+	KNOWN_NONE,
+	KNOWN_CAPTURED,
+	KNOWN_DIRECT,
+	KNOWN_EARLIER, /* decided under rules that hold no more: x->earlier is the verdict */
+};
+
+static __always_inline struct sock_note *packet_note(struct __sk_buff *skb, int make)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	sk = sk ? bpf_sk_fullsock(sk) : NULL;
+	if (!sk)
+		return NULL;
+	return make ? sock_note_get(sk) : sock_note_find(sk);
+}
+
+static __always_inline int epoch_holds(__u32 epoch)
+{
+	struct rule_state *state = rule_state_get();
+
+	return state && (__s32)(epoch - state->valid_from) >= 0;
+}
+
+/* --- what a verdict does ------------------------------------------------------------------ */
+
+/* Is main alive, and the TUN there? A redirect to a TUN that has gone would lose the packet. */
+__weak __noinline int decide_alive(struct __sk_buff *skb)
+{
+	struct settings *s = settings_get();
+	__u32 mtu = 0;
+
+	if (!s || !s->tun_ifindex)
+		return 0;
+	if (s->heartbeat_ns + (s->stale_ns ? s->stale_ns : HEARTBEAT_STALE_NS) <
+	    bpf_ktime_get_coarse_ns())
+		return 0;
+	return bpf_check_mtu(skb, s->tun_ifindex, &mtu, 0, 0) != -BPF_ENODEV;
+}
+
+/* To the TUN; when main is down, what when-down says. */
+__weak __noinline int decide_send(struct __sk_buff *skb)
+{
+	struct settings *s = settings_get();
+	struct scratch *x = scratch_get();
+
+	if (!x || !s)
+		return TC_ACT_UNSPEC;
+	if (decide_alive(skb))
+		return capture_send(skb, x, s);
+	if (!s->closed)
+		return pass(STAT_PASS_STALE);
+	return packet_refuse(skb, DROP_STALE, END_SHUTDOWN);
+}
+
+/* Notes with the socket what was decided about x->key, so that its next packets are quick. */
+__weak __noinline int decide_note(struct __sk_buff *skb)
+{
+	struct scratch *x = scratch_get();
+	struct sock_note *note;
+
+	if (!x || !x->from.own)
+		return 0;
+	/* of other verdicts only that the last one is over */
+	note = packet_note(skb, x->fresh.verdict == VERDICT_DIRECT);
+	if (!note)
+		return 0;
+	if (note->verdict == VERDICT_DIRECT && !flow_key_same(&note->key, &x->key))
+		direct_fold(note);
+	sock_note_decided(note, &x->key, &x->fresh);
+	return 0;
+}
+
+/* Enters the packet's flow as one that passes; flags: FLOW_INBOUND, FLOW_OLDER. */
+__weak __noinline int decide_direct(struct __sk_buff *skb, __u32 flags)
+{
+	struct scratch *x = scratch_get();
+
+	if (!x)
+		return 0;
+	x->decision.verdict = VERDICT_DIRECT;
+	x->decision.slot = 0;
+	flow_fill(skb, x);
+	x->fresh.flags = flags;
+	if (x->packet.proto == PROTO_TCP && !packet_opens_tcp(&x->packet))
+		x->fresh.state = FLOW_OPEN;
+	direct_open(&x->key, &x->fresh);
+	if (x->packet.is_fragment)
+		fragment_note(x);
+	decide_note(skb);
+	return 0;
+}
+
+/* The socket of a flow that does not pass must not be taken for that of one that did. */
+static __always_inline void decide_forget(struct __sk_buff *skb, struct scratch *x)
+{
+	if (!x->from.own)
+		return;
+	x->fresh.verdict = x->from.verdict;
+	x->fresh.capture = x->from.point;
+	x->fresh.flags = 0;
+	x->fresh.rule = x->from.rule;
+	x->fresh.epoch = x->from.epoch;
+	decide_note(skb);
+}
+
+/* Does what x->from.verdict says of a flow. */
+__weak __noinline int decide_act(struct __sk_buff *skb)
+{
+	struct scratch *x = scratch_get();
+	__u32 verdict;
+
+	if (!x)
+		return TC_ACT_UNSPEC;
+	verdict = x->from.verdict;
+	if (verdict == VERDICT_DIRECT) {
+		decide_direct(skb, 0);
+		return TC_ACT_UNSPEC;
+	}
+	decide_forget(skb, x);
+	if (verdict == VERDICT_REJECT)
+		return packet_refuse(skb, DROP_RULE_REJECT, END_REJECTED);
+	if (verdict != VERDICT_FORWARD && verdict != VERDICT_DNS)
+		return drop(rule_reason(verdict));
+	if (!packet_is_transport(&x->packet) && !packet_is_icmp(&x->packet))
+		return packet_refuse(skb, DROP_PROTOCOL, END_REJECTED);
+	if (x->packet.is_fragment)
+		fragment_note(x);
+	return decide_send(skb);
+}
+
+/* --- flows that are known ----------------------------------------------------------------- */
+
+/* In `flows`: one of its applications opens it anew if it was closing. */
+static __always_inline int known_captured(struct scratch *x, struct flow *f)
+{
+	if (f->capture == CAPTURE_TUN)
+		return KNOWN_NONE;
+	if (packet_opens_tcp(&x->packet) && x->packet.proto == PROTO_TCP &&
+	    f->state >= FLOW_CLOSING)
+		return KNOWN_NONE;
+	x->from.verdict = f->verdict;
+	x->from.rule = f->rule;
+	x->from.epoch = f->epoch;
+	x->earlier = f->verdict;
+	return f->verdict == VERDICT_DNS || epoch_holds(f->epoch) ? KNOWN_CAPTURED : KNOWN_EARLIER;
+}
+
+/* In `direct_flows`: not if it has ended, or was silent for as long as UDP is remembered. */
+static __always_inline int known_direct(struct scratch *x, struct flow *f)
+{
+	if (f->state == FLOW_CLOSED)
+		return KNOWN_NONE;
+	if (x->packet.proto == PROTO_TCP ?
+		    packet_opens_tcp(&x->packet) :
+		    f->last_seen_ns + UDP_NOTE_FRESH_NS < bpf_ktime_get_coarse_ns())
+		return KNOWN_NONE;
+	x->earlier = VERDICT_DIRECT;
+	return f->flags || epoch_holds(f->epoch) ? KNOWN_DIRECT : KNOWN_EARLIER;
+}
+
+/* Is the packet one of the flow that its socket's note tells of? The table may have lost it. */
+static __always_inline int known_noted(struct scratch *x, const struct sock_note *note)
+{
+	__u32 turn = sock_note_turn(note);
+
+	if (note->verdict != VERDICT_DIRECT || !flow_key_same(&note->key, &x->key))
+		return KNOWN_NONE;
+	x->from.rule = note->rule;
+	x->from.epoch = note->epoch;
+	x->flags = note->flags;
+	x->earlier = VERDICT_DIRECT;
+	if (!sock_note_still(note, turn))
+		return KNOWN_NONE;
+	return x->flags || epoch_holds(x->from.epoch) ? KNOWN_DIRECT : KNOWN_EARLIER;
+}
+
+/* Follows a direct flow's packet, and notes it with its socket; one that was lost is entered. */
+static __always_inline void direct_again(struct __sk_buff *skb, struct scratch *x, struct flow *f)
+{
+	struct rule_state *state = rule_state_get();
+
+	if (!f) {
+		decide_direct(skb, x->flags);
+		return;
+	}
+	direct_follow(x, f, 1);
+	if (f->flags && state)
+		f->epoch = state->epoch; /* no rule has decided it, and none will */
+	if (x->packet.is_fragment)
+		fragment_note(x);
+	x->fresh.verdict = VERDICT_DIRECT;
+	x->fresh.capture = f->capture;
+	x->fresh.flags = f->flags;
+	x->fresh.rule = f->rule;
+	x->fresh.epoch = f->epoch;
+	decide_note(skb);
+}
+
+/* enum decide_known */
+__weak __noinline int decide_known(struct __sk_buff *skb)
+{
+	struct scratch *x = scratch_get();
+	struct sock_note *note = NULL;
+	int known = KNOWN_NONE;
+	struct flow *f;
+
+	if (!x)
+		return KNOWN_NONE;
+	f = bpf_map_lookup_elem(&flows, &x->key);
+	if (f)
+		known = known_captured(x, f);
+	if (known == KNOWN_CAPTURED && packet_opens_tcp(&x->packet))
+		decide_forget(skb, x);
+	if (known != KNOWN_NONE)
+		return known;
+	f = direct_find(&x->key);
+	if (f)
+		known = known_direct(x, f);
+	if (known == KNOWN_NONE)
+		f = NULL;
+	if (known == KNOWN_NONE && x->from.own)
+		note = packet_note(skb, 0);
+	if (note)
+		known = known_noted(x, note);
+	if (known == KNOWN_DIRECT)
+		direct_again(skb, x, f);
+	return known;
+}
+
+/* A later fragment goes the way of its first. */
+__weak __noinline int decide_fragment(struct __sk_buff *skb)
+{
+	struct scratch *x = scratch_get();
+	struct flow_key *key;
+	struct flow *f;
+
+	if (!x)
+		return TC_ACT_UNSPEC;
+	fragment_key_fill(x);
+	key = bpf_map_lookup_elem(&fragments, &x->fragment);
+	if (!key)
+		return pass(STAT_UNTRACKED);
+	f = bpf_map_lookup_elem(&flows, key);
+	if (f && f->capture != CAPTURE_TUN) {
+		x->from.verdict = f->verdict;
+		x->from.rule = f->rule;
+		x->from.epoch = f->epoch;
+		return decide_send(skb);
+	}
+	f = direct_find(key);
+	if (f)
+		direct_follow(x, f, 1);
+	return TC_ACT_UNSPEC;
+}
+
+/* --- flows that are new, or decided anew -------------------------------------------------- */
+
+/* Gathers what is known of the packet for the rules. */
+__weak __noinline int decide_facts(struct __sk_buff *skb)
+{
+	struct rule_work *w = rule_work_get(RULE_WORK_PACKET);
+	struct scratch *x = scratch_get();
+	struct bpf_sock *sk = skb->sk;
+	struct rule_facts *facts;
+	struct sock_note *note;
+
+	if (!w || !x)
+		return -1;
+	facts = &w->facts;
+	rule_facts_packet(facts, &x->packet);
+	facts->mark = skb->mark;
+	facts->ifindex = x->from.ifindex;
+	if (mac_known(x->from.mac)) {
+		__builtin_memcpy(facts->mac, x->from.mac, sizeof(facts->mac));
+		facts->known |= 1U << RULE_MAC;
+	}
+	sk = sk && x->from.point != CAPTURE_LAN ? bpf_sk_fullsock(sk) : NULL;
+	if (!sk)
+		return 0;
+	facts->uid = bpf_get_socket_uid(skb);
+	facts->cgroup = bpf_skb_cgroup_id(skb);
+	facts->known |= 1U << RULE_UID | 1U << RULE_CGROUP;
+	note = sock_note_find(sk);
+	if (note)
+		owner_facts(facts, note);
+	return 0;
+}
+
+/* Asks the rules: x->from. */
+static __always_inline int decide_rules(struct __sk_buff *skb, struct scratch *x)
+{
+	struct rule_work *w = rule_work_get(RULE_WORK_PACKET);
+	__u32 decided;
+
+	if (!w || decide_facts(skb))
+		return -1;
+	decided = rules_decide();
+	x->from.verdict = decided;
+	x->from.rule = decided >> 8;
+	x->from.epoch = w->epoch;
+	return 0;
+}
+
+static __always_inline int packet_asks_dns(const struct packet *p, const struct settings *s)
+{
+	return s->dns_intercept && packet_is_transport(p) && port_is_dns(p->dport);
+}
+
+/* Is DNS alone wanted of the packet's device? */
+static __always_inline int device_is_dns_only(const struct scratch *x)
+{
+	__u32 ifindex = x->from.ifindex;
+	struct capture_device *d = bpf_map_lookup_elem(&capture_devices, &ifindex);
+
+	return d && d->flags & CAPTURE_DNS_ONLY;
+}
+
+#define DECIDE_ACT (-2) /* no action yet: decide_act() has to do what was decided */
+
+/* Decides about x->key, of which nothing is known: TC_ACT_UNSPEC, or DECIDE_ACT. */
+static __always_inline int decide_new(struct __sk_buff *skb, struct scratch *x,
+				      const struct settings *s)
+{
+	if (packet_asks_dns(&x->packet, s)) {
+		struct rule_state *state = rule_state_get();
+
+		x->from.verdict = VERDICT_DNS;
+		x->from.rule = 0;
+		x->from.epoch = state ? state->epoch : 0;
+		return DECIDE_ACT;
+	}
+	if (device_is_dns_only(x))
+		return pass(STAT_PASS_OTHER);
+	return decide_rules(skb, x) ? TC_ACT_UNSPEC : DECIDE_ACT;
+}
+
+/* Takes out of its table the flow that the new rules want elsewhere. */
+__weak __noinline int decide_end(struct __sk_buff *skb)
+{
+	struct scratch *x = scratch_get();
+	struct flow *f;
+
+	KEEP_ARGUMENT(skb);
+	if (!x)
+		return 0;
+	if (x->earlier == VERDICT_DIRECT) {
+		f = direct_find(&x->key);
+		if (f && f->state != FLOW_CLOSED)
+			direct_close(&x->key, f, END_RULES);
+		return 0;
+	}
+	f = bpf_map_lookup_elem(&flows, &x->key);
+	if (!f)
+		return 0;
+	flow_tell_end(&x->key, f, NULL, END_RULES);
+	bpf_map_delete_elem(&flow_info, &x->key);
+	bpf_map_delete_elem(&flows, &x->key);
+	count_stat(STAT_FLOWS_CLOSED, 1);
+	return 0;
+}
+
+/* The verdict on a flow that was decided before, under the rules of now: as decide_new(). */
+__weak __noinline int decide_anew(struct __sk_buff *skb)
+{
+	struct scratch *x = scratch_get();
+	struct flow *f;
+
+	if (!x)
+		return TC_ACT_UNSPEC;
+	if (x->from.verdict == x->earlier) {
+		f = x->earlier == VERDICT_DIRECT ? direct_find(&x->key) :
+						   bpf_map_lookup_elem(&flows, &x->key);
+		if (f) {
+			f->rule = x->from.rule;
+			f->epoch = x->from.epoch;
+		}
+		if (x->earlier != VERDICT_DIRECT)
+			return decide_send(skb);
+		direct_again(skb, x, f);
+		return TC_ACT_UNSPEC;
+	}
+	if (x->from.verdict != VERDICT_NONE)
+		decide_end(skb);
+	if (x->packet.proto != PROTO_TCP || packet_opens_tcp(&x->packet) ||
+	    x->from.verdict == VERDICT_NONE)
+		return DECIDE_ACT;
+	decide_forget(skb, x);
+	count_drop(DROP_RESET);
+	return packet_reply(skb);
+}
+
+/* Passes a flow that no rule may decide. */
+static __always_inline int decide_pass(struct __sk_buff *skb, struct scratch *x, __u32 flags,
+				       enum kernel_stat why)
+{
+	struct rule_state *state = rule_state_get();
+
+	x->from.rule = 0;
+	x->from.epoch = state ? state->epoch : 0;
+	decide_direct(skb, flags);
+	return pass(why);
+}
+
+/* What is known of the packet's flow, or said of it by the rules. DECIDE_ACT, or an action. */
+static __always_inline int decide_find(struct __sk_buff *skb, struct scratch *x,
+				       const struct settings *s)
+{
+	int known = decide_known(skb), action;
+
+	if (known == KNOWN_CAPTURED)
+		return decide_send(skb);
+	if (known == KNOWN_DIRECT)
+		return TC_ACT_UNSPEC;
+	if (known == KNOWN_NONE && x->packet.proto == PROTO_TCP && !packet_opens_tcp(&x->packet))
+		return decide_pass(skb, x, FLOW_OLDER, STAT_PASS_OLDER);
+	if (known == KNOWN_NONE && x->packet.proto == PROTO_UDP && udp_note_inbound(&x->key))
+		return decide_pass(skb, x, FLOW_INBOUND, STAT_PASS_INBOUND);
+	action = decide_new(skb, x, s);
+	return action == DECIDE_ACT && known == KNOWN_EARLIER ? decide_anew(skb) : action;
+}
+
+/*
+ * What becomes of the packet: TC_ACT_UNSPEC = it passes, else another action. packet_load()
+ * has read it, and x->from says where it is, and whose. Part of the programs themselves, as
+ * calls must not be more than 8 deep.
+ */
+static __always_inline int decide_flow(struct __sk_buff *skb)
+{
+	struct settings *s = settings_get();
+	struct scratch *x = scratch_get();
+	int action;
+
+	if (!x || !s)
+		return TC_ACT_UNSPEC;
+	if (x->packet.fragment_offset)
+		return decide_fragment(skb);
+	packet_key_up(&x->packet, &x->key);
+	x->flags = 0;
+	action = decide_find(skb, x, s);
+	return action == DECIDE_ACT ? decide_act(skb) : action;
+}
+
+#endif
