@@ -45,6 +45,8 @@ struct mm_struct___owner {
 
 struct task_struct___owner {
 	struct mm_struct___owner *mm;
+	struct task_struct___owner *group_leader;
+	char comm[COMM_BYTES];
 } OWNER_CORE;
 
 struct tcp_sock___owner {
@@ -63,13 +65,14 @@ static __always_inline int is_wanted(const struct settings *s, __u64 netns_cooki
 	       (!s->own_cgroup || bpf_get_current_cgroup_id() != s->own_cgroup);
 }
 
+/* Threads may have names of their own: the process is named by its first. */
 static __always_inline void note_process(struct sock_note *note)
 {
 	struct task_struct___owner *task = (void *)bpf_get_current_task();
 	struct inode___owner *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
 
 	note->pid = bpf_get_current_pid_tgid() >> 32;
-	bpf_get_current_comm(note->comm, sizeof(note->comm));
+	BPF_CORE_READ_INTO(&note->comm, task, group_leader, comm);
 	note->exe_inode = BPF_CORE_READ(inode, i_ino);
 	note->exe_device = BPF_CORE_READ(inode, i_sb, s_dev);
 }

@@ -14,7 +14,7 @@
 #ifndef BPF_OWNER_H
 #define BPF_OWNER_H
 
-#include "bpf/maps.h"
+#include "bpf/contract.h"
 
 struct sock_note {
 	/* the owner */
@@ -38,6 +38,10 @@ struct sock_note {
 	__u64 packets;
 	__u64 folded_ns; /* when it was: bpf_ktime_get_coarse_ns() */
 };
+CONTRACT_SIZE(struct sock_note, 120);
+
+#ifdef __bpf__
+#include "bpf/maps.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -118,5 +122,7 @@ static __always_inline void owner_facts(struct rule_facts *facts, const struct s
 	facts->exe_device = note->exe_device;
 	facts->known |= 1U << RULE_EXE;
 }
+
+#endif
 
 #endif
