@@ -470,8 +470,10 @@ struct settings {
 	__u32 capture_secret[2]; /* of one start: in cb[0..1], a packet from a capture point */
 	__u64 stale_ns; /* after this without a beat main is gone; 0 = HEARTBEAT_STALE_NS */
 	__u64 netns_cookie; /* whose sockets get their owner noted, 0 = of all namespaces */
-	__u32 uplink_ifindex; /* route capture by routes alone: own and direct sockets are bound to it */
-	__u32 direct_mark; /* route capture: of sockets that a rule sends direct, 0 = not marked */
+	__u32 route; /* 1 = route capture: routes of the host lead to the TUN */
+	__u32 direct_mark; /* then: of sockets that a rule sends direct, 0 = they are bound, */
+	__u32 uplink4_ifindex; /* as our own, to the device of the host's default route; */
+	__u32 uplink6_ifindex; /* 0 = there is none */
 	struct pass_mark pass_mark[PASS_MARKS_MAX];
 };
 
@@ -505,7 +507,7 @@ CONTRACT_SIZE(struct flow_end_args, 344);
 CONTRACT_SIZE(struct domain_key, 24);
 CONTRACT_SIZE(struct domain_value, 264);
 CONTRACT_SIZE(struct flow_event, 464);
-CONTRACT_SIZE(struct settings, 296);
+CONTRACT_SIZE(struct settings, 304);
 CONTRACT_SIZE(struct abi, 56);
 CONTRACT_SIZE(struct dns_group, 24);
 CONTRACT_SIZE(struct dns_policy, 24 * DNS_GROUPS_MAX + 8 * (DNS_TYPE_NUM + 3) + DNS_RULES_MAX + 8);

@@ -161,8 +161,10 @@ static const struct key route_keys[] = {
 
 static void route_done(struct reader *r, struct node *n, void *to);
 
-const struct section section_route = { "capture.route", route_keys,
-				       sizeof(route_keys) / sizeof(route_keys[0]), route_done };
+const struct section section_route = { .what = "capture.route",
+				       .keys = route_keys,
+				       .num = sizeof(route_keys) / sizeof(route_keys[0]),
+				       .done = route_done };
 
 /* --- together ----------------------------------------------------------------------------- */
 

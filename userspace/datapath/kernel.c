@@ -244,6 +244,7 @@ static struct kernel *kernel_alloc(void)
 	attachment_init(&k->tun);
 	cgroup_init(&k->cgroup);
 	owners_init(&k->owners);
+	owners_init(&k->route);
 	dns_maps_init(&k->dns);
 	rules_maps_init(&k->rules);
 	counters_init(&k->counters);
@@ -294,6 +295,7 @@ void kernel_unload(struct kernel *k)
 	if (!k)
 		return;
 	attachment_detach(&k->tun);
+	owners_detach(&k->route);
 	owners_detach(&k->owners);
 	cgroup_remove(&k->cgroup);
 	pins_remove(&k->pins);
@@ -339,6 +341,11 @@ int kernel_attach_tun(struct kernel *k, int ifindex)
 	watch_owners(k);
 	return attachment_attach(&k->tun, hooks, sizeof(hooks) / sizeof(hooks[0]), ifindex,
 				 ATTACH_LAST, k->attach, &k->features.attach);
+}
+
+int kernel_attach_route(struct kernel *k)
+{
+	return k->features.bpf ? owners_attach_route(&k->route, k) : -EOPNOTSUPP;
 }
 
 int kernel_program_fd(const struct kernel *k, const char *name)

@@ -58,6 +58,11 @@ int kernel_load(const struct kernel_options *opt, struct kernel **ret_kernel, ch
  * source. 0 or -errno.
  */
 int kernel_attach_tun(struct kernel *k, int ifindex);
+/*
+ * Route capture: sockets that rules send direct are told as they are connected. After
+ * kernel_attach_tun(). 0 or -errno: what they open goes to the TUN then.
+ */
+int kernel_attach_route(struct kernel *k);
 /* Descriptor of the steering program for TUNSETSTEERINGEBPF, -1 without BPF. */
 int kernel_steer_fd(const struct kernel *k);
 

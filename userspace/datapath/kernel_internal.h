@@ -74,7 +74,7 @@ struct cgroup {
 	int link; /* of sock_protect */
 };
 
-/* owner.c: the programs that note who owns a socket. */
+/* owner.c: the programs that note who owns a socket, or those of route capture. */
 #define OWNER_LINKS 4
 struct owners {
 	int link[OWNER_LINKS]; /* -1 = not attached */
@@ -139,6 +139,7 @@ struct kernel {
 	enum kernel_attach attach;
 	struct cgroup cgroup;
 	struct owners owners;
+	struct owners route;
 	struct pins pins;
 	struct counters counters;
 	struct dns_maps dns;
@@ -169,6 +170,7 @@ void cgroup_clean_stale(void);
 void owners_init(struct owners *o);
 /* Loads the programs, with the maps of `k`, and attaches them. 0 or -errno: nothing is there. */
 int owners_attach(struct owners *o, const struct kernel *k);
+int owners_attach_route(struct owners *o, const struct kernel *k);
 void owners_detach(struct owners *o);
 
 /* Finds or mounts bpffs; *ret_how names what was found. 0 or -errno: there is none. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Owners of flows: the programs of bpf/owner.bpf.c on the root of the cgroup tree that we see,
+ * Programs that run where sockets are made and connected: those of bpf/owner.bpf.c, which note
+ * the owners of flows, and of bpf/route.bpf.c; on the root of the cgroup tree that we see,
  * by links beside whatever else is attached there. The links go with this process.
  *
  * They are loaded apart from the others, since they read structures of the kernel (which needs
@@ -19,12 +20,20 @@
 static const struct hook_place {
 	const char *program;
 	enum bpf_attach_type type;
-} places[OWNER_LINKS] = {
+} owner_places[OWNER_LINKS] = {
 	{ "sock_note", BPF_CGROUP_INET_SOCK_CREATE },
 	{ "sock_connect4", BPF_CGROUP_INET4_CONNECT },
 	{ "sock_connect6", BPF_CGROUP_INET6_CONNECT },
 	{ "sock_release", BPF_CGROUP_INET_SOCK_RELEASE },
 };
+
+/* Behind those, which tell them whose the socket is. */
+static const struct hook_place route_places[] = {
+	{ "route_connect4", BPF_CGROUP_INET4_CONNECT },
+	{ "route_connect6", BPF_CGROUP_INET6_CONNECT },
+};
+
+#define ROUTE_PLACES ((int)(sizeof(route_places) / sizeof(route_places[0])))
 
 void owners_init(struct owners *o)
 {
@@ -43,27 +52,27 @@ static int open_root(int *ret_fd)
 	return *ret_fd < 0 ? -errno : 0;
 }
 
-static int load(const struct kernel *k, struct bpf_object **ret_object)
+static int load(const struct kernel *k, const struct hook_place *places, int num,
+		struct bpf_object **ret_object)
 {
 	int err = kernel_object_of(k, places[0].program, ret_object);
 
 	if (err)
 		return err;
-	for (int i = 1; i < OWNER_LINKS; i++)
-		bpf_program__set_autoload(bpf_object__find_program_by_name(*ret_object,
-									   places[i].program),
-					  true);
+	for (int i = 1; i < num; i++)
+		bpf_program__set_autoload(
+			bpf_object__find_program_by_name(*ret_object, places[i].program), true);
 	err = bpf_object__load(*ret_object);
 	if (err)
 		bpf_object__close(*ret_object);
 	return err;
 }
 
-static int attach(struct owners *o, const struct bpf_object *obj, int root_fd)
+static int attach(struct owners *o, const struct hook_place *places, int num,
+		  const struct bpf_object *obj, int root_fd)
 {
-	for (int i = 0; i < OWNER_LINKS; i++) {
-		struct bpf_program *p =
-			bpf_object__find_program_by_name(obj, places[i].program);
+	for (int i = 0; i < num; i++) {
+		struct bpf_program *p = bpf_object__find_program_by_name(obj, places[i].program);
 		int link = bpf_link_create(bpf_program__fd(p), root_fd, places[i].type, NULL);
 
 		if (link < 0) {
@@ -75,7 +84,8 @@ static int attach(struct owners *o, const struct bpf_object *obj, int root_fd)
 	return 0;
 }
 
-int owners_attach(struct owners *o, const struct kernel *k)
+static int load_and_attach(struct owners *o, const struct kernel *k,
+			   const struct hook_place *places, int num)
 {
 	struct bpf_object *obj;
 	int root_fd, err;
@@ -83,13 +93,23 @@ int owners_attach(struct owners *o, const struct kernel *k)
 	err = open_root(&root_fd);
 	if (err)
 		return err;
-	err = load(k, &obj);
+	err = load(k, places, num, &obj);
 	if (!err) {
-		err = attach(o, obj, root_fd);
+		err = attach(o, places, num, obj, root_fd);
 		bpf_object__close(obj); /* the links hold the programs */
 	}
 	fd_close(root_fd);
 	return err;
+}
+
+int owners_attach(struct owners *o, const struct kernel *k)
+{
+	return load_and_attach(o, k, owner_places, OWNER_LINKS);
+}
+
+int owners_attach_route(struct owners *o, const struct kernel *k)
+{
+	return load_and_attach(o, k, route_places, ROUTE_PLACES);
 }
 
 void owners_detach(struct owners *o)
