@@ -38,6 +38,12 @@ struct eth_header {
 	__be16 type;
 };
 
+/* Was it a capture program that sent the packet to the TUN, or its answer to where it is now? */
+static __always_inline int capture_is_ours(const struct __sk_buff *skb, const struct settings *s)
+{
+	return s->host && skb->cb[0] == s->capture_secret[0] && skb->cb[1] == s->capture_secret[1];
+}
+
 /*
  * Reads into x->from what a capture program has sent along; of a packet without it, that it
  * was routed to the TUN. Returns whether it was captured.
@@ -51,7 +57,7 @@ static __always_inline int capture_taken(struct __sk_buff *skb, struct scratch *
 	PARSE_HIDE(ifindex); /* else one load is made of two, by an address into the context */
 	PARSE_HIDE(here);
 	from->there = 0;
-	if (!s->host || skb->cb[0] != s->capture_secret[0] || skb->cb[1] != s->capture_secret[1]) {
+	if (!capture_is_ours(skb, s)) {
 		__builtin_memset(from, 0, sizeof(*from));
 		from->point = CAPTURE_TUN;
 		from->ifindex = here;

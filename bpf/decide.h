@@ -179,14 +179,16 @@ static __always_inline int known_captured(struct scratch *x, struct flow *f)
 	return f->verdict == VERDICT_DNS || epoch_holds(f->epoch) ? KNOWN_CAPTURED : KNOWN_EARLIER;
 }
 
-/* In `direct_flows`: not if it has ended, or was silent for as long as UDP is remembered. */
+/*
+ * In `direct_flows`: not if a SYN, but a repeated one, opens it anew, or if it was silent for
+ * as long as UDP is remembered. What follows a closed TCP flow is the rest of it.
+ */
 static __always_inline int known_direct(struct scratch *x, struct flow *f)
 {
-	if (f->state == FLOW_CLOSED)
-		return KNOWN_NONE;
 	if (x->packet.proto == PROTO_TCP ?
-		    packet_opens_tcp(&x->packet) :
-		    f->last_seen_ns + UDP_NOTE_FRESH_NS < bpf_ktime_get_coarse_ns())
+		    packet_opens_tcp(&x->packet) && f->state != FLOW_OPENING :
+		    f->state == FLOW_CLOSED ||
+			    f->last_seen_ns + UDP_NOTE_FRESH_NS < bpf_ktime_get_coarse_ns())
 		return KNOWN_NONE;
 	x->earlier = VERDICT_DIRECT;
 	return f->flags || epoch_holds(f->epoch) ? KNOWN_DIRECT : KNOWN_EARLIER;
@@ -355,7 +357,7 @@ static __always_inline int device_is_dns_only(const struct scratch *x)
 static __always_inline int decide_new(struct __sk_buff *skb, struct scratch *x,
 				      const struct settings *s)
 {
-	if (packet_asks_dns(&x->packet, s)) {
+	if (packet_asks_dns(&x->packet, s) && !x->from.bridged) {
 		struct rule_state *state = rule_state_get();
 
 		x->from.verdict = VERDICT_DNS;
@@ -365,7 +367,12 @@ static __always_inline int decide_new(struct __sk_buff *skb, struct scratch *x,
 	}
 	if (device_is_dns_only(x))
 		return pass(STAT_PASS_OTHER);
-	return decide_rules(skb, x) ? TC_ACT_UNSPEC : DECIDE_ACT;
+	if (decide_rules(skb, x))
+		return TC_ACT_UNSPEC;
+	/* between two clients of one bridge: not the fallback's, a rule has to say so */
+	if (x->from.bridged && !x->from.rule && x->from.verdict != VERDICT_NONE)
+		return pass(STAT_PASS_BRIDGED);
+	return DECIDE_ACT;
 }
 
 /* Takes out of its table the flow that the new rules want elsewhere. */

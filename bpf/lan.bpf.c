@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Clients behind LAN, bridge and veth devices, and loopback. What a client sends is decided
+ * where it comes in; what goes to it is counted, and noted where it opens a UDP flow from
+ * outside. On loopback both directions pass the same hook: an answer is told by its flow's
+ * reversed key.
+ *
+ * Order of the tests on a LAN device: marks that pass, frames that are none of ours, essential
+ * traffic, the host's own addresses, known flows, TCP and UDP that began before or outside,
+ * DNS, the rules.
+ */
+#include "vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/capture.h"
+#include "bpf/count.h"
+#include "bpf/csum.h"
+#include "bpf/decide.h"
+#include "bpf/direct.h"
+#include "bpf/maps.h"
+#include "bpf/own.h"
+#include "bpf/pass.h"
+#include "bpf/steps.h"
+
+#define ETH_TYPE_ARP 0x0806
+
+static __always_inline struct capture_device *device_here(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+
+	return bpf_map_lookup_elem(&capture_devices, &ifindex);
+}
+
+static __always_inline int mac_same(const __u8 *a, const __u8 *b)
+{
+	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4]) |
+		 (a[5] ^ b[5]));
+}
+
+static __always_inline int skb_is_ip(const struct __sk_buff *skb)
+{
+	return skb->protocol == CSUM_BE16(ETH_TYPE_IP) || skb->protocol == CSUM_BE16(ETH_TYPE_IP6);
+}
+
+/*
+ * Reads the frame's header: its sender, and whether the frame is for the host at all. A frame
+ * for somebody else, between a bridge's ports or seen in promiscuous mode, is `bridged`.
+ */
+static __always_inline int frame_read(struct __sk_buff *skb, struct scratch *x,
+				      const struct capture_device *d)
+{
+	struct eth_header eth;
+
+	if (!d->l2)
+		return 0;
+	if (bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)))
+		return -1;
+	__builtin_memcpy(x->from.mac, eth.from, sizeof(eth.from));
+	x->from.bridged = mac_known(d->mac) && !mac_same(eth.to, d->mac) && !(eth.to[0] & 1);
+	return 0;
+}
+
+static __always_inline void from_here(struct __sk_buff *skb, struct scratch *x,
+				      enum capture_point point)
+{
+	__builtin_memset(&x->from, 0, sizeof(x->from));
+	x->from.ifindex = skb->ifindex;
+	x->from.point = point;
+	x->from.there = 1;
+}
+
+/* Where DNS alone is captured, is it something else? What was captured before stays so. */
+static __always_inline int is_other_than_dns(struct scratch *x, const struct settings *s,
+					     const struct capture_device *d)
+{
+	if (!(d->flags & CAPTURE_DNS_ONLY) || x->packet.fragment_offset ||
+	    packet_asks_dns(&x->packet, s))
+		return 0;
+	packet_key_up(&x->packet, &x->key);
+	return !bpf_map_lookup_elem(&flows, &x->key);
+}
+
+/* As what a client's packet, which is read, passes: enum kernel_stat, or -1. */
+__noinline int lan_passes(struct __sk_buff *skb)
+{
+	struct capture_device *d = device_here(skb);
+	struct settings *s = settings_get();
+	struct scratch *x = scratch_get();
+	const struct packet *p;
+
+	if (!x || !s || !d)
+		return STAT_PASS_OTHER;
+	p = &x->packet;
+	if (packet_is_essential(p) || addr_ends_at_link(p, &p->saddr))
+		return STAT_PASS_ESSENTIAL;
+	if (packet_is_icmp(p) && !p->fragment_offset && !packet_is_echo_request(p))
+		return STAT_PASS_ESSENTIAL;
+	if (bpf_map_lookup_elem(&host_addrs, &x->packet.daddr))
+		return STAT_PASS_LOCAL;
+	return is_other_than_dns(x, s, d) ? STAT_PASS_OTHER : -1;
+}
+
+#define LAN_DECIDE (-3) /* no action yet: decide_flow() finds one */
+
+/* Reads a client's packet. LAN_DECIDE, or an action. */
+__noinline int lan_look(struct __sk_buff *skb, __u32 l2)
+{
+	struct capture_device *d = device_here(skb);
+	struct scratch *x = scratch_get();
+	int why;
+
+	if (!x || !d)
+		return TC_ACT_UNSPEC;
+	if (skb->protocol == CSUM_BE16(ETH_TYPE_ARP))
+		return pass(STAT_PASS_ESSENTIAL);
+	if (skb->vlan_present || !skb_is_ip(skb)) /* a VLAN is a device of its own */
+		return pass(STAT_PASS_PROTOCOL);
+	from_here(skb, x, CAPTURE_LAN);
+	if (frame_read(skb, x, d))
+		return drop(DROP_MALFORMED);
+	if (x->from.bridged && !(d->flags & CAPTURE_BRIDGED))
+		return pass(STAT_PASS_BRIDGED);
+	why = packet_load(skb, l2);
+	if (why)
+		return drop(-why);
+	why = lan_passes(skb);
+	return why < 0 ? LAN_DECIDE : pass_as(why);
+}
+
+static __always_inline int lan_in(struct __sk_buff *skb, __u32 l2)
+{
+	struct settings *s = settings_get();
+	int action;
+
+	if (!s || (s->pass_mark[0].mask && pass_marked(skb)))
+		return TC_ACT_UNSPEC;
+	action = lan_look(skb, l2);
+	return action == LAN_DECIDE ? decide_flow(skb) : action;
+}
+
+SEC("?tc")
+int lan_ingress(struct __sk_buff *skb)
+{
+	return lan_in(skb, ETH_BYTES);
+}
+
+SEC("?tc")
+int lan_ingress3(struct __sk_buff *skb)
+{
+	return lan_in(skb, l2_bytes);
+}
+
+/* A packet to a client, which is read: of a flow that passes, or one opened from outside. */
+__noinline int lan_follow_down(struct __sk_buff *skb)
+{
+	struct scratch *x = scratch_get();
+	struct packet *p;
+	struct flow *f;
+
+	KEEP_ARGUMENT(skb);
+	if (!x)
+		return 0;
+	p = &x->packet;
+	if (p->fragment_offset || (packet_is_icmp(p) && !packet_is_echo_reply(p)))
+		return 0;
+	packet_key_down(p, &x->key);
+	f = direct_find(&x->key);
+	if (f)
+		direct_follow(x, f, 0);
+	else if (p->proto == PROTO_UDP && !packet_is_essential(p))
+		udp_note_seen(skb, &x->key, 0);
+	return 0;
+}
+
+/*
+ * To a client. What the host itself sends opens nothing that would be captured; what was
+ * written to the TUN, or answered where it came in, has been counted.
+ */
+static __always_inline int lan_out(struct __sk_buff *skb, __u32 l2)
+{
+	struct settings *s = settings_get();
+
+	if (!s || !skb->ingress_ifindex || skb->ingress_ifindex == s->tun_ifindex ||
+	    capture_is_ours(skb, s) || skb->vlan_present || !skb_is_ip(skb))
+		return TC_ACT_UNSPEC;
+	if (!packet_load(skb, l2))
+		lan_follow_down(skb);
+	return TC_ACT_UNSPEC;
+}
+
+SEC("?tc")
+int lan_egress(struct __sk_buff *skb)
+{
+	return lan_out(skb, ETH_BYTES);
+}
+
+SEC("?tc")
+int lan_egress3(struct __sk_buff *skb)
+{
+	return lan_out(skb, l2_bytes);
+}
+
+static __always_inline int addr_is_loopback(const struct packet *p, const struct addr *a)
+{
+	return p->version == 4 ? a->b[12] == 127 : addr6_unusable(a) && a->b[15] == 1;
+}
+
+/*
+ * A packet of ours to a local server: what the server answers opens nothing, and is no flow of
+ * its own.
+ */
+static __always_inline void lo_note_own(struct scratch *x)
+{
+	struct udp_note note = { .last_ns = bpf_ktime_get_coarse_ns() };
+
+	if (!packet_is_transport(&x->packet) || x->packet.fragment_offset)
+		return;
+	packet_key_down(&x->packet, &x->key);
+	bpf_map_update_elem(&udp_notes, &x->key, &note, BPF_ANY);
+}
+
+/* Is it an answer: to us, or of a flow that passes? */
+static __always_inline int lo_is_answer(struct scratch *x)
+{
+	struct flow *f;
+
+	if (!packet_is_transport(&x->packet) || x->packet.fragment_offset)
+		return 0;
+	packet_key_up(&x->packet, &x->key);
+	if (udp_note_inbound(&x->key))
+		return 1;
+	packet_key_down(&x->packet, &x->key);
+	f = direct_find(&x->key);
+	if (!f || (x->packet.proto == PROTO_TCP && packet_opens_tcp(&x->packet)))
+		return 0;
+	direct_follow(x, f, 0);
+	return 1;
+}
+
+/* The same as lan_passes(), of loopback; -2: an answer, which is counted already. */
+__noinline int lo_passes(struct __sk_buff *skb)
+{
+	struct capture_device *d = device_here(skb);
+	struct settings *s = settings_get();
+	struct scratch *x = scratch_get();
+	const struct packet *p;
+
+	if (!x || !s || !d)
+		return STAT_PASS_OTHER;
+	p = &x->packet;
+	if (packet_is_ours(skb, s)) {
+		lo_note_own(x);
+		return STAT_PASS_OWN;
+	}
+	if (packet_is_icmp(p) && !p->fragment_offset && !packet_is_echo_request(p))
+		return STAT_PASS_ESSENTIAL;
+	if (!addr_is_loopback(p, &p->daddr))
+		return STAT_PASS_LOCAL;
+	if (is_other_than_dns(x, s, d))
+		return STAT_PASS_OTHER;
+	return lo_is_answer(x) ? -2 : -1;
+}
+
+__noinline int lo_look(struct __sk_buff *skb)
+{
+	struct scratch *x = scratch_get();
+	int why;
+
+	if (!x)
+		return TC_ACT_UNSPEC;
+	if (!skb_is_ip(skb))
+		return pass(STAT_PASS_PROTOCOL);
+	from_here(skb, x, CAPTURE_LOOPBACK);
+	why = packet_load(skb, ETH_BYTES);
+	if (why)
+		return drop(-why);
+	why = lo_passes(skb);
+	if (why == -2)
+		return TC_ACT_UNSPEC;
+	return why < 0 ? LAN_DECIDE : pass_as(why);
+}
+
+SEC("?tc")
+int lo_egress(struct __sk_buff *skb)
+{
+	struct settings *s = settings_get();
+	int action;
+
+	if (!s || (s->pass_mark[0].mask && pass_marked(skb)))
+		return TC_ACT_UNSPEC;
+	action = lo_look(skb);
+	return action == LAN_DECIDE ? decide_flow(skb) : action;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
