@@ -157,8 +157,6 @@ __weak __noinline int decide_act(struct __sk_buff *skb)
 		return drop(rule_reason(verdict));
 	if (!packet_is_transport(&x->packet) && !packet_is_icmp(&x->packet))
 		return packet_refuse(skb, DROP_PROTOCOL, END_REJECTED);
-	if (x->packet.is_fragment)
-		fragment_note(x);
 	return decide_send(skb);
 }
 

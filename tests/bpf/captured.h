@@ -7,7 +7,7 @@
 
 #include <arpa/inet.h>
 
-#define CAPTURE_TUN_IFINDEX 4000 /* of no device: redirects are not carried out */
+#define CAPTURE_TUN_IFINDEX 1 /* stands for the TUN, as redirects are not carried out */
 #define CAPTURE_IFINDEX 77 /* of an uplink or LAN device with an Ethernet header */
 #define CAPTURE_IFINDEX3 78 /* likewise without one */
 #define CAPTURE_SECRET0 0x13579bdfU
@@ -54,10 +54,10 @@ static inline struct __sk_buff capture_ctx(uint32_t ifindex, enum capture_point 
 	return ctx;
 }
 
-static inline struct harness *capture_open(void)
+static inline struct harness *capture_open(enum harness_parts parts)
 {
 	struct settings s = capture_settings();
-	struct harness *h = harness_open(64);
+	struct harness *h = harness_load(64, parts);
 
 	harness_settings(h, &s);
 	return h;

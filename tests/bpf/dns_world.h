@@ -113,7 +113,7 @@ static inline struct dns_world *dns_world_open(void)
 	struct dns_world *w = calloc(1, sizeof(*w));
 
 	assert_non_null(w);
-	w->h = harness_load(64, true);
+	w->h = harness_load(64, HARNESS_DNS);
 	return w;
 }
 

@@ -38,7 +38,9 @@ struct harness {
 	struct headrace *skel;
 	uint8_t out[HARNESS_L2 + CRAFT_MAX]; /* after a run; the packet is at out + HARNESS_L2 */
 	size_t out_len; /* of the packet */
+	uint8_t macs[12]; /* destination and source of the frame of a run */
 	uint32_t mark; /* skb->mark after a run */
+	uint32_t cb[5]; /* skb->cb after a run */
 	uint32_t duration_ns; /* of the run, averaged over `repeat` */
 };
 
@@ -62,8 +64,19 @@ static inline void harness_without_dns(struct headrace *skel)
 	bpf_program__set_autoload(skel->progs.dns_xdp, false);
 }
 
+/* Programs of capture points, which nobody loads who captures nothing there. */
+static inline void harness_with_host(struct headrace *skel)
+{
+	bpf_program__set_autoload(skel->progs.host_egress, true);
+	bpf_program__set_autoload(skel->progs.host_egress3, true);
+	bpf_program__set_autoload(skel->progs.host_ingress, true);
+	bpf_program__set_autoload(skel->progs.host_ingress3, true);
+}
+
+enum harness_parts { HARNESS_TUN, HARNESS_DNS, HARNESS_HOST };
+
 /* Ends the test program with 77 if we may not load programs. */
-static inline struct harness *harness_load(uint32_t flows_max, bool dns)
+static inline struct harness *harness_load(uint32_t flows_max, enum harness_parts parts)
 {
 	struct settings s = tun_settings();
 	struct harness *h = calloc(1, sizeof(*h));
@@ -75,8 +88,10 @@ static inline struct harness *harness_load(uint32_t flows_max, bool dns)
 	assert_non_null(h->skel);
 	h->skel->rodata->l2_bytes = HARNESS_L2;
 	bpf_map__set_max_entries(h->skel->maps.flows, flows_max);
-	if (!dns)
+	if (parts != HARNESS_DNS)
 		harness_without_dns(h->skel);
+	if (parts == HARNESS_HOST)
+		harness_with_host(h->skel);
 	err = headrace__load(h->skel);
 	if (err == -EPERM) {
 		fprintf(stderr, "no right to load BPF programs\n");
@@ -89,7 +104,7 @@ static inline struct harness *harness_load(uint32_t flows_max, bool dns)
 
 static inline struct harness *harness_open(uint32_t flows_max)
 {
-	return harness_load(flows_max, false);
+	return harness_load(flows_max, HARNESS_TUN);
 }
 
 static inline void harness_close(struct harness *h)
@@ -121,11 +136,13 @@ static inline int harness_run(struct harness *h, struct bpf_program *prog, const
 		    .ctx_in = ctx_in ? ctx_in : &none, .ctx_size_in = sizeof(none),
 		    .ctx_out = &ctx_out, .ctx_size_out = sizeof(ctx_out), .repeat = repeat);
 
+	memcpy(in, h->macs, sizeof(h->macs));
 	put_ethertype(in + 12, packet, len);
 	memcpy(in + HARNESS_L2, packet, len);
 	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(prog), &opts), 0);
 	h->out_len = opts.data_size_out - HARNESS_L2;
 	h->mark = ctx_out.mark;
+	memcpy(h->cb, ctx_out.cb, sizeof(h->cb));
 	h->duration_ns = opts.duration;
 	return (int)opts.retval;
 }

@@ -25,7 +25,7 @@ static int egress(struct harness *h, const struct craft *c, const struct __sk_bu
 static void captured_packet_opens_a_flow_whose_source_is_not_checked(void **state)
 {
 	struct __sk_buff ctx = capture_ctx(CAPTURE_IFINDEX, CAPTURE_EGRESS, VERDICT_FORWARD);
-	struct harness *h = capture_open();
+	struct harness *h = capture_open(HARNESS_TUN);
 	struct flow_key key;
 	struct flow f;
 
@@ -44,7 +44,7 @@ static void captured_packet_opens_a_flow_whose_source_is_not_checked(void **stat
 static void wrong_secret_is_a_packet_that_was_routed_here(void **state)
 {
 	struct __sk_buff right = capture_ctx(CAPTURE_IFINDEX, CAPTURE_EGRESS, VERDICT_FORWARD);
-	struct harness *h = capture_open();
+	struct harness *h = capture_open(HARNESS_TUN);
 	struct settings s = capture_settings();
 	struct __sk_buff wrong = right;
 
@@ -65,7 +65,7 @@ static void loopback_addresses_are_let_in_from_lo_alone(void **state)
 {
 	struct __sk_buff lo = capture_ctx(1, CAPTURE_LOOPBACK, VERDICT_FORWARD);
 	struct __sk_buff lan = capture_ctx(CAPTURE_IFINDEX, CAPTURE_LAN, VERDICT_FORWARD);
-	struct harness *h = capture_open();
+	struct harness *h = capture_open(HARNESS_TUN);
 	struct craft c = up4;
 
 	c.src = "127.0.0.1";
@@ -82,7 +82,7 @@ static void loopback_addresses_are_let_in_from_lo_alone(void **state)
 static void dns_of_captured_clients_is_the_resolvers_if_it_is_wanted(void **state)
 {
 	struct __sk_buff ctx = capture_ctx(CAPTURE_IFINDEX, CAPTURE_EGRESS, VERDICT_DNS);
-	struct harness *h = capture_open();
+	struct harness *h = capture_open(HARNESS_TUN);
 	struct settings s = capture_settings();
 	struct craft c = up4;
 
@@ -114,7 +114,7 @@ static void expect_frame(struct harness *h, const uint8_t *to, uint16_t type, co
 static void answer_arrives_at_the_uplink_that_the_flow_left_by(void **state)
 {
 	struct __sk_buff ctx = capture_ctx(CAPTURE_IFINDEX, CAPTURE_EGRESS, VERDICT_FORWARD);
-	struct harness *h = capture_open();
+	struct harness *h = capture_open(HARNESS_TUN);
 	uint8_t mac[] = CAPTURE_MAC;
 	struct craft up6 = up4, down6 = down4;
 	struct flow_key key;
@@ -139,7 +139,7 @@ static void answer_arrives_at_the_uplink_that_the_flow_left_by(void **state)
 static void answer_needs_no_header_where_the_device_has_none(void **state)
 {
 	struct __sk_buff ctx = capture_ctx(CAPTURE_IFINDEX3, CAPTURE_EGRESS, VERDICT_FORWARD);
-	struct harness *h = capture_open();
+	struct harness *h = capture_open(HARNESS_TUN);
 	uint8_t want[CRAFT_MAX];
 	size_t len = craft(&down4, want);
 
@@ -156,7 +156,7 @@ static void flow_that_leaves_by_another_device_is_answered_there(void **state)
 {
 	struct __sk_buff one = capture_ctx(CAPTURE_IFINDEX, CAPTURE_EGRESS, VERDICT_FORWARD);
 	struct __sk_buff two = capture_ctx(CAPTURE_IFINDEX3, CAPTURE_EGRESS, VERDICT_FORWARD);
-	struct harness *h = capture_open();
+	struct harness *h = capture_open(HARNESS_TUN);
 	struct flow_key key;
 
 	capture_device_put(h, CAPTURE_IFINDEX, CAPTURE_EGRESS, 0);
@@ -174,7 +174,7 @@ static void answer_to_a_port_of_a_bridge_names_the_client(void **state)
 {
 	struct __sk_buff ctx = capture_ctx(CAPTURE_IFINDEX, CAPTURE_LAN, VERDICT_FORWARD);
 	const uint8_t client[6] = { 2, 0, 0, 0, 0, 0x11 };
-	struct harness *h = capture_open();
+	struct harness *h = capture_open(HARNESS_TUN);
 	struct flow_key key;
 	struct flow f;
 
@@ -191,7 +191,7 @@ static void answer_to_a_port_of_a_bridge_names_the_client(void **state)
 static void icmp_error_goes_where_the_flow_that_it_quotes_was_captured(void **state)
 {
 	struct __sk_buff ctx = capture_ctx(CAPTURE_IFINDEX, CAPTURE_EGRESS, VERDICT_FORWARD);
-	struct harness *h = capture_open();
+	struct harness *h = capture_open(HARNESS_TUN);
 	uint8_t mac[] = CAPTURE_MAC, quoted[CRAFT_MAX];
 	struct craft error = { .proto = IPPROTO_ICMP,
 			       .src = OUTSIDE4,
@@ -215,7 +215,7 @@ static void icmp_error_goes_where_the_flow_that_it_quotes_was_captured(void **st
 static void refusal_goes_back_to_the_capture_point(void **state)
 {
 	struct __sk_buff ctx = capture_ctx(CAPTURE_IFINDEX, CAPTURE_EGRESS, VERDICT_FORWARD);
-	struct harness *h = capture_open();
+	struct harness *h = capture_open(HARNESS_TUN);
 	struct craft sctp = { .proto = IPPROTO_SCTP, .src = HOST4, .dst = OUTSIDE4, .payload = 12 };
 	uint8_t mac[] = CAPTURE_MAC, sent[CRAFT_MAX];
 	struct craft error = { .proto = IPPROTO_ICMP,
@@ -237,7 +237,7 @@ static void refusal_goes_back_to_the_capture_point(void **state)
 
 static void answer_of_no_flow_and_no_route_goes_up_from_the_tun(void **state)
 {
-	struct harness *h = capture_open();
+	struct harness *h = capture_open(HARNESS_TUN);
 
 	assert_int_equal(harness_ingress(h, &down4), HARNESS_OK);
 	assert_int_equal(harness_stat(h, STAT_UNTRACKED), 1);
