@@ -97,7 +97,7 @@ const char *client_instance_wrong(const char *name);
 	{                                                                                          \
 		.name = "follow", .kind = OPTION_FLAG,                                             \
 		.offset = offsetof(struct client_options, follow),                                 \
-		.help = "then show flows as they open and end, until interrupted"                  \
+		.help = "go on: a table that is kept up to date, or lines, until interrupted"      \
 	}
 #define CLIENT_OPTION_END                                                                          \
 	{                                                                                          \

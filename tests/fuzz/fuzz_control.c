@@ -190,7 +190,7 @@ static bool say(const uint8_t *data, size_t len, unsigned int passed)
 	for (int i = 0; i < 4 && client.fd >= 0 && client.len > 0; i++)
 		turn();
 	if (flags & EVENTS)
-		control_broadcast(&control, "event", json_pack("{s:i}", "n", (int)len));
+		control_broadcast(&control, "event", json_pack("{s:i}", "n", (int)len), NULL, NULL);
 	return client.fd >= 0 && client.len == 0;
 }
 

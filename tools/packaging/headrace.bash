@@ -37,7 +37,8 @@ _headrace() {
 		[run]='-c --config --dns --no-ipv6 --mtu --workers --user --limit --host-loopback --instance --report
 			--quiet --json --tun-fd --log --help --'
 		[status]='--instance --json --help'
-		[flows]='--follow --instance --json --help'
+		[flows]='--pid --process --user --uid --unit --cgroup --client --dest --port --proto --name
+			--rule --verdict --state --capture --sort --follow --instance --json --help'
 		[drops]='--instance --json --help'
 		[events]='--instance --json --help'
 		[dns]='log stats cache lookup flush --follow --client --instance --json --help'
@@ -80,6 +81,15 @@ _headrace() {
 			icmp-sessions-per-source tcp-connects tcp-connects-per-destination
 			tcp-connects-per-source udp-sessions udp-sessions-per-source' -- "$current")
 		;;
+	--verdict) mapfile -t COMPREPLY < <(compgen -W 'direct forward dns local reject drop' -- "$current") ;;
+	--state) mapfile -t COMPREPLY < <(compgen -W 'opening open closing closed' -- "$current") ;;
+	--capture) mapfile -t COMPREPLY < <(compgen -W 'egress lan loopback tun' -- "$current") ;;
+	--proto) mapfile -t COMPREPLY < <(compgen -W 'tcp udp icmp' -- "$current") ;;
+	--sort)
+		mapfile -t COMPREPLY < <(compgen -W 'bytes rate up down time idle process name rule' \
+			-- "$current")
+		;;
+	--pid | --process | --uid | --unit | --cgroup | --client | --dest | --port | --name | --rule) ;;
 	--dns | --mtu | --host-loopback | --tun-fd) ;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W "${options[${COMP_WORDS[1]}]:-}" -- "$current")

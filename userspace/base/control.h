@@ -11,7 +11,11 @@
  *           {"done": true} or {"error": TEXT}. A followed command ends when the client hangs up.
  *
  *   status                   one "status" object
- *   flows   follow: bool     "flow" per open flow; follow: then "event" lines for ever
+ *   flows   follow: bool     "flow" per flow, those that pass as they are, too; follow: "listed"
+ *           filter: object   {flows} after the last of them, "event" lines from the beginning on
+ *                            and for ever. filter: pid, uid, port, rule (numbers), process,
+ *                            cgroup, unit, client, dest (ADDRESS[/BITS]), proto, name, rule
+ *                            (its name), verdict, state, capture (text): all must hold
  *   drops                    "drop" {where, reason, text, count} per non-zero counter
  *   events                   "event" lines for ever
  *   dns     what: TEXT       "dns" lines from the resolver; what and its operands are in
@@ -35,7 +39,10 @@
  *            daddr, dport, domain, verdict (VERDICTS), state (FLOW_STATES), end (FLOW_ENDS, as
  *            soon as it has ended), bytes_up, bytes_down, packets_up, packets_down,
  *            duration_ms (first packet to end or now), idle_ms, outbound, upstream ("ADDR:PORT"),
- *            uid, cgroup_id, slot
+ *            slot, carrier ("kernel", "resolver", "worker N"); rule (its place from 1, 0 = the
+ *            default), rule_name, epoch (of the rules that decided), capture (CAPTURE_POINTS),
+ *            opened ("outside", "before": no rule decided); uid, pid, process, cgroup_id, cgroup
+ *            (path), unit; of a client in a LAN mac, device
  *   event    type (EVENT_TYPES), time_ms (Unix), and the keys of "flow" beside them
  *   drop     where ("kernel", "resolver", "worker 1"), reason, text, count
  *   summary  flows, bytes_up, bytes_down, drops, dns_queries, and not_kept (flows that are in

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "datapath/kernel.h"
+#include "datapath/view.h"
 #include "supervisor/command.h"
 #include "supervisor/drops.h"
 #include "supervisor/instance.h"
@@ -28,24 +28,17 @@ static void do_status(struct instance *in, struct control_client *client, const 
 	control_answered(client);
 }
 
-static int send_flow(void *arg, const struct kernel_flow *f)
+static void follow(struct instance *in, struct control_client *client)
 {
-	struct control_client *client = arg;
-	struct show_flow s = {
-		.key = &f->key, .flow = &f->flow, .info = &f->info, .now_ns = clock_ns()
-	};
-
-	control_send(client, "flow", show_flow(&s));
-	return client->finished; /* dropped: no use to go on */
+	client->follows = true;
+	kernel_tell_direct(in->kernel, true);
 }
 
 static void do_flows(struct instance *in, struct control_client *client, const json_t *request)
 {
-	kernel_flow_each(in->kernel, send_flow, client);
 	if (flag(request, "follow"))
-		client->follows = true;
-	else
-		control_answered(client);
+		follow(in, client);
+	flow_lists_ask(&in->flow_lists, client, request);
 }
 
 static void do_drops(struct instance *in, struct control_client *client, const json_t *request)
@@ -56,7 +49,7 @@ static void do_drops(struct instance *in, struct control_client *client, const j
 
 static void do_events(struct instance *in, struct control_client *client, const json_t *request)
 {
-	client->follows = true;
+	follow(in, client);
 }
 
 /* The request is the resolver's to read: it is handed on but for the command itself. */
@@ -185,7 +178,7 @@ void command_events_read(struct instance *in)
 void command_flow_event(struct instance *in, const struct flow_event *e)
 {
 	if (control_has_followers(&in->control))
-		control_broadcast(&in->control, "event", show_event(e));
+		flow_lists_event(&in->flow_lists, e);
 }
 
 /* --- dispatch ----------------------------------------------------------------------------- */
@@ -234,6 +227,7 @@ void command_init(struct instance *in)
 void command_forget(struct instance *in, struct control_client *client)
 {
 	queries_forget(&in->queries, client);
+	flow_lists_forget(&in->flow_lists, client);
 	reload_forget(in, client);
 	if (in->report_to != client)
 		return;

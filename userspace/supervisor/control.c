@@ -278,7 +278,8 @@ bool control_has_followers(const struct control *c)
 	return false;
 }
 
-void control_broadcast(struct control *c, const char *key, json_t *object)
+void control_broadcast(struct control *c, const char *key, json_t *object,
+		       bool (*wants)(void *arg, const struct control_client *client), void *arg)
 {
 	char *text = line_of(key, object);
 
@@ -287,7 +288,7 @@ void control_broadcast(struct control *c, const char *key, json_t *object)
 	list_for_each_safe(l, next, &c->clients) {
 		struct control_client *cl = container_of(l, struct control_client, link);
 
-		if (!cl->follows)
+		if (!cl->follows || (wants && !wants(arg, cl)))
 			continue;
 		queue_line(cl, text, strlen(text));
 		send_soon(cl);

@@ -82,8 +82,9 @@ void control_answered(struct control_client *client);
 /* {"error": TEXT} */
 void control_refuse(struct control_client *client, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* To every client that follows; takes over `object`. */
-void control_broadcast(struct control *c, const char *key, json_t *object);
+/* To every client that follows, and `wants` it (NULL = all do); takes over `object`. */
+void control_broadcast(struct control *c, const char *key, json_t *object,
+		       bool (*wants)(void *arg, const struct control_client *client), void *arg);
 bool control_has_followers(const struct control *c);
 
 #endif

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "datapath/kernel.h"
+#include "datapath/view.h"
 #include "netdev/socket.h"
 #include "supervisor/instance.h"
 
@@ -290,6 +291,7 @@ static void heartbeat_expired(struct timer *t)
 	struct instance *in = container_of(t, struct instance, heartbeat);
 
 	kernel_heartbeat(in->kernel);
+	kernel_tell_direct(in->kernel, control_has_followers(&in->control));
 	sweep_if_full(in);
 	crew_beat(&in->crew);
 	loop_arm(in->loop, t, HEARTBEAT_MS);
@@ -443,6 +445,7 @@ void instance_init(struct instance *in, struct loop *loop, const struct instance
 	timer_init(&in->events_delay, events_delay_expired);
 	control_init(&in->control, loop, control_ops);
 	queries_init(&in->queries, loop);
+	flow_lists_init(&in->flow_lists, in);
 }
 
 void instance_start(struct instance *in)
@@ -490,6 +493,7 @@ void instance_done(struct instance *in)
 {
 	control_done(&in->control);
 	queries_done(&in->queries);
+	flow_lists_done(&in->flow_lists);
 	report_done(&in->report);
 	reload_done(&in->reload);
 	config_done(&in->config);

@@ -13,6 +13,7 @@
 #include "supervisor/control.h"
 #include "supervisor/crew.h"
 #include "supervisor/devices.h"
+#include "supervisor/flows.h"
 #include "supervisor/options.h"
 #include "supervisor/query.h"
 #include "supervisor/reload.h"
@@ -66,6 +67,7 @@ struct instance {
 	struct crew crew;
 	struct control control;
 	struct queries queries;
+	struct flow_lists flow_lists;
 	struct report report;
 	struct watch events; /* ring buffer of the kernel half */
 	struct timer events_delay; /* armed from the first unread event to the read */

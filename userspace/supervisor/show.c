@@ -17,17 +17,20 @@
 static const char *const verdicts[] = { VERDICTS(TEXT) };
 static const char *const states[] = { FLOW_STATES(TEXT) };
 static const char *const ends[] = { FLOW_ENDS(TEXT) };
+static const char *const captures[] = { CAPTURE_POINTS(TEXT) };
 static const char *const events[] = { EVENT_TYPES(TEXT) };
 #define DROP_FIELD(name, field, text) [name] = #field,
 #define DROP_TEXT(name, field, text) [name] = text,
 static const char *const drop_fields[] = { DROP_REASONS(DROP_FIELD) };
 static const char *const drop_texts[] = { DROP_REASONS(DROP_TEXT) };
 
+#define TEXT_MAX 512 /* shown of any text */
 #define UID_OVERFLOW 65534 /* what the kernel gives where it has no user */
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 _Static_assert(COUNT(verdicts) == VERDICT_NUM, "verdicts");
 _Static_assert(COUNT(states) == FLOW_STATE_NUM, "states");
 _Static_assert(COUNT(ends) == FLOW_END_NUM, "ends");
+_Static_assert(COUNT(captures) == CAPTURE_NUM, "capture points");
 _Static_assert(COUNT(events) == EVENT_NUM, "events");
 _Static_assert(COUNT(drop_fields) == DROP_NUM, "drops");
 
@@ -51,7 +54,7 @@ static void set(json_t *o, const char *key, json_t *value)
 /* Leaves the key out if the text is empty. */
 static void set_text(json_t *o, const char *key, const char *text, size_t size)
 {
-	char clean[DOMAIN_TEXT_MAX];
+	char clean[TEXT_MAX];
 	size_t n = strnlen(text, size < sizeof(clean) ? size : sizeof(clean) - 1);
 
 	if (!n)
@@ -111,10 +114,89 @@ static void set_counters(json_t *o, const struct flow *f, uint64_t now_ns)
 	set(o, "duration_ms", number(span_ms(f->first_seen_ns, now_ns)));
 	set(o, "idle_ms", number(span_ms(f->last_seen_ns, now_ns)));
 	set(o, "slot", number(f->queue));
+}
+
+/* Who moves its bytes. */
+static void set_carrier(json_t *o, const struct flow *f)
+{
+	char text[16];
+
+	if (f->verdict != VERDICT_FORWARD && f->verdict != VERDICT_DNS &&
+	    f->verdict != VERDICT_LOCAL)
+		snprintf(text, sizeof(text), "kernel");
+	else if (f->queue == RESOLVER_QUEUE)
+		snprintf(text, sizeof(text), "resolver");
+	else
+		snprintf(text, sizeof(text), "worker %u", f->queue);
+	set(o, "carrier", json_string(text));
+}
+
+static void set_mac(json_t *o, const __u8 mac[6])
+{
+	static const __u8 none[6];
+	char text[18];
+
+	if (!memcmp(mac, none, sizeof(none)))
+		return;
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+	set(o, "mac", json_string(text));
+}
+
+/* The innermost part of the path that is a unit of systemd's. */
+static void set_unit(json_t *o, const char *path)
+{
+	static const char *const kinds[] = { ".service", ".scope", ".socket", ".mount", ".swap" };
+	const char *part = strrchr(path, '/'), *end = path + strlen(path);
+
+	for (; part; end = part, part = memrchr(path, '/', (size_t)(part - path))) {
+		size_t len = (size_t)(end - part - 1);
+
+		for (size_t i = 0; i < COUNT(kinds); i++) {
+			size_t kind = strlen(kinds[i]);
+
+			if (len <= kind || memcmp(end - kind, kinds[i], kind) != 0)
+				continue;
+			set_text(o, "unit", part + 1, len);
+			return;
+		}
+	}
+}
+
+static void set_owner(json_t *o, const struct show_flow *s)
+{
+	const struct flow *f = s->flow;
+
 	if (f->uid != UID_OVERFLOW)
 		set(o, "uid", number(f->uid));
+	if (f->pid)
+		set(o, "pid", number(f->pid));
+	set_text(o, "process", (const char *)f->comm, sizeof(f->comm));
 	if (f->cgroup_id)
 		set(o, "cgroup_id", number(f->cgroup_id));
+	if (s->cgroup) {
+		set_text(o, "cgroup", s->cgroup, strlen(s->cgroup) + 1);
+		set_unit(o, s->cgroup);
+	}
+	set_mac(o, f->mac);
+	if (s->device)
+		set_text(o, "device", s->device, strlen(s->device) + 1);
+}
+
+static void set_decision(json_t *o, const struct show_flow *s)
+{
+	const struct flow *f = s->flow;
+
+	set(o, "rule", number(f->rule));
+	if (s->rule_name)
+		set_text(o, "rule_name", s->rule_name, strlen(s->rule_name) + 1);
+	set(o, "epoch", number(f->epoch));
+	set(o, "capture", json_string(NAME_OF(captures, f->capture)));
+	if (f->flags & FLOW_INBOUND)
+		set(o, "opened", json_string("outside"));
+	else if (f->flags & FLOW_OLDER)
+		set(o, "opened", json_string("before"));
+	set_carrier(o, f);
 }
 
 static void set_info(json_t *o, const struct flow_info *i)
@@ -122,7 +204,7 @@ static void set_info(json_t *o, const struct flow_info *i)
 	struct endpoint up = { .addr = i->upstream, .port = i->upstream_port };
 	char text[ENDPOINT_TEXT_MAX];
 
-	set_text(o, "domain", i->domain, sizeof(i->domain));
+	set_text(o, "domain", i->domain, sizeof(i->domain) - 1);
 	set_text(o, "outbound", i->outbound, sizeof(i->outbound));
 	if (!addr_is_zero(&up.addr))
 		set(o, "upstream", json_string(endpoint_format(&up, text)));
@@ -139,6 +221,8 @@ json_t *show_flow(const struct show_flow *f)
 	set_key(o, f->key);
 	set_info(o, f->info);
 	set_counters(o, f->flow, f->now_ns);
+	set_decision(o, f);
+	set_owner(o, f);
 	return o;
 }
 
@@ -153,13 +237,16 @@ static uint64_t unix_ms(uint64_t mono_ns)
 	       span_ms(mono_ns, now);
 }
 
-json_t *show_event(const struct flow_event *e)
+json_t *show_event(const struct flow_event *e, const struct show_flow *names)
 {
 	struct flow_info none = { 0 };
 	struct show_flow f = { .key = &e->key,
 			       .flow = &e->flow,
 			       .now_ns = e->time_ns,
-			       .info = e->type == EVENT_FLOW_END ? &e->info : &none };
+			       .info = e->type == EVENT_FLOW_END ? &e->info : &none,
+			       .cgroup = names->cgroup,
+			       .device = names->device,
+			       .rule_name = names->rule_name };
 	json_t *o = show_flow(&f);
 
 	if (!o)

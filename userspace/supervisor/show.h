@@ -13,11 +13,16 @@ struct show_flow {
 	const struct flow *flow;
 	const struct flow_info *info;
 	uint64_t now_ns; /* the present, or when the flow ended */
+	/* names of what `flow` has numbers of; NULL = not known, or of no interest */
+	const char *cgroup; /* path */
+	const char *device; /* a LAN client's */
+	const char *rule_name;
 };
 
 /* NULL = out of memory. The caller owns the object. */
 json_t *show_flow(const struct show_flow *f);
-json_t *show_event(const struct flow_event *e);
+/* `names`: the last three of it count. */
+json_t *show_event(const struct flow_event *e, const struct show_flow *names);
 json_t *show_drop(const char *where, enum drop_reason reason, uint64_t count);
 
 /* {field: count} of counters: those of a struct whose fields are __u64, by its X-macro. */

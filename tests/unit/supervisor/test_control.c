@@ -217,13 +217,13 @@ static void followers_are_told_and_dropped_when_they_do_not_take(void **state)
 
 	say("{\"command\":\"follow\"}\n");
 	assert_true(control_has_followers(&control));
-	control_broadcast(&control, "event", json_integer(5));
+	control_broadcast(&control, "event", json_integer(5), NULL, NULL);
 	turn();
 	assert_string_equal(heard(), "{\"event\":5}\n");
 	memset(text, 'x', 1000);
 	text[1000] = '\0';
 	for (int i = 0; i < 3000; i++) /* 3 MB: more than the socket and the bound take */
-		control_broadcast(&control, "event", json_string(text));
+		control_broadcast(&control, "event", json_string(text), NULL, NULL);
 	turn();
 	assert_int_equal(gone, 1);
 	assert_int_equal(control.buffered, 0);

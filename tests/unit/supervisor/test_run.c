@@ -266,6 +266,50 @@ static void answers_on_the_control_socket(void **state)
 	assert_int_equal(main_status(), 0);
 }
 
+static unsigned int hear_flows(int fd, const char *last)
+{
+	unsigned int flows = 0;
+
+	for (;;) {
+		json_t *o = hear_on(fd);
+
+		assert_non_null(o);
+		if (json_object_get(o, last)) {
+			json_decref(o);
+			return flows;
+		}
+		assert_non_null(json_object_get(o, "flow"));
+		flows++;
+		json_decref(o);
+	}
+}
+
+static void flows_come_in_parts_by_filter_and_to_their_end(void **state)
+{
+	int fd;
+
+	if (!can_run())
+		skip();
+	fake_kernel.flows = 5;
+	for (uint32_t i = 0; i < 5; i++)
+		fake_kernel.flow[i].flow =
+			(struct flow){ .pid = 10 + i / 2, .cgroup_id = i ? 77 : 0 };
+	begin();
+	assert_int_equal(control_connect(name, &fd), 0);
+	ask_on(fd, "{\"command\":\"flows\"}\n");
+	assert_int_equal(hear_flows(fd, "done"), 5);
+	ask_on(fd, "{\"command\":\"flows\",\"filter\":{\"pid\":11}}\n");
+	assert_int_equal(hear_flows(fd, "done"), 2);
+	ask_on(fd, "{\"command\":\"flows\",\"filter\":{\"unit\":\"test.service\"}}\n");
+	assert_int_equal(hear_flows(fd, "done"), 4);
+	ask_on(fd, "{\"command\":\"flows\",\"filter\":{\"pid\":true}}\n");
+	expect_error(fd, "filter 'pid'");
+	ask_on(fd, "{\"command\":\"flows\",\"follow\":true}\n");
+	assert_int_equal(hear_flows(fd, "listed"), 5);
+	close(fd);
+	assert_int_equal(main_status(), 0);
+}
+
 static void refuses_what_does_not_belong(void **state)
 {
 	int fd;
@@ -423,6 +467,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(is_ready_with_a_namespace_and_addresses, setup),
 		cmocka_unit_test_setup(without_ipv6_there_is_no_ipv6_address, setup),
 		cmocka_unit_test_setup(answers_on_the_control_socket, setup),
+		cmocka_unit_test_setup(flows_come_in_parts_by_filter_and_to_their_end, setup),
 		cmocka_unit_test_setup(refuses_what_does_not_belong, setup),
 		cmocka_unit_test_setup(a_client_may_end_the_instance, setup),
 		cmocka_unit_test_setup(a_second_of_the_same_name_is_refused, setup),

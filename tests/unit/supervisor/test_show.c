@@ -58,7 +58,7 @@ static json_int_t number_of(json_t *o, const char *key)
 
 static void writes_the_documented_keys(void **state)
 {
-	json_t *o = show_event(&event);
+	json_t *o = show_event(&event, &(struct show_flow){ 0 });
 
 	assert_string_equal(text_of(o, "type"), "end");
 	assert_string_equal(text_of(o, "proto"), "tcp");
@@ -83,19 +83,67 @@ static void writes_the_documented_keys(void **state)
 	json_decref(o);
 }
 
+static void names_owner_rule_and_carrier(void **state)
+{
+	const struct show_flow names = { .cgroup = "/system.slice/web.service/worker",
+					 .device = "lan0",
+					 .rule_name = "work" };
+	json_t *o;
+
+	event.flow.pid = 42;
+	memcpy(event.flow.comm, "curl\0\xff", 6);
+	event.flow.cgroup_id = 77;
+	event.flow.rule = 3;
+	event.flow.epoch = 9;
+	event.flow.capture = CAPTURE_LAN;
+	event.flow.flags = FLOW_INBOUND;
+	memcpy(event.flow.mac, "\2\0\0\0\xab\1", 6);
+	o = show_event(&event, &names);
+	assert_int_equal(number_of(o, "pid"), 42);
+	assert_string_equal(text_of(o, "process"), "curl");
+	assert_string_equal(text_of(o, "cgroup"), "/system.slice/web.service/worker");
+	assert_string_equal(text_of(o, "unit"), "web.service");
+	assert_string_equal(text_of(o, "mac"), "02:00:00:00:ab:01");
+	assert_string_equal(text_of(o, "device"), "lan0");
+	assert_int_equal(number_of(o, "rule"), 3);
+	assert_string_equal(text_of(o, "rule_name"), "work");
+	assert_int_equal(number_of(o, "epoch"), 9);
+	assert_string_equal(text_of(o, "capture"), "lan");
+	assert_string_equal(text_of(o, "opened"), "outside");
+	assert_string_equal(text_of(o, "carrier"), "worker 1");
+	json_decref(o);
+	event.flow.verdict = VERDICT_DIRECT;
+	event.flow.flags = FLOW_OLDER;
+	o = show_event(&event, &(struct show_flow){ .cgroup = "/.service/x.slice" });
+	assert_string_equal(text_of(o, "carrier"), "kernel");
+	assert_string_equal(text_of(o, "opened"), "before");
+	assert_null(json_object_get(o, "unit"));
+	json_decref(o);
+	event.flow.verdict = VERDICT_DNS;
+	event.flow.queue = RESOLVER_QUEUE;
+	o = show_event(&event, &(struct show_flow){ .cgroup = "/a.scope" });
+	assert_string_equal(text_of(o, "carrier"), "resolver");
+	assert_string_equal(text_of(o, "unit"), "a.scope");
+	json_decref(o);
+}
+
 static void leaves_out_what_is_not_known(void **state)
 {
 	json_t *o;
 
 	memset(&event.info, 0, sizeof(event.info));
 	event.flow.uid = 65534;
-	o = show_event(&event);
+	o = show_event(&event, &(struct show_flow){ 0 });
 	assert_null(json_object_get(o, "domain"));
 	assert_null(json_object_get(o, "upstream"));
 	assert_null(json_object_get(o, "outbound"));
 	assert_null(json_object_get(o, "end"));
 	assert_null(json_object_get(o, "uid"));
 	assert_null(json_object_get(o, "cgroup_id"));
+	assert_null(json_object_get(o, "pid"));
+	assert_null(json_object_get(o, "process"));
+	assert_null(json_object_get(o, "mac"));
+	assert_null(json_object_get(o, "unit"));
 	json_decref(o);
 }
 
@@ -110,7 +158,7 @@ static void survives_values_out_of_range_and_unclean_text(void **state)
 	event.flow.state = 200;
 	event.key.proto = 132;
 	event.flow.first_seen_ns = UINT64_MAX;
-	o = show_event(&event);
+	o = show_event(&event, &(struct show_flow){ 0 });
 	assert_non_null(o);
 	assert_int_equal(strlen(text_of(o, "domain")), DOMAIN_TEXT_MAX - 1);
 	assert_memory_equal(text_of(o, "domain"), "????", 4);
@@ -127,7 +175,7 @@ static void new_event_has_no_info_of_its_flow(void **state)
 	json_t *o;
 
 	event.type = EVENT_FLOW_NEW; /* `info` was not part of the record: whatever lies there */
-	o = show_event(&event);
+	o = show_event(&event, &(struct show_flow){ 0 });
 	assert_string_equal(text_of(o, "type"), "new");
 	assert_null(json_object_get(o, "domain"));
 	json_decref(o);
@@ -175,6 +223,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(writes_the_documented_keys, setup),
+		cmocka_unit_test_setup(names_owner_rule_and_carrier, setup),
 		cmocka_unit_test_setup(leaves_out_what_is_not_known, setup),
 		cmocka_unit_test_setup(survives_values_out_of_range_and_unclean_text, setup),
 		cmocka_unit_test_setup(new_event_has_no_info_of_its_flow, setup),

@@ -29,6 +29,7 @@ int headrace_main(int argc, char **argv);
 #include "tools/drops.c"
 #include "tools/event_line.c"
 #include "tools/events.c"
+#include "tools/flow_list.c"
 #include "tools/flow_row.c"
 #include "tools/flows.c"
 #include "tools/format.c"
@@ -157,7 +158,7 @@ static void completion_knows_every_option(void **state)
 	read_file("tools/packaging/headrace.bash", other);
 	for (size_t i = 0; i < COMMANDS; i++) {
 		char head[64];
-		char words[1024] = " ";
+		char words[2048] = " ";
 		const char *start;
 
 		snprintf(head, sizeof(head), "[%s]='", commands[i]->name);
