@@ -18,7 +18,7 @@
 
 #define RULES_MAX 1024
 #define RULE_WORDS (RULES_MAX / 64)
-#define RULE_SETS_MAX 65536 /* different sets of a generation; 0 = the empty one */
+#define RULE_SETS_MAX 524288 /* different sets of a generation; 0 = the empty one */
 #define RULE_PORTS 65536
 #define RULE_MARKS_MAX 16 /* different fwmark conditions */
 #define RULE_NAMES_MAX 12 /* hashes of a name and its parents that are kept of it */

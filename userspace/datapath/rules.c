@@ -82,13 +82,22 @@ static int make_map(enum bpf_map_type type, const char *name, uint32_t key_bytes
 	return 0;
 }
 
+/* Only where something may appear later. */
+static uint32_t spare(const struct policy_tables *t, uint32_t entries)
+{
+	const uint32_t living = 1U << RULE_CGROUP | 1U << RULE_EXE | 1U << RULE_DEVICE;
+
+	return t->table.dims & living ? entries : 0;
+}
+
 static int make_sets(struct rules_maps *r, const struct policy_tables *t)
 {
 	uint32_t *places, i;
 	int err;
 
 	err = make_map(BPF_MAP_TYPE_ARRAY, "rule_set_map", sizeof(uint32_t),
-		       sizeof(struct rule_set), t->sets, BPF_F_INNER_MAP, &r->sets);
+		       sizeof(struct rule_set), t->sets + spare(t, KERNEL_SETS_SPARE),
+		       BPF_F_INNER_MAP, &r->sets);
 	if (err)
 		return err;
 	places = calloc(t->sets, sizeof(*places));
@@ -103,13 +112,10 @@ static int make_sets(struct rules_maps *r, const struct policy_tables *t)
 
 static int make_values(struct rules_maps *r, const struct policy_tables *t)
 {
-	uint32_t entries = t->values;
-	int err;
+	int err = make_map(BPF_MAP_TYPE_HASH, "rule_value_map", sizeof(struct rule_value),
+			   sizeof(uint32_t), t->values + spare(t, KERNEL_VALUES_SPARE),
+			   BPF_F_NO_PREALLOC, &r->values);
 
-	if (t->table.dims & 1U << RULE_CGROUP)
-		entries += KERNEL_CGROUPS_MAX;
-	err = make_map(BPF_MAP_TYPE_HASH, "rule_value_map", sizeof(struct rule_value),
-		       sizeof(uint32_t), entries, BPF_F_NO_PREALLOC, &r->values);
 	if (err)
 		return err;
 	return put_all(r->values, t->value, sizeof(*t->value), t->value_set, sizeof(*t->value_set),
@@ -266,9 +272,17 @@ int kernel_rules_hits(const struct kernel *k, uint64_t ret_hits[RULES_MAX + 1])
 	return err;
 }
 
-int kernel_rules_cgroup_put(struct kernel *k, uint64_t cgroup, uint32_t set)
+int kernel_rules_set_put(struct kernel *k, uint32_t place, const struct rule_set *set)
 {
-	const struct rule_value key = { .dim = RULE_CGROUP, .a = cgroup };
+	int err = k->rules.sets < 0 ? 0 : bpf_map_update_elem(k->rules.sets, &place, set, BPF_ANY);
+
+	return err == -E2BIG ? -ENOSPC : err;
+}
+
+int kernel_rules_value_put(struct kernel *k, enum rule_dim dim, uint64_t a, uint64_t b,
+			   uint32_t set)
+{
+	const struct rule_value key = { .dim = dim, .a = a, .b = b };
 	int err;
 
 	if (k->rules.values < 0)
@@ -277,11 +291,19 @@ int kernel_rules_cgroup_put(struct kernel *k, uint64_t cgroup, uint32_t set)
 	return err == -E2BIG ? -ENOSPC : err;
 }
 
-int kernel_rules_cgroup_remove(struct kernel *k, uint64_t cgroup)
+int kernel_rules_value_remove(struct kernel *k, enum rule_dim dim, uint64_t a, uint64_t b)
 {
-	const struct rule_value key = { .dim = RULE_CGROUP, .a = cgroup };
+	const struct rule_value key = { .dim = dim, .a = a, .b = b };
 
 	return k->rules.values < 0 ? 0 : bpf_map_delete_elem(k->rules.values, &key);
+}
+
+int kernel_rules_seeds(const struct kernel *k, struct dns_state *ret_dns)
+{
+	__u32 zero = 0;
+
+	*ret_dns = (struct dns_state){ 0 };
+	return k->features.bpf ? bpf_map_lookup_elem(k->maps.dns_state, &zero, ret_dns) : 0;
 }
 
 int kernel_rules_try(const struct kernel *k, struct rule_try_args *args)

@@ -11,8 +11,9 @@
 
 struct policy_tables;
 
-/* Room for cgroups beside those in the tables: each has an entry once it was looked at. */
-#define KERNEL_CGROUPS_MAX 16384
+/* Room for values that appear while rules are in force, and for sets that they need. */
+#define KERNEL_VALUES_SPARE 16384
+#define KERNEL_SETS_SPARE 1024
 
 /*
  * Puts the tables in force in one piece: no packet is decided by parts of two. `reset`: flows
@@ -26,11 +27,18 @@ uint32_t kernel_rules_epoch(const struct kernel *k);
 int kernel_rules_hits(const struct kernel *k, uint64_t ret_hits[RULES_MAX + 1]);
 
 /*
- * A cgroup was looked at: `set` is a place in the tables in force, 0 = no rule names it or one
- * above it. -ENOSPC: KERNEL_CGROUPS_MAX are known. 0 or -errno.
+ * Values that come and go are put into the generation in force: of RULE_CGROUP, RULE_EXE and
+ * RULE_DEVICE. `set` is a place in its sets; one that the tables had not when they were loaded
+ * is put there first, and there is room for KERNEL_SETS_SPARE of those. -ENOSPC: no room, then
+ * all of it has to be loaded anew. 0 or -errno.
  */
-int kernel_rules_cgroup_put(struct kernel *k, uint64_t cgroup, uint32_t set);
-int kernel_rules_cgroup_remove(struct kernel *k, uint64_t cgroup);
+int kernel_rules_set_put(struct kernel *k, uint32_t place, const struct rule_set *set);
+int kernel_rules_value_put(struct kernel *k, enum rule_dim dim, uint64_t a, uint64_t b,
+			   uint32_t set);
+int kernel_rules_value_remove(struct kernel *k, enum rule_dim dim, uint64_t a, uint64_t b);
+
+/* Seeds of the hashes of names. 0 or -errno. */
+int kernel_rules_seeds(const struct kernel *k, struct dns_state *ret_dns);
 
 /* Runs `rules_try`. 0 or -errno. */
 int kernel_rules_try(const struct kernel *k, struct rule_try_args *args);

@@ -16,11 +16,15 @@ struct policy_tables {
 	struct rule_table table;
 	struct rule_set *set; /* [0] is the empty one */
 	uint32_t sets;
+	uint32_t sets_room;
+	uint32_t *set_hash; /* places in `set` by its hash, 0 = free */
+	uint32_t set_hash_room; /* a power of two */
 	struct rule_value *value; /* sorted, none twice */
 	uint32_t *value_set; /* places in `set` */
 	uint32_t values;
-	struct rule_prefix *prefix; /* sorted by dimension and address, shorter ones first */
-	uint32_t *prefix_set; /* with the rules of all shorter prefixes */
+	struct rule_prefix *prefix; /* sorted by dimension, address and length */
+	uint32_t *prefix_set; /* with the rules of all shorter prefixes of its family */
+	uint32_t *prefix_up; /* place of the next shorter one that has it, from 1; 0 = none */
 	uint32_t prefixes;
 	uint32_t *port_set; /* RULE_PORTS of them; NULL: all 0 */
 };
@@ -28,5 +32,13 @@ struct policy_tables {
 /* Every flow is decided alike: no rules. 0 or -ENOMEM. */
 int policy_tables_init(struct policy_tables *t, enum verdict fallback);
 void policy_tables_done(struct policy_tables *t);
+
+/* The place of a set, which is added if there is none like it. 0, -ENOMEM or -E2BIG. */
+int policy_set_place(struct policy_tables *t, const struct rule_set *set, uint32_t *ret_place);
+
+static inline void rule_set_put(struct rule_set *set, uint32_t rule)
+{
+	set->bits[rule / 64] |= 1ULL << rule % 64;
+}
 
 #endif
