@@ -517,7 +517,7 @@ CONTRACT_SIZE(struct dns_state, 48);
 CONTRACT_SIZE(struct dns_answer_key, 16);
 CONTRACT_SIZE(struct dns_local_key, 24);
 CONTRACT_SIZE(struct dns_answer, 872);
-CONTRACT_SIZE(struct dns_log_entry, 296);
+CONTRACT_SIZE(struct dns_log_entry, 328);
 CONTRACT_SIZE(struct rule_set, 8 * RULE_WORDS);
 CONTRACT_SIZE(struct rule_table,
 	      16 + RULES_MAX + 12 * RULE_MARKS_MAX + 2 * RULE_DIM_NUM * sizeof(struct rule_set));

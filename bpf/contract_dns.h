@@ -169,6 +169,8 @@ struct dns_answer {
 	__u64 check_end;
 };
 
+#define DNS_UID_UNKNOWN 0xffffffffU
+
 /* Record of the ring buffer `dns_log`: a query that the kernel half answered. */
 struct dns_log_entry {
 	__u64 time_ns;
@@ -179,7 +181,10 @@ struct dns_log_entry {
 	__u8 action; /* enum dns_action */
 	__u8 rule; /* place in its policy, DNS_RULES_MAX = none matched */
 	__u32 policy;
-	__u8 pad[3];
+	__u32 uid; /* of the client's socket; DNS_UID_UNKNOWN */
+	__u32 pid; /* of the process that made or connected it, 0 = unknown */
+	__u8 comm[COMM_BYTES]; /* its name */
+	__u8 pad[7];
 	__u8 name_len;
 	__u8 name[DNS_NAME_MAX + 1]; /* wire form, as asked */
 };

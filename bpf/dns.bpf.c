@@ -129,7 +129,7 @@ __noinline int dns_tun_answer(struct __sk_buff *skb, __u32 ip_bytes)
 	count_packets(STAT_UP_PACKETS, 1, came);
 	if (dns_replace(skb, w, l2_bytes))
 		return drop(DROP_NO_MEMORY);
-	dns_tell(w);
+	dns_tell(w, skb);
 	x->l2 = l2_bytes;
 	return answer_send(skb, x);
 }
@@ -182,7 +182,7 @@ __noinline int dns_eth_answer(struct __sk_buff *skb, __u32 ip_bytes)
 	}
 	if (dns_swap_macs(skb) || dns_replace(skb, w, ETH_BYTES))
 		return drop(DROP_NO_MEMORY);
-	dns_tell(w);
+	dns_tell(w, NULL);
 	return bpf_redirect(skb->ifindex, 0);
 }
 

@@ -21,6 +21,7 @@
 #include "bpf/count.h"
 #include "bpf/csum.h"
 #include "bpf/dns.h"
+#include "bpf/owner.h"
 
 #define DNS_UDP_ROOM (UDP_HEADER_BYTES + DNS_BUFFER_BYTES)
 
@@ -203,8 +204,25 @@ static __always_inline int dns_answer(struct dns_work *w, __u32 client)
 	return dns_step_finish() || !dns_epoch_holds(w) ? -1 : 0;
 }
 
-/* Nobody is woken for it: whoever shows the log reads it now and then. */
-static __always_inline void dns_log_put(const struct dns_work *w)
+/* Who asked, where the query's socket is one of this host. */
+static __always_inline void dns_log_owner(struct dns_log_entry *e, struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct sock_note *note;
+
+	sk = sk ? bpf_sk_fullsock(sk) : NULL;
+	if (!sk)
+		return;
+	e->uid = bpf_get_socket_uid(skb);
+	note = sock_note_find(sk);
+	if (!note)
+		return;
+	e->pid = note->pid;
+	__builtin_memcpy(e->comm, note->comm, sizeof(e->comm));
+}
+
+/* Nobody is woken for it: whoever shows the log reads it now and then. skb: NULL with XDP. */
+static __always_inline void dns_log_put(const struct dns_work *w, struct __sk_buff *skb)
 {
 	struct dns_log_entry *e = bpf_ringbuf_reserve(&dns_log, sizeof(*e), 0);
 
@@ -220,7 +238,12 @@ static __always_inline void dns_log_put(const struct dns_work *w)
 	e->action = w->action;
 	e->rule = w->rule;
 	e->policy = w->policy;
-	e->pad[0] = e->pad[1] = e->pad[2] = 0;
+	e->uid = DNS_UID_UNKNOWN;
+	e->pid = 0;
+	__builtin_memset(e->comm, 0, sizeof(e->comm));
+	__builtin_memset(e->pad, 0, sizeof(e->pad));
+	if (skb)
+		dns_log_owner(e, skb);
 	e->name_len = w->name_len;
 	__builtin_memcpy(e->name, __builtin_assume_aligned(w->in.msg + DNS_HEADER_BYTES, 8),
 			 sizeof(e->name));
@@ -228,10 +251,10 @@ static __always_inline void dns_log_put(const struct dns_work *w)
 }
 
 /* The answer is on its way. */
-static __always_inline void dns_tell(const struct dns_work *w)
+static __always_inline void dns_tell(const struct dns_work *w, struct __sk_buff *skb)
 {
 	count_stat(w->action == DNS_PASS ? STAT_DNS_ANSWERED : STAT_DNS_BLOCKED, 1);
-	dns_log_put(w);
+	dns_log_put(w, skb);
 }
 
 /* Sum of a packet's UDP header and message of `len` bytes. */

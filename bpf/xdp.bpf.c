@@ -109,7 +109,7 @@ int dns_xdp(struct xdp_md *ctx)
 		count_drop(DROP_NO_MEMORY);
 		return XDP_DROP;
 	}
-	dns_tell(w);
+	dns_tell(w, NULL);
 	return XDP_TX;
 }
 

@@ -172,7 +172,7 @@ static void lookup_done(void *arg, const struct query *q, const struct answer *a
 	struct console_lookup *l = arg;
 	struct console *c = l->console;
 	struct out *o = l->tag ? out_new(c, l->tag) : NULL;
-	struct history_entry entry = { .uid = UINT32_MAX };
+	struct history_entry entry = { .owner.uid = UINT32_MAX };
 
 	if (o) {
 		reply_describe(q, a, &entry);

@@ -19,7 +19,7 @@ struct history_entry *history_add(struct history *h)
 	struct history_entry *e = &h->ring[h->total++ % HISTORY_ENTRIES];
 
 	memset(e, 0, sizeof(*e));
-	e->uid = UINT32_MAX;
+	e->owner.uid = UINT32_MAX;
 	return e;
 }
 

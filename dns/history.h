@@ -6,11 +6,11 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "datapath/role.h"
 #include "dns/msg.h"
 
 #define HISTORY_ENTRIES 512
 #define HISTORY_RULE_MAX 96
-#define HISTORY_PROCESS_MAX 16
 
 /* Who gave the answer. */
 #define HISTORY_SOURCES(X)                                                                         \
@@ -33,8 +33,7 @@ struct history_entry {
 	uint16_t rcode;
 	struct endpoint upstream; /* of SOURCE_UPSTREAM */
 	uint64_t duration_us;
-	uint32_t uid; /* of the client's process, UINT32_MAX = not known */
-	char process[HISTORY_PROCESS_MAX]; /* "" = not known */
+	struct flow_owner owner; /* the client's process, where it is one of this host */
 	char rule[HISTORY_RULE_MAX]; /* that decided, for people; "" = none did */
 	char name[DOMAIN_TEXT_MAX];
 };

@@ -68,7 +68,7 @@ static void note(struct service *s, const struct query *q, const struct answer *
 
 	reply_describe(q, a, h);
 	if (query_has_flow(&q->client))
-		h->uid = datapath_flow_uid(s->datapath, &q->client.flow);
+		datapath_flow_owner(s->datapath, &q->client.flow, &h->owner);
 	log_debug("dns", "REPLY number=%llu rcode=%s source=%s records=%u us=%llu",
 		  (unsigned long long)q->number, msg_rcode_text(h->rcode, rcode),
 		  history_source_text(a->source), msg_get16(a->msg + 6),
@@ -110,7 +110,7 @@ void reply_note_kernel(struct service *s, const struct dns_log_entry *e)
 	h->action = e->action;
 	h->type = e->type;
 	h->rcode = e->rcode;
-	h->uid = UINT32_MAX;
+	flow_owner_set(&h->owner, e->uid, e->pid, e->comm);
 	describe_kernel_rule(s, e, h);
 	name_format(&name, h->name, sizeof(h->name));
 }

@@ -143,9 +143,11 @@ static void show_query(struct show_sink sink, const struct history_entry *h)
 		json_object_set_new(o, "time_ms", json_integer(h->time_ms));
 		add_text(o, "client", endpoint_format(&h->client, client));
 		add_text(o, "proto", h->proto == IPPROTO_TCP ? "tcp" : "udp");
-		add_text(o, "process", h->process);
-		if (h->uid != UINT32_MAX)
-			json_object_set_new(o, "uid", json_integer(h->uid));
+		add_text(o, "process", h->owner.comm);
+		if (h->owner.pid)
+			json_object_set_new(o, "pid", json_integer(h->owner.pid));
+		if (h->owner.uid != UINT32_MAX)
+			json_object_set_new(o, "uid", json_integer(h->owner.uid));
 	}
 	emit(sink, o);
 }

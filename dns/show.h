@@ -5,7 +5,7 @@
  *  upstream: address, state (UPSTREAM_STATES), queries, answers, failures, timeouts, spoofed,
  *            tcp, latency_us (left out until known)
  *  cache:    entries, entries_max, bytes, hits, misses, stale, evicted, in_flight, sockets_max
- *  query:    time_ms (Unix), client, process and uid (where known), proto, name, qtype, rcode,
+ *  query:    time_ms (Unix), client, process, pid and uid (where known), proto, name, qtype, rcode,
  *            action (DNS_ACTIONS), rule (if one decided), source (HISTORY_SOURCES), upstream,
  *            duration_us; the oldest first
  *  lost:     count of queries that came too fast to be shown

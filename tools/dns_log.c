@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* `headrace dns log`: a line for each query, as it was answered. */
+#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 enum log_cell {
 	LOG_WHEN,
 	LOG_CLIENT,
+	LOG_USER,
 	LOG_PROCESS,
 	LOG_TYPE,
 	LOG_NAME,
@@ -26,7 +28,8 @@ enum log_cell {
 static const struct table_column log_columns[LOG_CELL_NUM] = {
 	[LOG_WHEN] = { .head = "WHEN", .width = 12 },
 	[LOG_CLIENT] = { .head = "CLIENT", .width = 21 },
-	[LOG_PROCESS] = { .head = "PROCESS", .width = 12 },
+	[LOG_USER] = { .head = "USER", .width = 8 },
+	[LOG_PROCESS] = { .head = "PROCESS", .width = 16 },
 	[LOG_TYPE] = { .head = "TYPE", .width = 5 },
 	[LOG_NAME] = { .head = "NAME", .width = 32 },
 	[LOG_ANSWER] = { .head = "ANSWER", .width = 8 },
@@ -37,8 +40,8 @@ static const struct table_column log_columns[LOG_CELL_NUM] = {
 
 /* The keys of the cells that are shown as they come. */
 static const char *const log_keys[LOG_CELL_NUM] = {
-	[LOG_CLIENT] = "client", [LOG_PROCESS] = "process", [LOG_TYPE] = "qtype",
-	[LOG_NAME] = "name",	 [LOG_ANSWER] = "rcode",    [LOG_RULE] = "rule",
+	[LOG_CLIENT] = "client", [LOG_TYPE] = "qtype", [LOG_NAME] = "name",
+	[LOG_ANSWER] = "rcode",	 [LOG_RULE] = "rule",
 };
 
 struct log_view {
@@ -68,17 +71,47 @@ static enum table_tone tone_of(const json_t *query)
 	return TABLE_PLAIN;
 }
 
+/* By name, where this host knows one. */
+static const char *user_of(const json_t *query, char buf[FORMAT_MAX])
+{
+	const json_t *uid = json_object_get(query, "uid");
+	const struct passwd *pw;
+
+	if (!json_is_integer(uid))
+		return NULL;
+	pw = getpwuid((uid_t)json_integer_value(uid));
+	if (pw)
+		return pw->pw_name;
+	snprintf(buf, FORMAT_MAX, "%lld", json_integer_value(uid));
+	return buf;
+}
+
+/* NAME[PID] */
+static const char *process_of(const json_t *query, char buf[FORMAT_MAX])
+{
+	const char *name = json_string_value(json_object_get(query, "process"));
+	const json_t *pid = json_object_get(query, "pid");
+
+	if (!name || !json_is_integer(pid))
+		return name;
+	snprintf(buf, FORMAT_MAX, "%.15s[%lld]", name, json_integer_value(pid));
+	return buf;
+}
+
 static void print_query(const json_t *query)
 {
 	const json_t *when = json_object_get(query, "time_ms");
 	const json_t *took = json_object_get(query, "duration_us");
 	const char *cells[LOG_CELL_NUM] = { 0 };
 	char when_text[FORMAT_MAX], took_text[FORMAT_MAX];
+	char user_text[FORMAT_MAX], process_text[FORMAT_MAX];
 
 	for (size_t i = 0; i < LOG_CELL_NUM; i++) {
 		if (log_keys[i])
 			cells[i] = json_string_value(json_object_get(query, log_keys[i]));
 	}
+	cells[LOG_USER] = user_of(query, user_text);
+	cells[LOG_PROCESS] = process_of(query, process_text);
 	cells[LOG_FROM] = json_string_value(json_object_get(query, "upstream"));
 	if (!cells[LOG_FROM])
 		cells[LOG_FROM] = json_string_value(json_object_get(query, "source"));

@@ -50,6 +50,13 @@ blocked() { wait_for logged ads.blocked.test \
 check C-62_a_blocked_name_with_its_rule blocked
 check C-62_a_rewritten_name_with_its_rule logged nas.test \
 	'.action == "rewrite" and .source == "policy" and (.rule | test("everybody"))'
+owner() { # NAME SOURCE: an entry of it by the dig of that user
+	logged "$1" ".source == \"$2\" and .process == \"dig\" and .pid > 1 and .uid == 0"; }
+check C-62_the_process_that_asked_an_upstream owner "www.$ZONE" upstream
+check C-62_the_process_of_a_rewritten_name owner nas.test policy
+check C-62_the_process_that_the_kernel_half_answered owner ads.blocked.test kernel
+check C-62_user_and_process_as_text eval \
+	'dns log | grep -qE " root +dig\[[0-9]+\] +A +nas\.test"'
 check C-62_every_entry_names_client_and_time same 0 \
 	"$(field 'select(.dns.type == "query") | .dns | select(.client == null or .time_ms == null or
 		.duration_us == null) | .name' log | wc -l)"

@@ -9,6 +9,7 @@
  * stands in, so that `counters` always points into such a mapping and is never NULL.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -141,13 +142,25 @@ int datapath_flow_end(struct datapath *dp, const struct flow_key *key, uint64_t 
 	return walk_flow_end(dp->flow_end, key, created_ns, info);
 }
 
-uint32_t datapath_flow_uid(const struct datapath *dp, const struct flow_key *key)
+void flow_owner_set(struct flow_owner *o, uint32_t uid, uint32_t pid, const __u8 *comm)
 {
-	struct flow flow;
+	o->uid = uid == OVERFLOW_UID ? UINT32_MAX : uid;
+	o->pid = pid;
+	snprintf(o->comm, sizeof(o->comm), "%.*s", COMM_BYTES - 1, (const char *)comm);
+	/* a process may call itself what it likes, and a terminal would do what it says */
+	for (char *c = o->comm; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+}
 
-	if (dp->flows < 0 || bpf_map_lookup_elem(dp->flows, key, &flow))
-		return UINT32_MAX;
-	return flow.uid == OVERFLOW_UID ? UINT32_MAX : flow.uid;
+void datapath_flow_owner(const struct datapath *dp, const struct flow_key *key,
+			 struct flow_owner *ret_owner)
+{
+	struct flow flow = { .uid = OVERFLOW_UID };
+
+	if (dp->flows >= 0)
+		bpf_map_lookup_elem(dp->flows, key, &flow);
+	flow_owner_set(ret_owner, flow.uid, flow.pid, flow.comm);
 }
 
 bool datapath_flow_open(const struct datapath *dp, const struct flow_key *key)

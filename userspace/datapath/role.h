@@ -94,8 +94,16 @@ int datapath_flow_each(struct datapath *dp, unsigned int slot,
 		       void (*fn)(void *arg, const struct flow_key *key, const struct flow *flow),
 		       void *arg);
 
-/* User of the application that opened the flow, UINT32_MAX = not known. */
-uint32_t datapath_flow_uid(const struct datapath *dp, const struct flow_key *key);
+/* Who opened a flow. */
+struct flow_owner {
+	uint32_t uid; /* UINT32_MAX = not known */
+	uint32_t pid; /* 0 = not known */
+	char comm[COMM_BYTES]; /* "" = not known */
+};
+void datapath_flow_owner(const struct datapath *dp, const struct flow_key *key,
+			 struct flow_owner *ret_owner);
+/* From what the kernel half has noted of it. */
+void flow_owner_set(struct flow_owner *o, uint32_t uid, uint32_t pid, const __u8 *comm);
 
 /* Is the flow in the kernel half's table, and not about to end? */
 bool datapath_flow_open(const struct datapath *dp, const struct flow_key *key);

@@ -116,9 +116,16 @@ int datapath_flow_each(struct datapath *dp, unsigned int slot,
 	return 0;
 }
 
-uint32_t datapath_flow_uid(const struct datapath *dp, const struct flow_key *key)
+void datapath_flow_owner(const struct datapath *dp, const struct flow_key *key,
+			 struct flow_owner *ret_owner)
 {
-	return 1000 + ntohs(key->sport) % 2;
+	flow_owner_set(ret_owner, 1000 + ntohs(key->sport) % 2, 77, (const __u8 *)"asks");
+}
+
+void flow_owner_set(struct flow_owner *o, uint32_t uid, uint32_t pid, const __u8 *comm)
+{
+	*o = (struct flow_owner){ .uid = uid, .pid = pid };
+	snprintf(o->comm, sizeof(o->comm), "%s", (const char *)comm);
 }
 
 bool datapath_flow_open(const struct datapath *dp, const struct flow_key *key)

@@ -496,7 +496,9 @@ static void remembers_the_last_queries(void **state)
 	assert_int_equal(h->source, SOURCE_UPSTREAM);
 	assert_int_equal(h->upstream.port, fake.endpoint.port);
 	assert_string_equal(h->name, "www.test");
-	assert_int_equal(h->uid, 1000);
+	assert_int_equal(h->owner.uid, 1000);
+	assert_int_equal(h->owner.pid, 77);
+	assert_string_equal(h->owner.comm, "asks");
 	assert_null(history_get(&service->history, 2));
 }
 
@@ -509,6 +511,9 @@ static struct dns_log_entry kernel_entry(void)
 				   .rcode = RCODE_NXDOMAIN,
 				   .action = DNS_NXDOMAIN,
 				   .rule = DNS_RULES_MAX,
+				   .uid = 33,
+				   .pid = 4711,
+				   .comm = "curl",
 				   .name_len = 10,
 				   .name = "\3Ads\4test" };
 
@@ -530,6 +535,9 @@ static void c62_answers_of_the_kernel_half_are_noted(void **state)
 	assert_int_equal(h->action, DNS_NXDOMAIN);
 	assert_int_equal(h->client.port, htons(4000));
 	assert_string_equal(h->name, "Ads.test");
+	assert_int_equal(h->owner.uid, 33);
+	assert_int_equal(h->owner.pid, 4711);
+	assert_string_equal(h->owner.comm, "curl");
 	assert_non_null(strstr(h->rule, " line "));
 	assert_in_range(time(NULL) * 1000LL - h->time_ms, 0, 20000);
 	e.policy = DNS_POLICIES_MAX; /* of a configuration that is no more */
