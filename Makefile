@@ -78,6 +78,7 @@ COMPILE = $(CC) $(CFLAGS_ALL) $(EXTRA) $(CFLAGS)
 LINK = $(CC) $(CFLAGS_ALL) $(EXTRA) $(CFLAGS) $(LDFLAGS_ALL) $(LDFLAGS)
 
 DAEMON_PKGS := libbpf libxdp libcares libmnl jansson yaml-0.1 libseccomp libcap-ng libssl libcrypto libnghttp2
+HEADER_PKGS := libnftables # opened at run time, where it is needed
 CLIENT_PKGS := jansson yaml-0.1
 TEST_PKGS := cmocka
 SUITE_PKGS := check
@@ -152,7 +153,7 @@ $(FOUND): Makefile $(if $(wildcard $(LWIP_DIR)/src/include/lwip/init.h),,force)
 	for tool in $(firstword $(CC)) $(firstword $(CLANG)) $(BPFTOOL) $(PKG_CONFIG); do \
 		command -v $$tool >/dev/null || missing="$$missing $$tool"; \
 	done; \
-	for lib in $(DAEMON_PKGS); do \
+	for lib in $(DAEMON_PKGS) $(HEADER_PKGS); do \
 		$(PKG_CONFIG) --exists $$lib 2>/dev/null || missing="$$missing $$lib"; \
 	done; \
 	[ -f $(LWIP_DIR)/src/include/lwip/init.h ] || missing="$$missing lwIP($(LWIP_DIR))"; \

@@ -474,6 +474,8 @@ struct settings {
 	__u32 direct_mark; /* then: of sockets that a rule sends direct, 0 = they are bound, */
 	__u32 uplink4_ifindex; /* as our own, to the device of the host's default route; */
 	__u32 uplink6_ifindex; /* 0 = there is none */
+	__u32 strict_mark; /* strict mode: a packet with this mark */
+	__u32 strict_priority; /* and this priority was led back to us; 0 = no strict mode */
 	struct pass_mark pass_mark[PASS_MARKS_MAX];
 };
 
@@ -507,7 +509,7 @@ CONTRACT_SIZE(struct flow_end_args, 344);
 CONTRACT_SIZE(struct domain_key, 24);
 CONTRACT_SIZE(struct domain_value, 264);
 CONTRACT_SIZE(struct flow_event, 464);
-CONTRACT_SIZE(struct settings, 304);
+CONTRACT_SIZE(struct settings, 312);
 CONTRACT_SIZE(struct abi, 56);
 CONTRACT_SIZE(struct dns_group, 24);
 CONTRACT_SIZE(struct dns_policy, 24 * DNS_GROUPS_MAX + 8 * (DNS_TYPE_NUM + 3) + DNS_RULES_MAX + 8);

@@ -255,6 +255,18 @@ static __always_inline void host_from(struct __sk_buff *skb, struct scratch *x)
 	from->there = 1;
 }
 
+/* What strict mode has led back to traffic control: its marks are not for anybody else. */
+static __always_inline void host_strict(struct __sk_buff *skb)
+{
+	struct settings *s = settings_get();
+
+	if (!s || !s->strict_priority || skb->mark != s->strict_mark ||
+	    skb->priority != s->strict_priority)
+		return;
+	skb->mark = 0;
+	skb->priority = 0;
+}
+
 #define HOST_DECIDE (-2) /* no action yet: decide_flow() finds one */
 
 /* Reads a packet of which its socket does not say enough. HOST_DECIDE, or an action. */
@@ -265,6 +277,7 @@ __noinline int host_look(struct __sk_buff *skb, __u32 l2)
 
 	if (!x)
 		return TC_ACT_UNSPEC;
+	host_strict(skb);
 	if (skb->protocol != CSUM_BE16(ETH_TYPE_IP) && skb->protocol != CSUM_BE16(ETH_TYPE_IP6))
 		return pass(skb->protocol == CSUM_BE16(ETH_TYPE_ARP) ? STAT_PASS_ESSENTIAL :
 								       STAT_PASS_PROTOCOL);

@@ -99,6 +99,9 @@
 #define ROUTE_RULES 9 /* priorities that are taken, from the first */
 #define ROUTE_REPAIR_MS 50 /* from a change of routes or rules to the look whether ours are there */
 
+/* Strict mode */
+#define STRICT_REPAIR_MS 20 /* from a change of nftables to the look whether our table is whole */
+
 /* Control socket */
 #define CONTROL_CLIENTS_MAX 32
 #define CONTROL_REQUEST_MAX 8192 /* one line */

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
@@ -15,10 +16,10 @@
 
 #define DRAIN_MAX 1024 /* messages; there is a next time */
 
-static int open_groups(uint32_t groups_bits, int *ret_fd)
+static int open_groups(int protocol, uint32_t groups_bits, int *ret_fd)
 {
 	const struct sockaddr_nl groups = { .nl_family = AF_NETLINK, .nl_groups = groups_bits };
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
 
 	if (fd < 0)
 		return -errno;
@@ -34,14 +35,21 @@ static int open_groups(uint32_t groups_bits, int *ret_fd)
 
 int monitor_open(int *ret_fd)
 {
-	return open_groups(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, ret_fd);
+	return open_groups(NETLINK_ROUTE, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
+			   ret_fd);
 }
 
 int monitor_open_routes(int *ret_fd)
 {
-	return open_groups(RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
+	return open_groups(NETLINK_ROUTE,
+			   RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
 				   1U << (RTNLGRP_IPV6_RULE - 1),
 			   ret_fd);
+}
+
+int monitor_open_nftables(int *ret_fd)
+{
+	return open_groups(NETLINK_NETFILTER, 1U << (NFNLGRP_NFTABLES - 1), ret_fd);
 }
 
 void monitor_drain(int fd)
