@@ -237,6 +237,20 @@ static bool read_type(struct out *o, const json_t *request, uint16_t *ret_type)
 	return true;
 }
 
+static const char *refusal(int status)
+{
+	switch (status) {
+	case -EINVAL:
+		return "that is not looked up (a transfer, or ANY)";
+	case -EAGAIN:
+		return "the configuration is still being read";
+	case -ENOBUFS:
+		return "too many queries are in flight";
+	default:
+		return strerror(-status);
+	}
+}
+
 static int answer_lookup(struct out *o, const json_t *request)
 {
 	struct addr client = { 0 };
@@ -251,8 +265,7 @@ static int answer_lookup(struct out *o, const json_t *request)
 	r = lookup(o->console, o->tag, addr_is_zero(&client) ? NULL : &client, &name, type);
 	if (r >= 0)
 		return r;
-	show_error(sink_of(o), r == -EINVAL ? "that is not looked up (a transfer, or ANY)" :
-					      "too many queries are in flight");
+	show_error(sink_of(o), refusal(r));
 	return 0;
 }
 

@@ -172,6 +172,16 @@ static void looks_up_and_says_why(void **state)
 	assert_int_equal(count_of("not looked up"), 1);
 }
 
+static void a_lookup_before_the_first_configuration_says_so(void **state)
+{
+	struct generation *first = service->generation;
+
+	service->generation = NULL;
+	assert_int_equal(ask(4, "{\"what\":\"lookup\",\"name\":\"www.test\"}"), 0);
+	assert_int_equal(count_of("the configuration is still being read"), 1);
+	service->generation = first;
+}
+
 static void a_lookup_that_nobody_waits_for_says_nothing(void **state)
 {
 	assert_int_equal(ask(3, "{\"what\":\"lookup\",\"name\":\"www.test\"}"), 1);
@@ -202,10 +212,15 @@ static void main_that_takes_nothing_ends_the_answer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(answers_what_it_is_asked),	T(says_what_is_wrong_with_a_question),
-		T(tells_a_follower_what_comes), T(tells_a_follower_what_it_has_lost),
-		T(looks_up_and_says_why),	T(a_lookup_that_nobody_waits_for_says_nothing),
-		T(followers_are_bounded),	T(main_that_takes_nothing_ends_the_answer),
+		T(answers_what_it_is_asked),
+		T(says_what_is_wrong_with_a_question),
+		T(tells_a_follower_what_comes),
+		T(tells_a_follower_what_it_has_lost),
+		T(a_lookup_before_the_first_configuration_says_so),
+		T(looks_up_and_says_why),
+		T(a_lookup_that_nobody_waits_for_says_nothing),
+		T(followers_are_bounded),
+		T(main_that_takes_nothing_ends_the_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
