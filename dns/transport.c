@@ -50,6 +50,7 @@ struct transport {
 
 static void pump_due(struct timer *timer);
 static void tick_due(struct timer *timer);
+static void arm_tick(struct transport *t);
 
 /* --- for connection.c and the protocols -------------------------------------------------- */
 
@@ -267,6 +268,15 @@ static void attempt_ended(struct transport *t, const struct endpoint *to, int st
 		t->options.connected(t->options.arg, to, status);
 }
 
+/* Without any connection nothing can come for those who wait; beside one they are served later. */
+static void wait_or_fail(struct transport *t)
+{
+	if (t->count)
+		arm_tick(t);
+	else
+		fail_waiting(t, t->status);
+}
+
 /* The next address; with none left it has failed. */
 static void connect_next(struct transport *t)
 {
@@ -288,8 +298,7 @@ static void connect_next(struct transport *t)
 	}
 	set_error(t, t->why);
 	hold(t, t->status);
-	if (!t->count)
-		fail_waiting(t, t->status);
+	wait_or_fail(t);
 }
 
 /* What worked last comes first. */
@@ -312,15 +321,14 @@ static void connect_first(struct transport *t)
 	t->to_next = 0;
 	if (!t->to_num) {
 		t->status = -EDESTADDRREQ;
-		if (!t->count)
-			fail_waiting(t, t->status);
+		if (t->count)
+			hold(t, t->status);
+		wait_or_fail(t);
 		return;
 	}
 	prefer_good(t);
 	connect_next(t);
 }
-
-static void arm_tick(struct transport *t);
 
 void transport_connected(struct connection *c)
 {

@@ -295,6 +295,33 @@ static void one_that_hangs_up_on_each_question_is_left_alone_for_a_while(void **
 	assert_answered(second);
 }
 
+/* The one that there is carries one request in silence, and takes no others any more. */
+static void what_waits_beside_a_connection_that_drains_is_served_in_time(void **state)
+{
+	struct ask *third = ask_new("third.example");
+
+	ask_wait(first);
+	advance_ms(1);
+	mute = 2;
+	ask(first);
+	ask(second);
+	turn_until(loop, mute == 0);
+	advance_ms(TRANSPORT_SUSPECT_MS + 1);
+	transport_cancel(&second->request);
+	to[0] = closed_endpoint();
+	ask(third);
+	turn_until(loop, told_num == 2);
+	settle_loop(loop);
+	assert_int_equal(told[1].status, -ECONNREFUSED);
+	assert_int_equal(third->done, 0);
+	to[0] = server->endpoint;
+	advance_ms(TRANSPORT_HOLD_MS + 1);
+	turn_until(loop, third->done);
+	assert_answered(third);
+	assert_int_equal(first->done, 0);
+	free(third);
+}
+
 static void ask_second(struct transport_request *r, int status, uint8_t *answer, size_t len)
 {
 	ask_done(r, status, answer, len);
@@ -378,6 +405,7 @@ int main(void)
 		TEST(the_text_names_the_address),
 		TEST(all_who_wait_for_a_connection_learn_of_its_failure),
 		TEST(one_that_hangs_up_on_each_question_is_left_alone_for_a_while),
+		TEST(what_waits_beside_a_connection_that_drains_is_served_in_time),
 		TEST(done_may_ask_and_cancel),
 		TEST(done_of_a_failure_learns_that_there_is_no_use),
 		TEST(a_reset_moves_requests_in_flight),
