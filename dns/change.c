@@ -108,6 +108,8 @@ static void swap(struct change *r)
 		status = generation_new(policies_get(r->policies), s->upstreams, s->generation,
 					&s->scopes, &g);
 	if (status == 0)
+		status = upstreams_reread(s->upstreams, error);
+	if (status == 0)
 		status = service_take_generation(s, g);
 	if (status < 0) {
 		generation_put(g);

@@ -46,6 +46,8 @@ struct tls_client {
 	SSL_SESSION *ticket[TLS_TICKETS_MAX]; /* owned, the latest last */
 	unsigned int tickets;
 	struct tls_counts counts;
+	const char *file; /* of the authorities */
+	struct stat seen; /* the same when it was read */
 };
 
 struct tls {
@@ -291,20 +293,34 @@ static bool restrict_protocol(SSL_CTX *ctx)
 	       SSL_CTX_set_cipher_list(ctx, CIPHERS_12);
 }
 
+static const char *system_file(void)
+{
+	const char *file = getenv(X509_get_default_cert_file_env());
+
+	return file ? file : X509_get_default_cert_file();
+}
+
+/* All zero if it is not there. */
+static struct stat stat_of(const char *file)
+{
+	struct stat st = { 0 };
+
+	(void)stat(file, &st);
+	return st;
+}
+
 /*
  * The system's authorities: reading them takes some 40 ms and megabytes, which must not be paid
  * for each upstream of a configuration while queries wait. They are read again when their file
- * has become another one; who was made before keeps those that it knows.
+ * has become another one; who was made before keeps those that it knows (tls_client_is_current()).
  */
 static X509_STORE *system_authorities(void)
 {
 	static X509_STORE *known; /* a reference, for good */
 	static struct stat seen;
-	const char *file = getenv(X509_get_default_cert_file_env());
-	struct stat now = { 0 };
+	struct stat now = stat_of(system_file());
 	X509_STORE *store;
 
-	(void)stat(file ? file : X509_get_default_cert_file(), &now);
 	if (known && fd_same_file(&now, &seen))
 		return known;
 	store = X509_STORE_new();
@@ -359,6 +375,8 @@ static int setup_context(struct tls_client *client, const struct tls_options *o,
 	SSL_CTX_sess_set_new_cb(client->ctx, new_ticket);
 	if (SSL_CTX_set_alpn_protos(client->ctx, client->alpn, len) != 0)
 		return -ENOMEM;
+	client->file = o->ca_file ? o->ca_file : system_file();
+	client->seen = stat_of(client->file); /* before it is read: what comes later is a change */
 	return load_authorities(client->ctx, o->ca_file, error);
 }
 
@@ -401,6 +419,13 @@ void tls_client_free(struct tls_client *client)
 	SSL_CTX_free(client->ctx);
 	BIO_meth_free(client->method);
 	free(client);
+}
+
+bool tls_client_is_current(const struct tls_client *client)
+{
+	struct stat now = stat_of(client->file);
+
+	return fd_same_file(&now, &client->seen);
 }
 
 void tls_client_counts(const struct tls_client *client, struct tls_counts *ret_counts)

@@ -43,6 +43,8 @@ struct tls_counts {
  */
 int tls_client_new(const struct tls_options *options, struct tls_client **ret_client,
 		   char ret_error[TLS_ERROR_MAX]);
+/* Is the file of its authorities still the one that it was made from? */
+bool tls_client_is_current(const struct tls_client *client);
 /* Accepts NULL. Its connections have been freed. */
 void tls_client_free(struct tls_client *client);
 void tls_client_counts(const struct tls_client *client, struct tls_counts *ret_counts);

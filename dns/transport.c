@@ -31,6 +31,7 @@ struct transport {
 	struct transport_options options;
 	const struct protocol *protocol;
 	struct tls_client *tls; /* owned, NULL = plain TCP */
+	struct tls_client *next_tls; /* to take its place, mostly NULL */
 	struct list connections; /* the latest last */
 	uint32_t count; /* of them */
 	struct connection *opening; /* the one that is being opened, NULL = none */
@@ -582,7 +583,8 @@ static void tick_due(struct timer *timer)
 
 /* --- the transport ----------------------------------------------------------------------- */
 
-static int setup_tls(struct transport *t, char ret_error[TRANSPORT_ERROR_MAX])
+static int setup_tls(struct transport *t, struct tls_client **ret_tls,
+		     char ret_error[TRANSPORT_ERROR_MAX])
 {
 	const struct conf_upstream *u = t->options.upstream;
 	struct tls_options options = {
@@ -594,7 +596,7 @@ static int setup_tls(struct transport *t, char ret_error[TRANSPORT_ERROR_MAX])
 		.pins = u->pins,
 	};
 
-	return tls_client_new(&options, &t->tls, ret_error);
+	return tls_client_new(&options, ret_tls, ret_error);
 }
 
 int transport_new(const struct transport_options *options, struct transport **ret_transport,
@@ -614,7 +616,7 @@ int transport_new(const struct transport_options *options, struct transport **re
 	timer_init(&t->pump, pump_due);
 	timer_init(&t->tick, tick_due);
 	if (type != CONF_TCP)
-		r = setup_tls(t, ret_error);
+		r = setup_tls(t, &t->tls, ret_error);
 	if (r < 0) {
 		free(t);
 		return r;
@@ -643,6 +645,32 @@ void transport_reset(struct transport *t)
 	schedule_pump(t);
 }
 
+int transport_reread(struct transport *t, char ret_error[TRANSPORT_ERROR_MAX])
+{
+	if (!t->tls || t->next_tls || tls_client_is_current(t->tls))
+		return 0;
+	return setup_tls(t, &t->next_tls, ret_error);
+}
+
+void transport_renew(struct transport *t, bool take)
+{
+	struct tls_counts counts;
+
+	if (!t->next_tls)
+		return;
+	if (take) {
+		transport_reset(t);
+		tls_client_counts(t->tls, &counts);
+		t->figures.handshakes += counts.handshakes;
+		t->figures.resumed += counts.resumed;
+		tls_client_free(t->tls);
+		t->tls = t->next_tls;
+	} else {
+		tls_client_free(t->next_tls);
+	}
+	t->next_tls = NULL;
+}
+
 static void forget_all(struct list *requests)
 {
 	while (!list_is_empty(requests)) {
@@ -663,6 +691,7 @@ void transport_free(struct transport *t)
 	drop_all(t);
 	loop_disarm(&t->pump);
 	tls_client_free(t->tls);
+	tls_client_free(t->next_tls);
 	free(t);
 }
 
@@ -677,6 +706,6 @@ void transport_figures(const struct transport *t, struct transport_figures *ret_
 				     CONNECTION_OPEN;
 	if (t->tls)
 		tls_client_counts(t->tls, &counts);
-	ret_figures->handshakes = counts.handshakes;
-	ret_figures->resumed = counts.resumed;
+	ret_figures->handshakes += counts.handshakes;
+	ret_figures->resumed += counts.resumed;
 }

@@ -94,8 +94,15 @@ static inline bool transport_is_idle(const struct transport_request *r)
 	return !r->transport;
 }
 
-/* The network has changed: all connections are closed, requests go over new ones. */
+/* All connections are closed, requests go over new ones. */
 void transport_reset(struct transport *t);
+/*
+ * Makes its TLS layer anew if the file of its authorities has changed, for transport_renew(). 0, or
+ * -errno and a text; nothing else changes.
+ */
+int transport_reread(struct transport *t, char ret_error[TRANSPORT_ERROR_MAX]);
+/* With `take` what transport_reread() made, if it did, is in force and connections are new ones. */
+void transport_renew(struct transport *t, bool take);
 void transport_figures(const struct transport *t, struct transport_figures *ret_figures);
 
 #endif

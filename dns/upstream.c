@@ -115,6 +115,25 @@ static int open_paths(struct upstream *u, char error[TRANSPORT_ERROR_MAX])
 	return r < 0 ? r : open_path(u, &u->path[1], CONF_V6, error);
 }
 
+int upstream_reread(struct upstream *u, char error[TRANSPORT_ERROR_MAX])
+{
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < 2; i++) {
+		if (u->path[i].transport)
+			r = transport_reread(u->path[i].transport, error);
+	}
+	return r;
+}
+
+void upstream_renew(struct upstream *u, bool take)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		if (u->path[i].transport)
+			transport_renew(u->path[i].transport, take);
+	}
+}
+
 /* --- life --------------------------------------------------------------------------------- */
 
 static void free_upstream(struct upstream *u)

@@ -87,6 +87,9 @@ int upstream_get(struct upstream_env *env, const struct conf_upstream *conf, boo
 		 struct upstream **ret_upstream, char error[TRANSPORT_ERROR_MAX]);
 /* Accepts NULL. */
 void upstream_put(struct upstream *u);
+/* transport_reread() and transport_renew() of its connections. */
+int upstream_reread(struct upstream *u, char error[TRANSPORT_ERROR_MAX]);
+void upstream_renew(struct upstream *u, bool take);
 /* Frees those that nobody refers to any more: not from within anything that they call. */
 void upstream_reap(struct upstream_env *env);
 

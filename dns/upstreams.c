@@ -456,6 +456,22 @@ int upstreams_assign(struct upstreams *us, const struct conf_dns *conf, const st
 	return 0;
 }
 
+int upstreams_reread(struct upstreams *us, char error[TRANSPORT_ERROR_MAX])
+{
+	const struct upstreams_plan *p = &us->plan;
+	int r = 0;
+
+	for (size_t i = 0; i < p->groups; i++) {
+		for (unsigned int k = 0; r == 0 && k < p->group[i]->num; k++)
+			r = upstream_reread(p->group[i]->member[k], error);
+	}
+	for (size_t i = 0; i < p->groups; i++) {
+		for (unsigned int k = 0; k < p->group[i]->num; k++)
+			upstream_renew(p->group[i]->member[k], r == 0);
+	}
+	return r;
+}
+
 void upstreams_each(struct upstreams *us, void (*fn)(void *arg, const struct upstream *u),
 		    void *arg)
 {

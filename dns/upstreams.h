@@ -76,6 +76,11 @@ void upstreams_free(struct upstreams *us);
 int upstreams_assign(struct upstreams *us, const struct conf_dns *conf, const struct endpoint *dns,
 		     unsigned int dns_num, char error[TRANSPORT_ERROR_MAX]);
 /*
+ * What those in force were made from besides the configuration (authorities) is read again if it
+ * has changed. All or nothing: 0, or -errno and `error` for people.
+ */
+int upstreams_reread(struct upstreams *us, char error[TRANSPORT_ERROR_MAX]);
+/*
  * For every query: looks, cheaply, whether the host's servers have changed. True = the groups are
  * others now; those that are held go on with the servers that they know.
  */

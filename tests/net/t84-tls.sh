@@ -267,6 +267,19 @@ check C-20_black_hole_fails_again fails
 check C-20_black_hole_is_explained_again says "no answer to the attempt to connect"
 on_the_wire ''
 check C-20_black_hole_is_over_within_5_s back_within_5_s
+
+# trust FILE: it is what the configuration's file of authorities holds now.
+cp "$T/ours/pem" "$T/kept.pem"
+trust() { cp "$1" "$T/ours/pem" && headrace reload --instance "$INSTANCE"; }
+refused() {
+	! trust /dev/null 2>"$T/refused" && grep -F "no certificate in PEM form" "$T/refused"
+}
+check C-20_other_authorities_by_a_reload trust "$T/theirs/pem"
+check C-20_a_server_that_is_not_by_them_fails fails
+check C-20_that_is_shown shows "its certificate is not by an authority that is trusted"
+check C-20_authorities_that_are_none_are_refused refused
+check C-20_the_first_authorities_by_a_reload trust "$T/kept.pem"
+check C-20_they_are_trusted_again answers
 session_stop
 
 # Pins come on top; who has another key is passed over, and the next upstream asked.

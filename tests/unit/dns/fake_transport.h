@@ -14,11 +14,13 @@ struct transport {
 	struct transport_options options;
 	struct transport_request *request; /* the latest, NULL = it was ended */
 	unsigned int asked, cancelled;
+	unsigned int reread, taken; /* times */
 };
 
 static struct transport fake_transports[FAKE_TRANSPORTS];
 static int fake_transport_new_error; /* what transport_new() fails with */
 static int fake_transport_ask_error;
+static struct transport *fake_transport_changed; /* whose file cannot be read again, NULL = none */
 
 static UNUSED unsigned int fake_transports_open(void)
 {
@@ -74,6 +76,20 @@ void transport_cancel(struct transport_request *r)
 
 void transport_reset(struct transport *t)
 {
+}
+
+int transport_reread(struct transport *t, char ret_error[TRANSPORT_ERROR_MAX])
+{
+	t->reread++;
+	if (t != fake_transport_changed)
+		return 0;
+	snprintf(ret_error, TRANSPORT_ERROR_MAX, "no such file");
+	return -ENOENT;
+}
+
+void transport_renew(struct transport *t, bool take)
+{
+	t->taken += take;
 }
 
 void transport_figures(const struct transport *t, struct transport_figures *ret_figures)

@@ -350,6 +350,58 @@ static void c23_a_second_connection_resumes_the_session(void **state)
 	assert_int_equal(figures().resumed, 1);
 }
 
+/* The file of the authorities is another one now: 0 or what transport_reread() says. */
+static int reread(const struct identity *id, bool take)
+{
+	char error[TRANSPORT_ERROR_MAX] = "";
+	int r;
+
+	trust(id);
+	r = transport_reread(transport, error);
+	assert_int_equal(r < 0, error[0] != '\0');
+	transport_renew(transport, take);
+	return r;
+}
+
+static void authorities_are_read_again_when_their_file_has_changed(void **state)
+{
+	struct identity other = make_identity(NULL, NULL, -10, 10);
+	char error[TRANSPORT_ERROR_MAX];
+
+	start(CONF_TLS);
+	assert_answered(ask_wait(0));
+	assert_int_equal(transport_reread(transport, error), 0);
+	transport_renew(transport, true);
+	assert_int_equal(figures().open, 1); /* it had not */
+	assert_int_equal(reread(NULL, false), -EINVAL);
+	assert_int_equal(reread(&other, false), 0);
+	assert_int_equal(figures().open, 1);
+	assert_answered(ask_wait(1));
+	assert_int_equal(reread(&other, true), 0);
+	assert_int_equal(figures().open, 0);
+	assert_int_equal(ask_wait(2)->status, -EKEYREJECTED);
+	assert_int_equal(reread(&authority, true), 0);
+	assert_answered(ask_wait(3));
+	assert_int_equal(figures().handshakes, 2);
+	identity_done(&other);
+}
+
+static void authorities_that_have_changed_cost_no_question(void **state)
+{
+	struct identity other = make_identity(NULL, NULL, -10, 10);
+
+	start(CONF_TLS);
+	how.after = 2;
+	ask(0);
+	turn_until(loop, heard.num == 1);
+	trust(&other);
+	assert_int_equal(reread(&authority, true), 0);
+	how.after = 1;
+	turn_until(loop, asks[0]->done);
+	assert_answered(asks[0]);
+	identity_done(&other);
+}
+
 static void c23_an_idle_connection_is_closed(void **state)
 {
 	start(CONF_TLS);
@@ -427,6 +479,8 @@ int main(void)
 		TEST(one_that_breaks_off_within_an_answer_is_asked_again),
 		TEST(the_end_of_an_idle_connection_is_no_failure),
 		TEST(c23_a_second_connection_resumes_the_session),
+		TEST(authorities_are_read_again_when_their_file_has_changed),
+		TEST(authorities_that_have_changed_cost_no_question),
 		TEST(c23_an_idle_connection_is_closed),
 		TEST(c23_more_connections_are_opened_under_load_up_to_16),
 		TEST(one_that_says_nothing_gets_no_more_requests),

@@ -229,6 +229,23 @@ static void a_configuration_that_cannot_be_used_changes_nothing(void **state)
 	assert_int_equal(member(0, 1)->conf.type, CONF_PLAIN);
 }
 
+static void files_are_read_again_for_all_upstreams_or_for_none(void **state)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		conf_upstream[i].type = CONF_TLS;
+		conf_upstream[i].host = "dns.test";
+	}
+	assign();
+	assert_int_equal(fake_transports_open(), 2);
+	fake_transport_changed = &fake_transports[1];
+	assert_int_equal(upstreams_reread(set, error), -ENOENT);
+	assert_string_equal(error, "no such file");
+	assert_int_equal(fake_transports[0].taken + fake_transports[1].taken, 0);
+	fake_transport_changed = NULL;
+	assert_int_equal(upstreams_reread(set, error), 0);
+	assert_true(fake_transports[0].taken > 0 && fake_transports[1].taken > 0);
+}
+
 static void c25_the_order_is_up_then_failing_then_down_then_nobody(void **state)
 {
 	struct upstream_group *g;
@@ -286,6 +303,7 @@ int main(void)
 		T(one_that_stays_keeps_figures_health_and_connections),
 		T(what_went_away_lives_as_long_as_somebody_knows_it),
 		T(a_configuration_that_cannot_be_used_changes_nothing),
+		T(files_are_read_again_for_all_upstreams_or_for_none),
 		T(c25_the_order_is_up_then_failing_then_down_then_nobody),
 		T(those_in_force_are_told_in_order),
 	};
