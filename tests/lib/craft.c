@@ -58,6 +58,7 @@ static size_t l4_header(const struct craft *c, uint8_t *to, size_t *ret_csum_at)
 		put32(to + 8, c->ack);
 		to[12] = (20 + c->tcp_options) / 4 << 4;
 		to[13] = c->tcp_flags;
+		put16(to + 14, c->window);
 		memset(to + 20, 1, c->tcp_options);
 		*ret_csum_at = 16;
 		return 20 + c->tcp_options;

@@ -32,6 +32,7 @@ struct craft {
 	uint8_t tcp_flags;
 	uint32_t seq;
 	uint32_t ack;
+	uint16_t window; /* TCP */
 	uint8_t icmp_type;
 	uint8_t icmp_code;
 	uint32_t icmp_rest; /* instead of identifier 'sport' and sequence number 0 */
