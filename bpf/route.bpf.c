@@ -5,6 +5,9 @@
  * that the host's rules let pass, or is bound to the uplink where routes alone capture, and
  * then costs nothing more.
  *
+ * Our own sockets have a mark already; where routes alone capture they are bound to the uplink
+ * here, too. All of them are connected.
+ *
  * Everything else is left to the TUN, whose programs decide again, with the packet: refusals,
  * what is not connected (a datagram's mark is taken before any program could set it, and would
  * stay for other destinations), and what has a mark, a device or a source address of its own.
@@ -37,6 +40,7 @@ struct route_call {
 	__u8 proto;
 };
 
+/* A socket that may be told where to go. */
 static __always_inline int route_wanted(struct bpf_sock_addr *ctx, const struct settings *s)
 {
 	struct bpf_sock *sk = ctx->sk;
@@ -45,9 +49,7 @@ static __always_inline int route_wanted(struct bpf_sock_addr *ctx, const struct 
 		return 0;
 	if (ctx->protocol != PROTO_TCP && ctx->protocol != PROTO_UDP)
 		return 0;
-	if (s->netns_cookie && s->netns_cookie != bpf_get_netns_cookie(ctx))
-		return 0;
-	return !s->own_cgroup || bpf_get_current_cgroup_id() != s->own_cgroup;
+	return !s->netns_cookie || s->netns_cookie == bpf_get_netns_cookie(ctx);
 }
 
 /* It keeps its way, whatever the rules say: it is not captured. */
@@ -61,8 +63,6 @@ static __always_inline int route_leads_away(const struct route_call *c, const st
 {
 	struct packet p = { .version = addr_mapped(&c->to) ? 4 : 6, .daddr = c->to };
 
-	if (s->dns_intercept && c->port == DNS_PORT)
-		return 0;
 	return !addr_unusable(&p, &p.daddr) && !addr_ends_at_link(&p, &p.daddr) &&
 	       !packet_to_tun(&p, s);
 }
@@ -91,18 +91,28 @@ static __always_inline int route_undisturbed(const struct rule_facts *f, const s
 	       f->uid == c->uid && f->cgroup == c->cgroup;
 }
 
+/* Binds it to the uplink, where there is one. 0 or negative. */
+static __always_inline long route_bind(struct bpf_sock_addr *ctx, const struct settings *s,
+				       const struct route_call *c)
+{
+	int device = (int)(addr_mapped(&c->to) ? s->uplink4_ifindex : s->uplink6_ifindex);
+
+	if (!device)
+		return -1;
+	return bpf_setsockopt(ctx, ROUTE_SOL_SOCKET, ROUTE_SO_BINDTOIFINDEX, &device,
+			      sizeof(device));
+}
+
 static __always_inline void route_send_direct(struct bpf_sock_addr *ctx, const struct settings *s,
 					      const struct route_call *c)
 {
 	int mark = (int)s->direct_mark;
-	int device = (int)(addr_mapped(&c->to) ? s->uplink4_ifindex : s->uplink6_ifindex);
-	long err = -1;
+	long err;
 
 	if (mark)
 		err = bpf_setsockopt(ctx, ROUTE_SOL_SOCKET, ROUTE_SO_MARK, &mark, sizeof(mark));
-	else if (device)
-		err = bpf_setsockopt(ctx, ROUTE_SOL_SOCKET, ROUTE_SO_BINDTOIFINDEX, &device,
-				     sizeof(device));
+	else
+		err = route_bind(ctx, s, c);
 	if (!err)
 		count_stat(STAT_DIRECT_FLOWS, 1);
 }
@@ -117,7 +127,13 @@ static __always_inline int route_decide(struct bpf_sock_addr *ctx, const struct 
 	c->proto = (__u8)ctx->protocol;
 	c->uid = (__u32)bpf_get_current_uid_gid();
 	c->cgroup = bpf_get_current_cgroup_id();
-	if (!w || route_is_bound(ctx->sk) || !route_leads_away(c, s))
+	if (!route_leads_away(c, s))
+		return 1;
+	if (s->own_cgroup && c->cgroup == s->own_cgroup) {
+		route_bind(ctx, s, c);
+		return 1;
+	}
+	if (!w || route_is_bound(ctx->sk) || (s->dns_intercept && c->port == DNS_PORT))
 		return 1;
 	route_facts(ctx, &w->facts, c);
 	decided = rules_decide_socket();

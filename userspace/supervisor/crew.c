@@ -120,6 +120,18 @@ static void open_icmp(struct crew *c)
 	}
 }
 
+void crew_bind_icmp(struct crew *c, int ifindex4, int ifindex6)
+{
+	const int devices[2] = { ifindex4, ifindex6 };
+
+	for (unsigned int slot = 1; slot < c->roles; slot++)
+		for (int i = 0; i < 2; i++)
+			if (c->icmp_fd[slot][i] >= 0 && devices[i] &&
+			    setsockopt(c->icmp_fd[slot][i], SOL_SOCKET, SO_BINDTOIFINDEX,
+				       &devices[i], sizeof(devices[i])))
+				log_warn("crew", "ping is not forwarded: %s", strerror(errno));
+}
+
 /* One worker has nobody to hand packets to. 0 or -errno. */
 static int open_inboxes(struct crew *c)
 {

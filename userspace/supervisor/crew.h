@@ -63,6 +63,9 @@ void crew_kill(struct crew *c);
 /* Closes what is owned; no process may be left. */
 void crew_done(struct crew *c);
 
+/* Route capture by routes alone: raw ICMP sockets are bound to these devices (0: not bound). */
+void crew_bind_icmp(struct crew *c, int ifindex4, int ifindex6);
+
 struct role *crew_resolver(struct crew *c);
 
 #endif

@@ -180,7 +180,7 @@ static int table_write(struct strict *s)
 
 static bool table_is_whole(const struct strict *s)
 {
-	char *now;
+	char *now = NULL;
 	bool whole;
 
 	if (!s->listing)
