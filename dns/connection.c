@@ -291,7 +291,18 @@ bool connection_is_acknowledged(const struct connection *c)
 	return ioctl(c->watch.fd, SIOCOUTQ, &bytes) < 0 || !bytes;
 }
 
-const char *connection_error(const struct connection *c)
+const char *connection_status_text(const struct connection *c, int status)
 {
-	return c->tls ? tls_error(c->tls) : "";
+	if (c->tls && tls_error(c->tls)[0])
+		return tls_error(c->tls);
+	if (status != -ETIMEDOUT)
+		return strerror(-status);
+	switch (c->state) {
+	case CONNECTION_CONNECTING:
+		return "no answer to the attempt to connect";
+	case CONNECTION_HANDSHAKE:
+		return "no answer during the TLS handshake";
+	default:
+		return "what was sent is not acknowledged";
+	}
 }

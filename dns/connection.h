@@ -85,8 +85,8 @@ int connection_put(struct connection *c, const void *data, size_t len);
 size_t connection_room(const struct connection *c);
 /* Has the peer's host acknowledged all that was sent? If not for long, the path is dark. */
 bool connection_is_acknowledged(const struct connection *c);
-/* Why it failed, as TLS says it; "" = an error of the socket. */
-const char *connection_error(const struct connection *c);
+/* Why it failed with -errno, for people: as TLS says it, or what it waited for. */
+const char *connection_status_text(const struct connection *c, int status);
 
 /* transport.c: */
 struct loop *transport_loop(const struct transport *t);

@@ -99,22 +99,6 @@ static void clear_error(struct transport *t)
 	log_info("dns", "upstream %s works again", t->options.upstream->name);
 }
 
-static const char *status_text(const struct connection *c, int status)
-{
-	if (connection_error(c)[0])
-		return connection_error(c);
-	if (status != -ETIMEDOUT)
-		return strerror(-status);
-	switch (c->state) {
-	case CONNECTION_CONNECTING:
-		return "no answer to the attempt to connect";
-	case CONNECTION_HANDSHAKE:
-		return "no answer during the TLS handshake";
-	default:
-		return "what was sent is not acknowledged";
-	}
-}
-
 static void explain(struct transport *t, const struct endpoint *to, const char *text)
 {
 	char address[ENDPOINT_TEXT_MAX];
@@ -182,7 +166,7 @@ static void suspect(struct connection *c)
 	c->draining = true;
 	if (connection_is_acknowledged(c))
 		return; /* slow, maybe */
-	explain(t, &c->to, status_text(c, -ETIMEDOUT));
+	explain(t, &c->to, connection_status_text(c, -ETIMEDOUT));
 	set_error(t, t->why);
 }
 
@@ -373,7 +357,7 @@ void transport_lost(struct connection *c, int status)
 	struct transport *t = c->transport;
 	struct endpoint to = c->to;
 
-	explain(t, &to, status_text(c, status));
+	explain(t, &to, connection_status_text(c, status));
 	/* Out of the list, so that nobody whose request ends now gives it another. */
 	list_remove(&c->link);
 	if (c == t->opening) {
