@@ -99,6 +99,14 @@ struct role_text {
 	char text[]; /* at sizeof(struct role_text) */
 };
 
+#define ROLE_VIPS_MAX 16
+
+/* What is asked for at `at` goes to `to`; port 0: any, and the same one. */
+struct role_vip {
+	struct endpoint at;
+	struct endpoint to;
+};
+
 struct role_config {
 	uint32_t kind; /* enum role_kind */
 	uint32_t slot; /* 0 = resolver, 1.. = workers */
@@ -111,6 +119,7 @@ struct role_config {
 	uint32_t single_queue; /* 1 = every packet reaches worker 1, which relays DNS */
 	uint32_t restarted; /* 1 = takes over after a role that died */
 	struct addr host_loopback; /* this destination goes to the host's 127.0.0.1 / ::1 */
+	struct role_vip vip[ROLE_VIPS_MAX]; /* zero address: the end of the list */
 	struct siphash_key isn_key; /* RFC 6528; the same after a restart */
 	uint16_t icmp_id_base; /* host order: identifiers base..base+2^bits-1 are ours */
 	uint16_t icmp_id_bits;

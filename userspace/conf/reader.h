@@ -69,7 +69,7 @@ struct reader {
 };
 
 extern const struct section schema_root, section_upstream, section_group, section_policy,
-	section_point, section_flow_rule, section_not, section_route;
+	section_point, section_flow_rule, section_not, section_route, section_vip;
 
 void reader_init(struct reader *r, const char *file, struct conf *conf, struct conf_errors *errors);
 /* Writes what was told into `errors`, in the order of lines. 0, -EINVAL or -ENOMEM. */

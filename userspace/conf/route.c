@@ -101,6 +101,26 @@ static const struct kind kind_stack4 = { .take = take_stack4,
 static const struct kind kind_stack6 = { .take = take_stack6,
 					 .expected = "ADDRESS/BITS, such as fd00::1/64" };
 
+static const struct key vip_keys[] = {
+	{ .name = "at",
+	  .kind = &kind_server,
+	  .offset = offsetof(struct conf_vip, at),
+	  .size = sizeof(struct endpoint),
+	  .help = "the address, and port, that is asked for" },
+	{ .name = "to",
+	  .kind = &kind_server,
+	  .offset = offsetof(struct conf_vip, to),
+	  .size = sizeof(struct endpoint),
+	  .help = "where it goes" },
+};
+
+static void vip_done(struct reader *r, struct node *n, void *to);
+
+const struct section section_vip = { .what = "an address of capture.route.vips",
+				     .keys = vip_keys,
+				     .num = sizeof(vip_keys) / sizeof(vip_keys[0]),
+				     .done = vip_done };
+
 static const struct key route_keys[] = {
 	{ .name = "way",
 	  .kind = &kind_word,
@@ -152,6 +172,14 @@ static const struct key route_keys[] = {
 	  SOME(direct, directs),
 	  .max = CONF_RANGES_MAX,
 	  .help = "destinations that keep their way" },
+	{ .name = "vips",
+	  .kind = &kind_list,
+	  .section = &section_vip,
+	  SOME(vip, vips),
+	  .max = CONF_VIPS_MAX,
+	  .lined = true,
+	  .line = offsetof(struct conf_vip, line),
+	  .help = "addresses that lead to servers of choice" },
 	{ .name = "specific-routes",
 	  .kind = &kind_bool,
 	  FIELD(specific),
@@ -167,6 +195,19 @@ const struct section section_route = { .what = "capture.route",
 				       .done = route_done };
 
 /* --- together ----------------------------------------------------------------------------- */
+
+static void vip_done(struct reader *r, struct node *n, void *to)
+{
+	const struct conf_vip *v = to;
+
+	if (!node_find(n, "at") || !node_find(n, "to"))
+		reader_error(r, n, "expected {at: ADDRESS[:PORT], to: ADDRESS[:PORT]}");
+	else if (addr_is_v4(&v->at.addr) != addr_is_v4(&v->to.addr))
+		reader_error(r, n, "at and to are not of one family");
+	else
+		return;
+	n->kind = NODE_BAD;
+}
 
 static void refuse_elsewhere(struct reader *r, struct node *n, const char *key)
 {
@@ -219,13 +260,22 @@ static bool ranges_differ(const struct conf_range *a, const struct conf_range *b
 	return false;
 }
 
+static bool vips_differ(const struct conf_vip *a, const struct conf_vip *b, uint32_t num)
+{
+	for (uint32_t i = 0; i < num; i++)
+		if (!addr_eq(&a[i].at.addr, &b[i].at.addr) || a[i].at.port != b[i].at.port ||
+		    !addr_eq(&a[i].to.addr, &b[i].to.addr) || a[i].to.port != b[i].to.port)
+			return true;
+	return false;
+}
+
 bool conf_route_differs(const struct conf_route *a, const struct conf_route *b)
 {
 	return a->way != b->way || strcmp(a->tun, b->tun) != 0 || a->table != b->table ||
 	       a->priority != b->priority || a->fwmark.value != b->fwmark.value ||
 	       a->fwmark.mask != b->fwmark.mask || a->specific != b->specific ||
-	       a->ranges != b->ranges || a->directs != b->directs ||
-	       ranges_differ(&a->address, &b->address, 1) ||
+	       a->ranges != b->ranges || a->directs != b->directs || a->vips != b->vips ||
+	       vips_differ(a->vip, b->vip, a->vips) || ranges_differ(&a->address, &b->address, 1) ||
 	       ranges_differ(&a->address6, &b->address6, 1) ||
 	       ranges_differ(a->range, b->range, a->ranges) ||
 	       ranges_differ(a->direct, b->direct, a->directs);

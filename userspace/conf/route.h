@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "bpf/contract.h"
 
 #define CONF_RANGES_MAX 64 /* captured, and direct ones */
@@ -35,6 +36,13 @@ struct conf_range {
 	unsigned int bits; /* of 32 for v4, of 128 for v6 */
 };
 
+/* An address of our own making: what is asked for there goes to a server of choice. */
+struct conf_vip {
+	struct endpoint at; /* port 0 = any */
+	struct endpoint to; /* port 0 = the one that was asked for */
+	unsigned int line;
+};
+
 struct conf_route {
 	enum conf_route_way way;
 	enum conf_route_mode mode;
@@ -48,6 +56,8 @@ struct conf_route {
 	uint32_t ranges;
 	struct conf_range direct[CONF_RANGES_MAX]; /* go by the uplink's gateway */
 	uint32_t directs;
+	struct conf_vip vip[CONF_VIPS_MAX];
+	uint32_t vips;
 	bool specific; /* routes that are no default routes stay in force */
 };
 

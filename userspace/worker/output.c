@@ -106,9 +106,28 @@ void worker_icmp_error(struct worker *w, int icmp_error, uint32_t mtu, const str
 		worker_write(w, buf, len);
 }
 
+/* The first that is meant for what was asked for, NULL = none. */
+static const struct role_vip *vip_of(const struct worker *w, const struct flow_key *key)
+{
+	for (int i = 0; i < ROLE_VIPS_MAX && !addr_is_zero(&w->config.vip[i].at.addr); i++) {
+		const struct role_vip *v = &w->config.vip[i];
+
+		if (addr_eq(&v->at.addr, &key->daddr) && (!v->at.port || v->at.port == key->dport))
+			return v;
+	}
+	return NULL;
+}
+
 struct endpoint worker_upstream_of(const struct worker *w, const struct flow_key *key)
 {
 	struct endpoint to = { .addr = key->daddr, .port = key->dport };
+	const struct role_vip *vip = vip_of(w, key);
+
+	if (vip) {
+		to.addr = vip->to.addr;
+		to.port = vip->to.port ? vip->to.port : key->dport;
+		return to;
+	}
 
 	if (!addr_is_zero(&w->config.host_loopback) &&
 	    addr_eq(&w->config.host_loopback, &key->daddr))

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,7 +86,7 @@ static void every_key(void **state)
 		good("capture: {route: {way: table, mode: dns, tun: dmesh, address: 10.11.0.1/16,"
 		     " address6: 'fd11::1/64', table: 1338, priority: 10, fwmark: 1338,"
 		     " ranges: [10.10.0.0/16, '2001:db8::/32'], direct: 10.10.9.0/24,"
-		     " specific-routes: false}}");
+		     " vips: [{at: '10.10.1.1:80', to: 127.0.0.1}], specific-routes: false}}");
 
 	assert_int_equal(c->way, CONF_ROUTE_TABLE);
 	assert_int_equal(c->mode, CONF_ROUTE_DNS);
@@ -102,6 +103,10 @@ static void every_key(void **state)
 	assert_int_equal(c->range[1].bits, 32);
 	assert_int_equal(c->directs, 1);
 	assert_int_equal(c->direct[0].bits, 24);
+	assert_int_equal(c->vips, 1);
+	assert_int_equal(ntohs(c->vip[0].at.port), 80);
+	assert_int_equal(c->vip[0].to.port, 0);
+	assert_true(addr_is_loopback(&c->vip[0].to.addr));
 	assert_false(c->specific);
 }
 
@@ -117,6 +122,9 @@ static void what_cannot_be_is_refused(void **state)
 	refuses("capture: {route: {way: table, address6: 10.0.0.1/24}}", "such as fd00::1/64");
 	refuses("capture: {route: {way: table, ranges: 10.10.0.1/16}}", "bits set behind");
 	refuses("capture: {route: {way: table, ranges: 10.10.0.0/33}}", "is no network");
+	refuses("capture: {route: {way: table, vips: [{at: 10.10.1.1}]}}", "expected {at:");
+	refuses("capture: {route: {way: table, vips: [{at: 10.10.1.1, to: '::1'}]}}",
+		"not of one family");
 	refuses("capture: {route: {way: table, table: 254}}", "one of the kernel's own");
 	refuses("capture: {route: {way: table, table: 252}}", "one of the kernel's own");
 	refuses("capture: {route: {way: table, priority: 32760}}", "is out of range");
