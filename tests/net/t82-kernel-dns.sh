@@ -29,7 +29,11 @@ conf() { # DEVICES ACTION
 	END
 }
 conf "uplink: tc" nxdomain
-session_start -c "$T/conf.yaml"
+# libxdp and iproute2 make directories in bpffs and leave them: in one of their own.
+printf '#!/bin/sh\nmount -t bpf none /sys/fs/bpf && exec "$@"\n' >"$T/with_bpffs"
+chmod +x "$T/with_bpffs"
+own_bpffs="unshare --mount $T/with_bpffs"
+SESSION_PREFIX=$own_bpffs session_start -c "$T/conf.yaml"
 stack4=$(json status .status.stack4)
 
 dig() { inside dig +tries=1 +time=6 "@$stack4" "$@"; }
@@ -133,7 +137,7 @@ check what_is_not_for_us_passes not_ours
 # Reload: another action at once, another mode of the device. (XDP sees no checksum that is
 # still to come, as a veth pair leaves it.)
 in_far ethtool -K wire tx off >"$T/ethtool"
-in_far ip link set dev wire xdp object "$TOP/build/tests/net/pass.bpf.o" section xdp ||
+in_far $own_bpffs ip link set dev wire xdp object "$TOP/build/tests/net/pass.bpf.o" section xdp ||
 	die "no XDP on the other end of the veth pair"
 conf "uplink: xdp" zero
 check reload headrace reload --instance "$INSTANCE"
