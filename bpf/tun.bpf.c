@@ -20,6 +20,7 @@
 #include "bpf/flow.h"
 #include "bpf/maps.h"
 #include "bpf/own.h"
+#include "bpf/routed.h"
 #include "bpf/steps.h"
 
 #define AF_INET4 2
@@ -82,6 +83,9 @@ int tun_egress(struct __sk_buff *skb)
 		return drop(x->decision.reason);
 	if (verdict == VERDICT_REJECT)
 		return packet_refuse(skb, x->decision.reason, END_REJECTED);
+	err = routed_rules(skb, x, s);
+	if (err != ROUTED_ON)
+		return err;
 	err = tun_flow_up(skb);
 	if (err)
 		return packet_refuse(skb, -err, refusal_end(-err));
