@@ -31,6 +31,7 @@ void cgroup_init(struct cgroup *c)
 	memset(c, 0, sizeof(*c));
 	c->dir = -1;
 	c->link = -1;
+	c->home = -1;
 }
 
 static int find_root(char *ret_path, size_t size)
@@ -92,6 +93,55 @@ int cgroup_adopt(const struct cgroup *c, int pid)
 	if (dprintf(fd, "%d\n", pid) < 0)
 		err = -errno;
 	fd_close(fd);
+	return err;
+}
+
+/* cgroup.procs of the cgroup that this process is in, or of the root. -1: none of them. */
+static int open_home(void)
+{
+	char root[128], path[512], line[256] = "";
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	int fd = -1;
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f) && strncmp(line, "0::", 3) != 0)
+		line[0] = '\0';
+	fclose(f);
+	line[strcspn(line, "\n")] = '\0';
+	if (find_root(root, sizeof(root)))
+		return -1;
+	if (line[0] && snprintf(path, sizeof(path), "%s%s/cgroup.procs", root, line + 3) > 0)
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 && snprintf(path, sizeof(path), "%s/cgroup.procs", root) > 0)
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd;
+}
+
+int cgroup_enter(struct cgroup *c)
+{
+	int err;
+
+	if (c->dir < 0 || c->home >= 0)
+		return 0;
+	c->home = open_home();
+	if (c->home < 0)
+		return -errno;
+	err = cgroup_adopt(c, getpid());
+	if (err)
+		c->home = fd_close(c->home);
+	return err;
+}
+
+int cgroup_leave(struct cgroup *c)
+{
+	int err = 0;
+
+	if (c->home < 0)
+		return 0;
+	if (dprintf(c->home, "%d\n", getpid()) < 0)
+		err = -errno;
+	c->home = fd_close(c->home);
 	return err;
 }
 

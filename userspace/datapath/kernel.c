@@ -432,6 +432,16 @@ int kernel_adopt(struct kernel *k, int pid)
 	return cgroup_adopt(&k->cgroup, pid);
 }
 
+int kernel_enter(struct kernel *k)
+{
+	return cgroup_enter(&k->cgroup);
+}
+
+int kernel_leave(struct kernel *k)
+{
+	return cgroup_leave(&k->cgroup);
+}
+
 struct flow_visit {
 	struct kernel *kernel;
 	int (*fn)(void *arg, const struct kernel_flow *f);

@@ -86,6 +86,13 @@ int kernel_role_fd(const struct kernel *k, unsigned int slot, enum role_descript
 int kernel_names_make(struct kernel *k, uint32_t buckets, int *ret_fd);
 /* Moves a process into the roles' cgroup. 0 or -errno. */
 int kernel_adopt(struct kernel *k, int pid);
+/*
+ * Main itself goes into the roles' cgroup, and back to where it came from: sockets made in
+ * between are told as the roles' own, by mark and cgroup, whoever holds them. 0 or -errno;
+ * without such a cgroup nothing is done.
+ */
+int kernel_enter(struct kernel *k);
+int kernel_leave(struct kernel *k);
 
 /* A flow as `headrace flows` shows it: both maps joined. */
 struct kernel_flow {

@@ -72,6 +72,7 @@ struct cgroup {
 	int dir; /* descriptor of it */
 	uint64_t id;
 	int link; /* of sock_protect */
+	int home; /* cgroup.procs of where main came from, while it is in here; else -1 */
 };
 
 /* owner.c: the programs that note who owns a socket, or those of route capture. */
@@ -163,6 +164,8 @@ void cgroup_init(struct cgroup *c);
 /* Makes headrace-<instance> and attaches the hook to it. 0 or -errno, -EBUSY = it is alive. */
 int cgroup_make(struct cgroup *c, const char *instance, int sock_protect_fd);
 int cgroup_adopt(const struct cgroup *c, int pid);
+int cgroup_enter(struct cgroup *c);
+int cgroup_leave(struct cgroup *c);
 /* Detaches and removes it, waiting a moment for its last process to go. */
 void cgroup_remove(struct cgroup *c);
 void cgroup_clean_stale(void);

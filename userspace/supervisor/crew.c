@@ -100,11 +100,19 @@ static uint16_t icmp_base_of(const struct crew *c, unsigned int slot)
 	return (uint16_t)(c->icmp_base + ((slot - 1) << ICMP_ID_BITS));
 }
 
-/* Without raw sockets echo is not forwarded; everything else is. */
+/*
+ * Without raw sockets echo is not forwarded; everything else is. They are made inside of the
+ * roles' cgroup: a socket is for ever of the cgroup that made it, and what has the mark alone
+ * would be captured like any other.
+ */
 static void open_icmp(struct crew *c)
 {
 	static const int families[2] = { AF_INET, AF_INET6 };
+	int inside = kernel_enter(c->kernel);
 
+	if (inside)
+		log_warn("crew", "raw ICMP sockets are in no cgroup of ours: %s",
+			 strerror(-inside));
 	for (unsigned int slot = 1; slot < c->roles; slot++) {
 		for (int i = 0; i < 2; i++) {
 			int err = icmp_socket_open(families[i], HEADRACE_MARK,
@@ -118,6 +126,9 @@ static void open_icmp(struct crew *c)
 				 i ? 6 : 4, strerror(-err));
 		}
 	}
+	inside = kernel_leave(c->kernel);
+	if (inside)
+		log_warn("crew", "main stays in the roles' cgroup: %s", strerror(-inside));
 }
 
 void crew_bind_icmp(struct crew *c, int ifindex4, int ifindex6)

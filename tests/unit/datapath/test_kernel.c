@@ -149,6 +149,36 @@ static void sockets_of_the_cgroup_are_marked(void **state)
 	kernel_unload(k);
 }
 
+static uint32_t mark_of_new_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(uint32_t);
+	uint32_t mark = 0;
+
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &len), 0);
+	close(fd);
+	return mark;
+}
+
+static void main_goes_into_the_cgroup_and_back(void **state)
+{
+	struct kernel *k = load_bpf(false);
+	struct settings s = { .mark = HEADRACE_MARK };
+
+	if (strcmp(kernel_features(k)->protect, "cgroup hook")) {
+		kernel_unload(k);
+		skip();
+	}
+	assert_int_equal(kernel_settings(k, &s), 0);
+	assert_int_equal(mark_of_new_socket(), 0);
+	assert_int_equal(kernel_enter(k), 0);
+	assert_int_equal(mark_of_new_socket(), HEADRACE_MARK);
+	assert_int_equal(kernel_leave(k), 0);
+	assert_int_equal(mark_of_new_socket(), 0);
+	assert_int_equal(kernel_leave(k), 0);
+	kernel_unload(k);
+}
+
 static int count_flow(void *arg, const struct kernel_flow *f)
 {
 	struct kernel_flow *last = arg;
@@ -557,6 +587,7 @@ int main(void)
 		cmocka_unit_test(a_name_that_lives_is_neither_cleaned_nor_taken),
 		cmocka_unit_test(does_not_pin_where_others_may_write),
 		cmocka_unit_test(sockets_of_the_cgroup_are_marked),
+		cmocka_unit_test(main_goes_into_the_cgroup_and_back),
 		cmocka_unit_test(walks_every_flow_joined_with_its_info),
 		cmocka_unit_test(role_cannot_write_the_flow_table),
 		cmocka_unit_test(worker_cannot_name_addresses),
