@@ -300,7 +300,7 @@ $(CHECKLIST_BIN): $(B)/tests/%: tests/%.c $(B)/libheadrace.a $(TESTLIB_OBJ) $(B)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(TESTLIB_OBJ) $(B)/libheadrace.a \
-		$(TEST_LIBS)
+		$(DAEMON_LIBS) $(TEST_LIBS)
 
 # lwIP's own suites with our options: once with our sizes, once with theirs.
 $(B)/tests/lwip/suites-small: private EXTRA = -DSUITES_SMALL
