@@ -73,7 +73,16 @@ static inline void harness_with_host(struct headrace *skel)
 	bpf_program__set_autoload(skel->progs.host_ingress3, true);
 }
 
-enum harness_parts { HARNESS_TUN, HARNESS_DNS, HARNESS_HOST };
+static inline void harness_with_lan(struct headrace *skel)
+{
+	bpf_program__set_autoload(skel->progs.lan_ingress, true);
+	bpf_program__set_autoload(skel->progs.lan_ingress3, true);
+	bpf_program__set_autoload(skel->progs.lan_egress, true);
+	bpf_program__set_autoload(skel->progs.lan_egress3, true);
+	bpf_program__set_autoload(skel->progs.lo_egress, true);
+}
+
+enum harness_parts { HARNESS_TUN, HARNESS_DNS, HARNESS_HOST, HARNESS_LAN };
 
 /* Ends the test program with 77 if we may not load programs. */
 static inline struct harness *harness_load(uint32_t flows_max, enum harness_parts parts)
@@ -92,6 +101,8 @@ static inline struct harness *harness_load(uint32_t flows_max, enum harness_part
 		harness_without_dns(h->skel);
 	if (parts == HARNESS_HOST)
 		harness_with_host(h->skel);
+	if (parts == HARNESS_LAN)
+		harness_with_lan(h->skel);
 	err = headrace__load(h->skel);
 	if (err == -EPERM) {
 		fprintf(stderr, "no right to load BPF programs\n");

@@ -92,8 +92,7 @@ static int connect_to(int fd, int family, uint16_t port)
 	return connect(fd, (struct sockaddr *)&a, sizeof(a));
 }
 
-static void expect_owner(const struct sock_note *note, pid_t pid, const char *comm,
-			 const char *exe)
+static void expect_owner(const struct sock_note *note, pid_t pid, const char *comm, const char *exe)
 {
 	struct stat st;
 
@@ -473,8 +472,8 @@ static void attach_all(struct headrace *skel)
 
 	assert_true(dir >= 0);
 	for (int i = 0; i < LINKS; i++) {
-		world.link[i] = bpf_link_create(bpf_program__fd(places[i].prog), dir,
-						places[i].type, NULL);
+		world.link[i] =
+			bpf_link_create(bpf_program__fd(places[i].prog), dir, places[i].type, NULL);
 		assert_true(world.link[i] >= 0);
 	}
 	close(dir);

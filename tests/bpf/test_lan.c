@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What of a LAN client's packets passes, and what the rules make of the rest. */
+#include "bpf/lan_world.h"
+
+/* --- what passes --------------------------------------------------------------------------- */
+
+#define FROM6 V6, .src = CLIENT6
+
+static const struct passes {
+	const char *name;
+	struct craft c;
+	enum kernel_stat stat;
+} passes[] = {
+	{ "DHCP", UDP(CLIENT4, 68, OUTSIDE4, 67, ), STAT_PASS_ESSENTIAL },
+	{ "DHCPv6", UDP(CLIENT6, 546, OUTSIDE6, 547, V6), STAT_PASS_ESSENTIAL },
+	{ "mDNS", UDP(CLIENT4, 5353, "224.0.0.251", 5353, ), STAT_PASS_ESSENTIAL },
+	{ "multicast v6", UDP(CLIENT6, 5353, "ff02::fb", 5353, V6), STAT_PASS_ESSENTIAL },
+	{ "broadcast", UDP(CLIENT4, 7, "255.255.255.255", 7, ), STAT_PASS_ESSENTIAL },
+	{ "link-local", TCP(CLIENT4, "169.254.169.254", CRAFT_SYN, ), STAT_PASS_ESSENTIAL },
+	{ "link-local v6", TCP(CLIENT6, "fe80::1", CRAFT_SYN, V6), STAT_PASS_ESSENTIAL },
+	{ "from link-local v6", TCP("fe80::7", OUTSIDE6, CRAFT_SYN, V6), STAT_PASS_ESSENTIAL },
+	{ "neighbour solicitation",
+	  { FROM6, .proto = IPPROTO_ICMPV6, .dst = OUTSIDE6, .icmp_type = 135, .payload = 16 },
+	  STAT_PASS_ESSENTIAL },
+	{ "echo reply",
+	  { .proto = IPPROTO_ICMP, .src = CLIENT4, .dst = OUTSIDE4, .icmp_type = 0, .sport = 1 },
+	  STAT_PASS_ESSENTIAL },
+	{ "unreachable",
+	  { .proto = IPPROTO_ICMP, .src = CLIENT4, .dst = OUTSIDE4, .icmp_type = 3, .payload = 28 },
+	  STAT_PASS_ESSENTIAL },
+	{ "TCP of an older flow", TCP(CLIENT4, OUTSIDE4, CRAFT_ACK, .payload = 3),
+	  STAT_PASS_OLDER },
+	{ "answer to a SYN", TCP(CLIENT4, OUTSIDE4, CRAFT_SYN | CRAFT_ACK, ), STAT_PASS_OLDER },
+	{ "RST of an older flow", TCP(CLIENT4, OUTSIDE4, CRAFT_RST, ), STAT_PASS_OLDER },
+	{ "TCP of an older flow v6", TCP(CLIENT6, OUTSIDE6, CRAFT_ACK, V6), STAT_PASS_OLDER },
+};
+
+static void what_no_rule_decides_passes_and_is_counted(void **state)
+{
+	for (size_t i = 0; i < sizeof(passes) / sizeof(passes[0]); i++) {
+		const struct passes *p = &passes[i];
+		uint64_t before = harness_stat(h, p->stat);
+		int action;
+
+		empty(h->skel->maps.direct_flows);
+		action = up(&p->c);
+
+		if (action != -1 || harness_stat(h, p->stat) != before + 1)
+			fail_msg("%s: action %d, counted %d times", p->name, action,
+				 (int)(harness_stat(h, p->stat) - before));
+	}
+}
+
+static void near_misses_are_the_rules_business(void **state)
+{
+	static const struct craft near[] = {
+		UDP(CLIENT4, 68, OUTSIDE4, 69, ),
+		UDP(CLIENT4, 7, "169.253.1.1", 7, ),
+		UDP(CLIENT6, 7, "fec0::1", 7, V6),
+		TCP(CLIENT4, "223.255.255.255", CRAFT_SYN, ),
+	};
+	uint64_t before = harness_drops(h, DROP_RULE);
+
+	for (size_t i = 0; i < sizeof(near) / sizeof(near[0]); i++)
+		assert_int_equal(up(&near[i]), HARNESS_DROP);
+	assert_int_equal(harness_drops(h, DROP_RULE), before + 4);
+}
+
+static void own_addresses_pass(void **state)
+{
+	static const struct addr own4 = { { TUN_MAPPED, 192, 168, 7, 1 } };
+	uint64_t before = harness_stat(h, STAT_PASS_LOCAL);
+	struct craft c = udp4;
+	uint32_t one = 1;
+
+	c.dst = "192.168.7.1";
+	c.dport = 53; /* who asks the host itself is answered by it */
+	assert_int_not_equal(up(&c), -1);
+	put(h->skel->maps.host_addrs, &own4, &one);
+	assert_int_equal(up(&c), -1);
+	assert_int_equal(harness_stat(h, STAT_PASS_LOCAL), before + 1);
+}
+
+static void marks_pass_first(void **state)
+{
+	struct settings s = capture_settings();
+	struct __sk_buff ctx = { .mark = 0x110 };
+	struct bpf_program *prog = layer3 ? h->skel->progs.lan_ingress3 :
+					    h->skel->progs.lan_ingress;
+
+	s.pass_mark[0] = (struct pass_mark){ .value = 0x10, .mask = 0xff };
+	harness_settings(h, &s);
+	assert_int_equal(run_prog(prog, &udp4, &ctx), -1);
+	ctx.mark = 0x111;
+	assert_int_equal(run_prog(prog, &udp4, &ctx), HARNESS_DROP);
+}
+
+static void device_nobody_captures_is_left_alone(void **state)
+{
+	empty(h->skel->maps.capture_devices);
+	assert_int_equal(up(&udp4), -1);
+}
+
+static void no_ip_passes(void **state)
+{
+	struct bpf_program *prog = layer3 ? h->skel->progs.lan_ingress3 :
+					    h->skel->progs.lan_ingress;
+	uint64_t before = harness_stat(h, STAT_PASS_PROTOCOL);
+	uint8_t bytes[12] = { 0 };
+
+	assert_int_equal(harness_run(h, prog, bytes, sizeof(bytes), NULL, 1), -1);
+	assert_int_equal(harness_stat(h, STAT_PASS_PROTOCOL), before + 1);
+}
+
+/* --- bridges ------------------------------------------------------------------------------- */
+
+static void frames_between_ports_of_a_bridge_pass(void **state)
+{
+	uint64_t before = harness_stat(h, STAT_PASS_BRIDGED);
+
+	if (layer3)
+		return;
+	frame(neighbour_mac, client_mac);
+	assert_int_equal(up(&udp4), -1);
+	assert_int_equal(harness_stat(h, STAT_PASS_BRIDGED), before + 1);
+	frame(bridge_mac, client_mac);
+	assert_int_equal(up(&udp4), HARNESS_DROP);
+}
+
+/* Where they are captured a rule has to name them, and DNS among them is their own. */
+static void bridged_frames_are_a_rules_not_the_fallbacks(void **state)
+{
+	uint64_t before = harness_stat(h, STAT_PASS_BRIDGED);
+	struct craft dns = udp4;
+	uint64_t mac = 0;
+
+	if (layer3)
+		return;
+	dns.dport = 53;
+	device_is(CAPTURE_LAN, CAPTURE_BRIDGED);
+	frame(neighbour_mac, client_mac);
+	assert_int_equal(up(&udp4), -1);
+	assert_int_equal(up(&dns), -1);
+	assert_int_equal(harness_stat(h, STAT_PASS_BRIDGED), before + 2);
+	memcpy(&mac, client_mac, 6);
+	rule(RULE_MAC, mac, VERDICT_DROP, VERDICT_FORWARD);
+	assert_int_equal(up(&udp4), HARNESS_DROP);
+	frame(neighbour_mac, neighbour_mac);
+	assert_int_equal(up(&udp4), -1);
+	frame(bridge_mac, neighbour_mac);
+	assert_int_equal(up(&udp4), HARNESS_REDIRECT);
+}
+
+/* --- what the rules say -------------------------------------------------------------------- */
+
+static void direct_passes_unchanged_and_is_entered(void **state)
+{
+	uint64_t before = harness_stat(h, STAT_DIRECT_FLOWS);
+
+	all(VERDICT_DIRECT, EPOCH, 0);
+	for (size_t i = 0; i < KINDS_NUM; i++) {
+		uint8_t bytes[CRAFT_MAX];
+		size_t len = craft(kinds[i], bytes);
+		struct flow_key key;
+		struct flow f;
+
+		empty(h->skel->maps.direct_flows);
+		assert_int_equal(up(kinds[i]), -1);
+		assert_int_equal(h->out_len, len);
+		assert_memory_equal(h->out + HARNESS_L2, bytes, len);
+		f = direct_flow(&key);
+		assert_int_equal(f.verdict, VERDICT_DIRECT);
+		assert_int_equal(f.capture, CAPTURE_LAN);
+		assert_int_equal(f.ifindex, DEVICE);
+		assert_int_equal(f.epoch, EPOCH);
+		assert_int_equal(f.packets_up, 1);
+		assert_int_equal(f.bytes_up, kinds[i]->payload);
+		assert_memory_equal(f.mac, layer3 ? (const uint8_t[6]){ 0 } : client_mac, 6);
+		assert_int_equal(key.proto, kinds[i]->proto);
+	}
+	assert_int_equal(harness_stat(h, STAT_DIRECT_FLOWS), before + KINDS_NUM);
+}
+
+static void forward_goes_to_the_tun_and_the_flow_names_the_client(void **state)
+{
+	all(VERDICT_FORWARD, EPOCH, 0);
+	for (size_t i = 0; i < KINDS_NUM; i++) {
+		struct __sk_buff ctx = { 0 };
+		struct flow_key key;
+		struct flow f;
+
+		empty(h->skel->maps.flows);
+		assert_int_equal(up(kinds[i]), HARNESS_REDIRECT);
+		memcpy(ctx.cb, h->cb, sizeof(ctx.cb));
+		assert_int_equal(run_prog(h->skel->progs.tun_egress, kinds[i], &ctx), HARNESS_OK);
+		f = harness_flow(h, &key);
+		assert_int_equal(f.verdict, VERDICT_FORWARD);
+		assert_int_equal(f.capture, CAPTURE_LAN);
+		assert_int_equal(f.ifindex, DEVICE);
+		assert_int_equal(f.epoch, EPOCH);
+		assert_memory_equal(f.mac, layer3 ? (const uint8_t[6]){ 0 } : client_mac, 6);
+		assert_int_equal(up(kinds[i]), HARNESS_REDIRECT); /* a known one */
+	}
+}
+
+/* What is known of a flow does not depend on what the rules say by now. */
+static void captured_flow_stays_captured(void **state)
+{
+	struct __sk_buff ctx = { 0 };
+
+	all(VERDICT_FORWARD, EPOCH, 0);
+	assert_int_equal(up(&syn4), HARNESS_REDIRECT);
+	memcpy(ctx.cb, h->cb, sizeof(ctx.cb));
+	assert_int_equal(run_prog(h->skel->progs.tun_egress, &syn4, &ctx), HARNESS_OK);
+	all(VERDICT_DROP, EPOCH + 1, 0);
+	assert_int_equal(up(&ack4), HARNESS_REDIRECT);
+	assert_int_equal(h->cb[4], EPOCH);
+	assert_int_equal(entries(h->skel->maps.direct_flows), 0);
+}
+
+static void refusal_goes_back_to_the_client(void **state)
+{
+	struct craft rst = { .proto = IPPROTO_TCP,
+			     .src = OUTSIDE4,
+			     .dst = CLIENT4,
+			     .sport = 80,
+			     .dport = 4000,
+			     .tcp_flags = CRAFT_RST | CRAFT_ACK,
+			     .ack = 10 };
+	uint64_t before = harness_drops(h, DROP_RULE_REJECT);
+	struct harness_events events;
+	uint8_t want[CRAFT_MAX];
+	size_t len = craft(&rst, want);
+
+	all(VERDICT_REJECT, EPOCH, 0);
+	assert_int_equal(up(&syn4), HARNESS_REDIRECT);
+	assert_int_equal(h->out_len, len);
+	assert_memory_equal(h->out + HARNESS_L2, want, len);
+	if (!layer3) {
+		assert_memory_equal(h->out, client_mac, 6);
+		assert_memory_equal(h->out + 6, bridge_mac, 6);
+	}
+	harness_read_events(h, &events);
+	assert_int_equal(events.count, 1);
+	assert_int_equal(events.event[0].info.end, END_REJECTED);
+	assert_int_equal(events.event[0].flow.capture, CAPTURE_LAN);
+	assert_int_equal(up(&udp6), HARNESS_REDIRECT);
+	assert_int_equal(up(&echo4), HARNESS_REDIRECT);
+	assert_int_equal(harness_drops(h, DROP_RULE_REJECT), before + 3);
+}
+
+static void rules_by_client_and_device_decide(void **state)
+{
+	uint64_t mac = 0;
+
+	rule(RULE_DEVICE, DEVICE, VERDICT_DROP, VERDICT_FORWARD);
+	assert_int_equal(up(&udp4), HARNESS_DROP);
+	rule(RULE_DEVICE, DEVICE + 1, VERDICT_DROP, VERDICT_FORWARD);
+	assert_int_equal(up(&udp4), HARNESS_REDIRECT);
+	if (layer3)
+		return;
+	memcpy(&mac, client_mac, 6);
+	rule(RULE_MAC, mac, VERDICT_DROP, VERDICT_FORWARD);
+	assert_int_equal(up(&udp4), HARNESS_DROP);
+	frame(bridge_mac, neighbour_mac);
+	assert_int_equal(up(&udp4), HARNESS_REDIRECT);
+	assert_int_equal(h->cb[2] & 0xffff, 0);
+}
+
+static void protocol_without_flows_is_refused_where_it_would_be_forwarded(void **state)
+{
+	uint64_t before = harness_drops(h, DROP_PROTOCOL);
+
+	all(VERDICT_FORWARD, EPOCH, 0);
+	assert_int_equal(up(&sctp4), HARNESS_REDIRECT);
+	assert_int_equal(h->out[HARNESS_L2 + 9], IPPROTO_ICMP);
+	assert_int_equal(harness_drops(h, DROP_PROTOCOL), before + 1);
+	all(VERDICT_DIRECT, EPOCH, 0);
+	assert_int_equal(up(&sctp4), -1);
+}
+
+static void dns_is_the_resolvers(void **state)
+{
+	struct settings s = capture_settings();
+	struct craft c = udp4;
+
+	c.dport = 53;
+	all(VERDICT_DIRECT, EPOCH, 0);
+	assert_int_equal(up(&c), HARNESS_REDIRECT);
+	assert_int_equal(h->cb[2], VERDICT_DNS << 16 | CAPTURE_LAN << 24);
+	c = syn6;
+	c.dport = 53;
+	assert_int_equal(up(&c), HARNESS_REDIRECT);
+	s.dns_intercept = 0;
+	harness_settings(h, &s);
+	assert_int_equal(up(&c), -1);
+}
+
+static void device_of_dns_alone_passes_the_rest(void **state)
+{
+	uint64_t before = harness_stat(h, STAT_PASS_OTHER);
+	struct craft c = udp4;
+
+	device_is(CAPTURE_LAN, CAPTURE_DNS_ONLY);
+	for (size_t i = 0; i < KINDS_NUM; i++)
+		assert_int_equal(up(kinds[i]), -1);
+	assert_int_equal(up(&ack4), -1);
+	assert_int_equal(harness_stat(h, STAT_PASS_OTHER), before + KINDS_NUM + 1);
+	assert_int_equal(entries(h->skel->maps.direct_flows), 0);
+	c.dport = 53;
+	assert_int_equal(up(&c), HARNESS_REDIRECT);
+}
+
+static void captured_traffic_has_its_way_out_when_main_is_gone(void **state)
+{
+	uint64_t passed = harness_stat(h, STAT_PASS_STALE), refused = harness_drops(h, DROP_STALE);
+	struct settings s = capture_settings();
+
+	s.heartbeat_ns = 1;
+	s.stale_ns = 1;
+	harness_settings(h, &s);
+	all(VERDICT_FORWARD, EPOCH, 0);
+	assert_int_equal(up(&syn4), -1);
+	assert_int_equal(harness_stat(h, STAT_PASS_STALE), passed + 1);
+	s.closed = 1;
+	harness_settings(h, &s);
+	assert_int_equal(up(&syn4), HARNESS_REDIRECT);
+	assert_int_equal(harness_drops(h, DROP_STALE), refused + 1);
+	all(VERDICT_DIRECT, EPOCH, 0);
+	assert_int_equal(up(&udp4), -1); /* direct flows never notice */
+}
+
+#define T(name) cmocka_unit_test_setup(name, begin)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(what_no_rule_decides_passes_and_is_counted),
+		T(near_misses_are_the_rules_business),
+		T(own_addresses_pass),
+		T(marks_pass_first),
+		T(device_nobody_captures_is_left_alone),
+		T(no_ip_passes),
+		T(frames_between_ports_of_a_bridge_pass),
+		T(bridged_frames_are_a_rules_not_the_fallbacks),
+		T(direct_passes_unchanged_and_is_entered),
+		T(forward_goes_to_the_tun_and_the_flow_names_the_client),
+		T(captured_flow_stays_captured),
+		T(refusal_goes_back_to_the_client),
+		T(rules_by_client_and_device_decide),
+		T(protocol_without_flows_is_refused_where_it_would_be_forwarded),
+		T(dns_is_the_resolvers),
+		T(device_of_dns_alone_passes_the_rest),
+		T(captured_traffic_has_its_way_out_when_main_is_gone),
+	};
+	int failed = cmocka_run_group_tests_name("bpf/lan, Ethernet", tests, open_all, close_all);
+
+	layer3 = true;
+	return failed +
+	       cmocka_run_group_tests_name("bpf/lan, no link header", tests, open_all, close_all);
+}
