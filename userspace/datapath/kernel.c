@@ -304,6 +304,7 @@ void kernel_unload(struct kernel *k)
 	events_close(&k->events);
 	counters_close(&k->counters);
 	walk_end(&k->strays.walk);
+	walk_end(&k->aging.walk);
 	fd_close(k->flows_readonly);
 	fd_close(k->domains_readonly);
 	headrace__destroy(k->skeleton);

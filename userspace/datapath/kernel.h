@@ -114,6 +114,13 @@ void kernel_flow_end_all(struct kernel *k, int slot, enum flow_end end);
 bool kernel_flow_end_strays(struct kernel *k, uint64_t idle_ns, uint64_t idle_tcp_ns);
 /* The table is full: the next pass is worth any cost. */
 void kernel_flow_strays_wanted(struct kernel *k);
+/*
+ * Removes direct flows that closed some time ago, or that nobody would remember any more; fn
+ * is told of those that were still open (END_IDLE). Parts and passes as above: true = there is
+ * more of this one.
+ */
+bool kernel_direct_age(struct kernel *k, void (*fn)(void *arg, const struct flow_event *e),
+		       void *arg);
 
 void kernel_read_drops(struct kernel *k, struct drop_counters *ret_sum); /* kernel half only */
 void kernel_read_stats(struct kernel *k, struct kernel_stats *ret_sum);

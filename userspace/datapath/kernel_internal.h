@@ -129,6 +129,17 @@ struct strays {
 	uint64_t idle_ns, idle_tcp_ns; /* of this call */
 };
 
+/* aging.c */
+struct aging {
+	struct walk walk;
+	bool walking; /* a pass is under way */
+	uint64_t seen; /* direct flows entered in all when it began */
+	uint64_t left; /* entries that it has left there */
+	uint64_t now_ns; /* of this call */
+	void (*fn)(void *arg, const struct flow_event *e);
+	void *arg;
+};
+
 struct kernel {
 	struct headrace *skeleton; /* NULL = no BPF */
 	struct kernel_features features;
@@ -147,6 +158,7 @@ struct kernel {
 	struct rules_maps rules;
 	struct events events;
 	struct strays strays;
+	struct aging aging;
 	struct settings settings; /* as last written */
 };
 

@@ -257,21 +257,6 @@ static void undo_steps(struct instance *in)
 
 /* --- events ------------------------------------------------------------------------------- */
 
-/*
- * What no role took would fill the table in time, and in no time under a flood. While the
- * table is full a TCP flow is given no longer than the others: most of those are SYNs that the
- * device's full queue has lost, and a connect that takes longer loses its entry, no more.
- */
-static void sweep_expired(struct timer *t)
-{
-	struct instance *in = container_of(t, struct instance, sweep);
-	uint64_t tcp_ms = in->flows_full ? FLOW_STRAY_MS : FLOW_STRAY_TCP_MS;
-	bool more = kernel_flow_end_strays(in->kernel, FLOW_STRAY_MS * NSEC_PER_MSEC,
-					   tcp_ms * NSEC_PER_MSEC);
-
-	loop_arm(in->loop, &in->sweep, more ? FLOW_SWEEP_PART_MS : FLOW_SWEEP_MS);
-}
-
 /* Flows are being refused because the table is full: what is stray must not wait. */
 static void sweep_if_full(struct instance *in)
 {
@@ -323,6 +308,23 @@ static void take_event(void *arg, const struct flow_event *e)
 	else if (e->info.end == END_QUIC)
 		log_refusal(&e->key, "QUIC is blocked");
 	in->ops->flow_event(in, e);
+}
+
+/*
+ * What no role took would fill the table in time, and in no time under a flood. While the
+ * table is full a TCP flow is given no longer than the others: most of those are SYNs that the
+ * device's full queue has lost, and a connect that takes longer loses its entry, no more.
+ */
+static void sweep_expired(struct timer *t)
+{
+	struct instance *in = container_of(t, struct instance, sweep);
+	uint64_t tcp_ms = in->flows_full ? FLOW_STRAY_MS : FLOW_STRAY_TCP_MS;
+	bool more = kernel_flow_end_strays(in->kernel, FLOW_STRAY_MS * NSEC_PER_MSEC,
+					   tcp_ms * NSEC_PER_MSEC);
+
+	if (kernel_direct_age(in->kernel, take_event, in))
+		more = true;
+	loop_arm(in->loop, &in->sweep, more ? FLOW_SWEEP_PART_MS : FLOW_SWEEP_MS);
 }
 
 /*
