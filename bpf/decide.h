@@ -151,6 +151,8 @@ __weak __noinline int decide_act(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	}
 	decide_forget(skb, x);
+	if (x->packet.is_fragment)
+		fragment_note(x);
 	if (verdict == VERDICT_REJECT)
 		return packet_refuse(skb, DROP_RULE_REJECT, END_REJECTED);
 	if (verdict != VERDICT_FORWARD && verdict != VERDICT_DNS)
@@ -261,32 +263,6 @@ __weak __noinline int decide_known(struct __sk_buff *skb)
 	return known;
 }
 
-/* A later fragment goes the way of its first. */
-__weak __noinline int decide_fragment(struct __sk_buff *skb)
-{
-	struct scratch *x = scratch_get();
-	struct flow_key *key;
-	struct flow *f;
-
-	if (!x)
-		return TC_ACT_UNSPEC;
-	fragment_key_fill(x);
-	key = bpf_map_lookup_elem(&fragments, &x->fragment);
-	if (!key)
-		return pass(STAT_UNTRACKED);
-	f = bpf_map_lookup_elem(&flows, key);
-	if (f && f->capture != CAPTURE_TUN) {
-		x->from.verdict = f->verdict;
-		x->from.rule = f->rule;
-		x->from.epoch = f->epoch;
-		return decide_send(skb);
-	}
-	f = direct_find(key);
-	if (f)
-		direct_follow(x, f, 1);
-	return TC_ACT_UNSPEC;
-}
-
 /* --- flows that are new, or decided anew -------------------------------------------------- */
 
 /* Gathers what is known of the packet for the rules. */
@@ -304,6 +280,8 @@ __weak __noinline int decide_facts(struct __sk_buff *skb)
 	rule_facts_packet(facts, &x->packet);
 	facts->mark = skb->mark;
 	facts->ifindex = x->from.ifindex;
+	if (x->packet.fragment_offset)
+		facts->known &= ~(1U << RULE_PORT);
 	if (mac_known(x->from.mac)) {
 		__builtin_memcpy(facts->mac, x->from.mac, sizeof(facts->mac));
 		facts->known |= 1U << RULE_MAC;
@@ -333,6 +311,53 @@ static __always_inline int decide_rules(struct __sk_buff *skb, struct scratch *x
 	x->from.rule = decided >> 8;
 	x->from.epoch = w->epoch;
 	return 0;
+}
+
+#define FRAGMENT_ALONE (-3)
+
+/*
+ * A later fragment whose first was not seen: what the rules say of its addresses. A rule about
+ * ports is no match; without its first part, which such a rule stops, the rest is of no use.
+ */
+static __always_inline int decide_fragment_alone(struct __sk_buff *skb, struct scratch *x)
+{
+	__u32 verdict;
+
+	if (decide_rules(skb, x))
+		return TC_ACT_UNSPEC;
+	verdict = x->from.verdict;
+	if (verdict == VERDICT_DIRECT)
+		return pass(STAT_UNTRACKED);
+	return verdict == VERDICT_FORWARD ? decide_send(skb) : drop(DROP_FRAGMENT_LOST);
+}
+
+/* A later fragment goes the way of its first; FRAGMENT_ALONE: which was not seen. */
+__weak __noinline int decide_fragment(struct __sk_buff *skb)
+{
+	struct scratch *x = scratch_get();
+	struct flow_key *key;
+	struct flow *f;
+
+	if (!x)
+		return TC_ACT_UNSPEC;
+	fragment_key_fill(x);
+	key = bpf_map_lookup_elem(&fragments, &x->fragment);
+	if (!key)
+		return FRAGMENT_ALONE;
+	if (key->pad[0] == FRAGMENT_PASSED)
+		return TC_ACT_UNSPEC;
+	f = bpf_map_lookup_elem(&flows, key);
+	if (f && f->capture != CAPTURE_TUN) {
+		x->from.verdict = f->verdict;
+		x->from.rule = f->rule;
+		x->from.epoch = f->epoch;
+		return decide_send(skb);
+	}
+	f = direct_find(key);
+	if (!f) /* its first was refused */
+		return drop(DROP_FRAGMENT_LOST);
+	direct_follow(x, f, 1);
+	return TC_ACT_UNSPEC;
 }
 
 static __always_inline int packet_asks_dns(const struct packet *p, const struct settings *s)
@@ -458,6 +483,14 @@ static __always_inline int decide_find(struct __sk_buff *skb, struct scratch *x,
 	return action == DECIDE_ACT && known == KNOWN_EARLIER ? decide_anew(skb) : action;
 }
 
+/* Passes the packet as what it is, enum kernel_stat, and with a first fragment the later ones. */
+static __always_inline int decide_passed(struct scratch *x, int why)
+{
+	if (x->packet.is_fragment && !x->packet.fragment_offset)
+		fragment_note_passed(x);
+	return pass_as(why);
+}
+
 /*
  * What becomes of the packet: TC_ACT_UNSPEC = it passes, else another action. packet_load()
  * has read it, and x->from says where it is, and whose. Part of the programs themselves, as
@@ -471,8 +504,10 @@ static __always_inline int decide_flow(struct __sk_buff *skb)
 
 	if (!x || !s)
 		return TC_ACT_UNSPEC;
-	if (x->packet.fragment_offset)
-		return decide_fragment(skb);
+	if (x->packet.fragment_offset) {
+		action = decide_fragment(skb);
+		return action == FRAGMENT_ALONE ? decide_fragment_alone(skb, x) : action;
+	}
 	packet_key_up(&x->packet, &x->key);
 	x->flags = 0;
 	action = decide_find(skb, x, s);

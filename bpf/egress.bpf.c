@@ -290,7 +290,7 @@ __noinline int host_look(struct __sk_buff *skb, __u32 l2)
 	why = l2 == ETH_BYTES ? host_frame(skb) : -1;
 	if (why < 0)
 		why = host_passes(skb);
-	return why < 0 ? HOST_DECIDE : pass_as(why);
+	return why < 0 ? HOST_DECIDE : decide_passed(x, why);
 }
 
 static __always_inline int host_out(struct __sk_buff *skb, __u32 l2)

@@ -195,6 +195,8 @@ static __always_inline void flow_replace(struct scratch *x, const struct flow *o
 	count_stat(STAT_FLOWS_CLOSED, 1);
 }
 
+#define FRAGMENT_PASSED 1U /* in `pad` of the key that `fragments` has */
+
 static __always_inline void fragment_key_fill(struct scratch *x)
 {
 	x->fragment.saddr = x->packet.saddr;
@@ -208,6 +210,15 @@ static __always_inline void fragment_note(struct scratch *x)
 {
 	fragment_key_fill(x);
 	bpf_map_update_elem(&fragments, &x->fragment, &x->key, BPF_ANY);
+}
+
+/* The first one passes, whatever the rules say: so will the later ones. */
+static __always_inline void fragment_note_passed(struct scratch *x)
+{
+	packet_key_up(&x->packet, &x->key);
+	x->key.pad[0] = FRAGMENT_PASSED;
+	fragment_note(x);
+	x->key.pad[0] = 0;
 }
 
 /* Flow of a later fragment, NULL if its first was not seen. */

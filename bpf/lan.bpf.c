@@ -125,7 +125,7 @@ __noinline int lan_look(struct __sk_buff *skb, __u32 l2)
 	if (why)
 		return drop(-why);
 	why = lan_passes(skb);
-	return why < 0 ? LAN_DECIDE : pass_as(why);
+	return why < 0 ? LAN_DECIDE : decide_passed(x, why);
 }
 
 static __always_inline int lan_in(struct __sk_buff *skb, __u32 l2)
@@ -278,7 +278,7 @@ __noinline int lo_look(struct __sk_buff *skb)
 	why = lo_passes(skb);
 	if (why == -2)
 		return TC_ACT_UNSPEC;
-	return why < 0 ? LAN_DECIDE : pass_as(why);
+	return why < 0 ? LAN_DECIDE : decide_passed(x, why);
 }
 
 SEC("?tc")

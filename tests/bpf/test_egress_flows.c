@@ -199,11 +199,8 @@ static void fragments_go_the_way_of_their_first(void **state)
 			      .id = 9,
 			      .offset = 1480 };
 	struct __sk_buff ctx = capture_ctx(DEVICE, CAPTURE_EGRESS, VERDICT_FORWARD);
-	uint64_t untracked = harness_stat(h, STAT_UNTRACKED);
 	uint8_t bytes[CRAFT_MAX];
 
-	assert_int_equal(run(&last, NULL), -1);
-	assert_int_equal(harness_stat(h, STAT_UNTRACKED), untracked + 1);
 	assert_int_equal(run(&first, NULL), HARNESS_REDIRECT);
 	assert_int_equal(harness_run(h, h->skel->progs.tun_egress, bytes, craft(&first, bytes),
 				     &ctx, 1),
@@ -215,7 +212,53 @@ static void fragments_go_the_way_of_their_first(void **state)
 	assert_int_equal(run(&first, NULL), -1);
 	rules_say(VERDICT_DROP, 0, 0);
 	assert_int_equal(run(&last, NULL), -1);
+	first.id = last.id = 11;
+	first.sport = 3;
+	assert_int_equal(run(&first, NULL), HARNESS_DROP);
+	rules_say(VERDICT_DIRECT, 0, 0);
+	assert_int_equal(run(&last, NULL), HARNESS_DROP);
+}
+
+/* What nothing is known of but addresses does not slip by rules about them. */
+static void fragments_whose_first_was_not_seen_are_decided_by_their_addresses(void **state)
+{
+	struct craft last = { .proto = IPPROTO_UDP,
+			      .src = HOST4,
+			      .dst = OUTSIDE4,
+			      .payload = 8,
+			      .id = 20,
+			      .offset = 1480 };
+	uint64_t untracked = harness_stat(h, STAT_UNTRACKED);
+
+	rules_say(VERDICT_FORWARD, 0, 0);
+	assert_int_equal(run(&last, NULL), HARNESS_REDIRECT); /* its first may come later */
+	rules_say(VERDICT_REJECT, 0, 0);
+	assert_int_equal(run(&last, NULL), HARNESS_DROP);
+	rules_say(VERDICT_DIRECT, 0, 0);
+	assert_int_equal(run(&last, NULL), -1);
 	assert_int_equal(harness_stat(h, STAT_UNTRACKED), untracked + 1);
+}
+
+/* The answer to a large ping from outside; nobody knows a flow of it. */
+static void fragments_of_what_passes_pass(void **state)
+{
+	struct craft first = { .proto = IPPROTO_ICMP,
+			       .src = HOST4,
+			       .dst = OUTSIDE4,
+			       .icmp_type = 0,
+			       .payload = 1472,
+			       .id = 21,
+			       .more = true };
+	struct craft last = first;
+
+	last.more = false;
+	last.payload = 8;
+	last.offset = 1480;
+	rules_say(VERDICT_DROP, 0, 0);
+	assert_int_equal(run(&first, NULL), -1);
+	assert_int_equal(run(&last, NULL), -1);
+	last.id = 22;
+	assert_int_equal(run(&last, NULL), HARNESS_DROP);
 }
 
 /* A server's socket that somebody called from outside answers; one that nobody called asks. */
@@ -284,6 +327,9 @@ int main(void)
 				       begin),
 		cmocka_unit_test_setup(older_connection_is_left_alone_by_new_rules, begin),
 		cmocka_unit_test_setup(fragments_go_the_way_of_their_first, begin),
+		cmocka_unit_test_setup(
+			fragments_whose_first_was_not_seen_are_decided_by_their_addresses, begin),
+		cmocka_unit_test_setup(fragments_of_what_passes_pass, begin),
 		cmocka_unit_test_setup(datagrams_answer_who_called_from_outside, begin),
 		cmocka_unit_test_setup(answers_of_direct_flows_are_counted, begin),
 	};
