@@ -29,5 +29,7 @@ extern const struct command events_command; /* events.c */
 extern const struct command dns_command; /* dns.c */
 extern const struct command check_command; /* check.c */
 extern const struct command reload_command; /* reload.c */
+extern const struct command rules_command; /* rules.c */
+extern const struct command explain_command; /* explain.c */
 
 #endif

@@ -12,8 +12,8 @@
 #include "tools/command.h"
 
 static const struct command *const commands[] = {
-	&run_command,	 &status_command, &flows_command, &drops_command,
-	&events_command, &dns_command,	  &check_command, &reload_command,
+	&run_command, &status_command, &flows_command,	&drops_command, &events_command,
+	&dns_command, &check_command,  &reload_command, &rules_command, &explain_command,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

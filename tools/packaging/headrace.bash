@@ -39,6 +39,9 @@ _headrace() {
 		[status]='--instance --json --help'
 		[flows]='--pid --process --user --uid --unit --cgroup --client --dest --port --proto --name
 			--rule --verdict --state --capture --sort --follow --instance --json --help'
+		[rules]='--instance --json --help'
+		[explain]='--pid --uid --user --cgroup --unit --process --client --mac --proto --interface
+			--fwmark --dscp --instance --json --help'
 		[drops]='--instance --json --help'
 		[events]='--instance --json --help'
 		[dns]='log stats cache lookup flush --follow --client --instance --json --help'
@@ -84,12 +87,16 @@ _headrace() {
 	--verdict) mapfile -t COMPREPLY < <(compgen -W 'direct forward dns local reject drop' -- "$current") ;;
 	--state) mapfile -t COMPREPLY < <(compgen -W 'opening open closing closed' -- "$current") ;;
 	--capture) mapfile -t COMPREPLY < <(compgen -W 'egress lan loopback tun' -- "$current") ;;
+	--interface)
+		mapfile -t COMPREPLY < <(compgen -W "$(cd /sys/class/net && echo *)" -- "$current")
+		;;
 	--proto) mapfile -t COMPREPLY < <(compgen -W 'tcp udp icmp' -- "$current") ;;
 	--sort)
 		mapfile -t COMPREPLY < <(compgen -W 'bytes rate up down time idle process name rule' \
 			-- "$current")
 		;;
-	--pid | --process | --uid | --unit | --cgroup | --client | --dest | --port | --name | --rule) ;;
+	--pid | --process | --uid | --unit | --cgroup | --client | --dest | --port | --name | --rule | --mac | \
+		--fwmark | --dscp) ;;
 	--dns | --mtu | --host-loopback | --tun-fd) ;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W "${options[${COMP_WORDS[1]}]:-}" -- "$current")

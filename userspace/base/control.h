@@ -16,6 +16,15 @@
  *                            and for ever. filter: pid, uid, port, rule (numbers), process,
  *                            cgroup, unit, client, dest (ADDRESS[/BITS]), proto, name, rule
  *                            (its name), verdict, state, capture (text): all must hold
+ *   rules                    "rules" {epoch, valid_from, age_ms, rules, default, default_flows},
+ *                            then "rule" {rule, rule_name, line, action, flows, conditions
+ *                            [TEXT], warnings [TEXT]} each
+ *   explain dest, port,      for each address of dest "facts" {what would be known, name_known,
+ *           proto, pid, uid, route}, "before" {verdict, why} if something decides before the
+ *           cgroup, unit,    rules, "tried" {rule, rule_name, action, matches, failed [TEXT],
+ *           process, client, unknown [TEXT], conditions [TEXT]} for each rule up to the one that
+ *           mac, interface,  decides, "explained" {verdict, rule, rule_name, epoch, decides}
+ *           fwmark, dscp
  *   drops                    "drop" {where, reason, text, count} per non-zero counter
  *   events                   "event" lines for ever
  *   dns     what: TEXT       "dns" lines from the resolver; what and its operands are in

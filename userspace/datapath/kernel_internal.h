@@ -115,6 +115,7 @@ struct dns_maps {
 struct rules_maps {
 	int sets, values, prefixes; /* the maps within; -1 = none were loaded */
 	struct rule_state *state; /* mapped */
+	uint64_t since_ms; /* when they came into force */
 };
 
 /* strays.c */

@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "datapath/kernel_internal.h"
 #include "datapath/rules.h"
@@ -238,6 +239,7 @@ int kernel_rules_load(struct kernel *k, const struct policy_tables *t, bool rese
 	k->rules.values = fresh.values;
 	k->rules.prefixes = fresh.prefixes;
 	__atomic_store_n(&k->rules.state->epoch, epoch, __ATOMIC_RELEASE);
+	k->rules.since_ms = clock_ms();
 	if (reset)
 		__atomic_store_n(&k->rules.state->valid_from, epoch, __ATOMIC_RELEASE);
 	return 0;

@@ -13,7 +13,9 @@
 #include "datapath/view.h"
 #include "supervisor/command.h"
 #include "supervisor/drops.h"
+#include "supervisor/explain.h"
 #include "supervisor/instance.h"
+#include "supervisor/rule_show.h"
 #include "supervisor/show.h"
 #include "supervisor/status.h"
 
@@ -39,6 +41,16 @@ static void do_flows(struct instance *in, struct control_client *client, const j
 	if (flag(request, "follow"))
 		follow(in, client);
 	flow_lists_ask(&in->flow_lists, client, request);
+}
+
+static void do_rules(struct instance *in, struct control_client *client, const json_t *request)
+{
+	rules_send(in, client);
+}
+
+static void do_explain(struct instance *in, struct control_client *client, const json_t *request)
+{
+	explain_send(in, client, request);
 }
 
 static void do_drops(struct instance *in, struct control_client *client, const json_t *request)
@@ -189,11 +201,12 @@ static const struct command {
 	bool idle; /* may come before the instance runs */
 	bool inherited; /* over the inherited pair only */
 } commands[] = {
-	{ "status", do_status, false, false }, { "flows", do_flows, false, false },
-	{ "drops", do_drops, false, false },   { "events", do_events, false, false },
-	{ "dns", do_dns, false, false },       { "reload", do_reload, false, false },
-	{ "stop", do_stop, true, false },      { "run", do_run, true, true },
-	{ "report", do_report, false, true },
+	{ "status", do_status, false, false },	 { "flows", do_flows, false, false },
+	{ "drops", do_drops, false, false },	 { "events", do_events, false, false },
+	{ "dns", do_dns, false, false },	 { "reload", do_reload, false, false },
+	{ "stop", do_stop, true, false },	 { "run", do_run, true, true },
+	{ "report", do_report, false, true },	 { "rules", do_rules, false, false },
+	{ "explain", do_explain, false, false },
 };
 
 static const struct command *command_find(const char *name)

@@ -14,6 +14,7 @@
 #include "supervisor/flow_filter.h"
 #include "supervisor/flows.h"
 #include "supervisor/instance.h"
+#include "supervisor/rule_show.h"
 #include "supervisor/show.h"
 
 #define AHEAD_BYTES (256U << 10) /* that a client need not have taken */
@@ -44,6 +45,7 @@ static struct show_flow names_of(const struct instance *in, const struct flow *f
 
 	return (struct show_flow){
 		.cgroup = cgroup[0] ? cgroup : NULL,
+		.rule_name = rule_name(in, f->epoch, f->rule),
 		.device = f->capture == CAPTURE_LAN ? device_name(f->ifindex, buf) : NULL,
 	};
 }

@@ -13,6 +13,8 @@
 
 #include "datapath/device.h"
 #include "datapath/kernel.h"
+#include "datapath/look.h"
+#include "datapath/rules.h"
 #include "datapath/view.h"
 
 #define FAKE_FLOWS_MAX 64
@@ -155,6 +157,93 @@ void kernel_tell_direct(struct kernel *k, bool on)
 const char *kernel_cgroup_path(uint64_t id)
 {
 	return id == 77 ? "/system.slice/test.service" : "";
+}
+
+/* --- rules: the first that is asked for fails by its port, the second one decides ----------- */
+
+static struct rule_facts fake_facts; /* that were asked about last */
+
+int kernel_rules_try(const struct kernel *k, struct rule_try_args *args)
+{
+	fake_facts = args->facts;
+	args->facts.known |= 1U << RULE_PORT; /* as of every packet */
+	args->verdict = VERDICT_DIRECT;
+	args->rule = 2;
+	args->epoch = 7;
+	args->conditions = 1U << RULE_PORT | 1U << RULE_DOMAIN;
+	args->satisfied = args->asked == 1 ? 0 : ~0U;
+	return 0;
+}
+
+uint32_t kernel_rules_epoch(const struct kernel *k)
+{
+	return 7;
+}
+
+int kernel_rules_hits(const struct kernel *k, uint64_t ret_hits[RULES_MAX + 1])
+{
+	for (uint64_t i = 0; i <= RULES_MAX; i++)
+		ret_hits[i] = 100 + i;
+	return 0;
+}
+
+void kernel_rules_look(const struct kernel *k, struct kernel_rules *ret_rules)
+{
+	*ret_rules = (struct kernel_rules){
+		.epoch = 7, .valid_from = 5, .since_ms = 1, .fallback = VERDICT_DIRECT
+	};
+}
+
+const struct settings *kernel_settings_now(const struct kernel *k)
+{
+	return &k->settings;
+}
+
+bool kernel_capture_look(const struct kernel *k, uint32_t ifindex,
+			 struct capture_device *ret_device)
+{
+	*ret_device = (struct capture_device){ .capture = CAPTURE_EGRESS };
+	return true;
+}
+
+bool kernel_is_host_addr(const struct kernel *k, const struct addr *addr)
+{
+	return addr->b[15] == 99;
+}
+
+enum kernel_fact kernel_fact_look(const struct kernel *k, const struct addr *client,
+				  const struct addr *addr, struct domain_fact *ret_fact)
+{
+	return FACT_NONE;
+}
+
+const char *kernel_name_look(const struct kernel *k, const struct addr *client,
+			     const struct addr *addr, char buf[DOMAIN_TEXT_MAX])
+{
+	buf[0] = '\0';
+	return buf;
+}
+
+unsigned int kernel_addresses_look(const struct kernel *k, const char *name, struct addr *ret_addr,
+				   unsigned int max)
+{
+	if (strcmp(name, "known.test") != 0)
+		return 0;
+	memset(ret_addr, 0, 2 * sizeof(*ret_addr));
+	ret_addr[0].b[0] = ret_addr[1].b[0] = 0x20;
+	ret_addr[1].b[15] = 1;
+	return 2;
+}
+
+uint64_t kernel_cgroup_id(const char *path)
+{
+	return strcmp(path, "/none") ? 77 : 0;
+}
+
+bool kernel_cgroup_find(const char *unit, char *ret_path, size_t size)
+{
+	snprintf(ret_path, size, "/system.slice/%s", unit);
+	return strcmp(unit, "none.service") != 0;
 }
 
 bool kernel_flow_end_strays(struct kernel *k, uint64_t idle_ns, uint64_t idle_tcp_ns)

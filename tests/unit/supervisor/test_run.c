@@ -310,6 +310,122 @@ static void flows_come_in_parts_by_filter_and_to_their_end(void **state)
 	assert_int_equal(main_status(), 0);
 }
 
+/* The next object, which is to be of this kind. */
+static json_t *hear_kind(int fd, const char *kind)
+{
+	json_t *o = hear_on(fd), *object = json_object_get(o, kind);
+
+	if (!object)
+		fail_msg("no '%s' but %s", kind, o ? json_dumps(o, 0) : "nothing");
+	json_incref(object);
+	json_decref(o);
+	return object;
+}
+
+static void says_what_decides_about_a_flow_and_why(void **state)
+{
+	json_t *o;
+	int fd;
+
+	if (!can_run())
+		skip();
+	begin();
+	assert_int_equal(control_connect(name, &fd), 0);
+	ask_on(fd, "{\"command\":\"explain\",\"dest\":\"192.0.2.1\",\"port\":443,\"pid\":1}\n");
+	o = hear_kind(fd, "facts");
+	assert_string_equal(text_of(o, "daddr"), "192.0.2.1");
+	assert_string_equal(text_of(o, "proto"), "tcp");
+	assert_int_equal(json_integer_value(json_object_get(o, "dport")), 443);
+	assert_int_equal(json_integer_value(json_object_get(o, "uid")), 0);
+	assert_string_not_equal(text_of(o, "process"), "(none)");
+	json_decref(o);
+	o = hear_kind(fd, "tried");
+	assert_false(json_is_true(json_object_get(o, "matches")));
+	assert_int_equal(json_array_size(json_object_get(o, "failed")), 2);
+	/* the port is always known, the name is not */
+	assert_int_equal(json_array_size(json_object_get(o, "unknown")), 1);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(o, "unknown"), 0)),
+			    "domain");
+	json_decref(o);
+	o = hear_kind(fd, "tried");
+	assert_true(json_is_true(json_object_get(o, "matches")));
+	json_decref(o);
+	o = hear_kind(fd, "explained");
+	assert_string_equal(text_of(o, "verdict"), "direct");
+	assert_int_equal(json_integer_value(json_object_get(o, "rule")), 2);
+	assert_true(json_is_true(json_object_get(o, "decides")));
+	json_decref(o);
+	expect_done(fd);
+	ask_on(fd,
+	       "{\"command\":\"explain\",\"dest\":\"10.1.1.1\",\"port\":53,\"proto\":\"udp\"}\n");
+	json_decref(hear_kind(fd, "facts"));
+	o = hear_kind(fd, "before");
+	assert_string_equal(text_of(o, "verdict"), "dns");
+	json_decref(o);
+	json_decref(hear_kind(fd, "tried"));
+	json_decref(hear_kind(fd, "tried"));
+	o = hear_kind(fd, "explained");
+	assert_false(json_is_true(json_object_get(o, "decides")));
+	json_decref(o);
+	expect_done(fd);
+	close(fd);
+	assert_int_equal(main_status(), 0);
+}
+
+static void explains_each_address_of_a_name_or_says_what_is_wrong(void **state)
+{
+	static const struct {
+		const char *request, *says;
+	} row[] = {
+		{ "\"dest\":\"nowhere.test\"", "no address of 'nowhere.test' is known" },
+		{ "\"port\":1", "dest: expected" },
+		{ "\"dest\":\"192.0.2.1\",\"port\":65536", "port: expected" },
+		{ "\"dest\":\"192.0.2.1\",\"proto\":\"x\"", "proto: expected" },
+		{ "\"dest\":\"192.0.2.1\",\"pid\":2147483647", "no process" },
+		{ "\"dest\":\"192.0.2.1\",\"cgroup\":\"/none\"", "no cgroup '/none'" },
+		{ "\"dest\":\"192.0.2.1\",\"unit\":\"none.service\"", "does it run?" },
+		{ "\"dest\":\"192.0.2.1\",\"client\":\"x\"", "client: expected" },
+		{ "\"dest\":\"192.0.2.1\",\"client\":\"10.0.0.1\",\"mac\":\"2\"", "mac: expected" },
+		{ "\"dest\":\"192.0.2.1\",\"interface\":\"none0\"", "no device 'none0'" },
+		{ "\"dest\":\"192.0.2.1\",\"fwmark\":-1", "fwmark: expected" },
+	};
+	char request[256];
+	json_t *o;
+	int fd;
+
+	if (!can_run())
+		skip();
+	begin();
+	assert_int_equal(control_connect(name, &fd), 0);
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		snprintf(request, sizeof(request), "{\"command\":\"explain\",%s}\n",
+			 row[i].request);
+		ask_on(fd, request);
+		expect_error(fd, row[i].says);
+	}
+	ask_on(fd, "{\"command\":\"explain\",\"dest\":\"KNOWN.test.\"}\n");
+	for (int i = 0; i < 2; i++) {
+		o = hear_kind(fd, "facts");
+		assert_string_equal(text_of(o, "daddr"), i ? "2000::1" : "2000::");
+		assert_string_equal(text_of(o, "name"), "known.test");
+		json_decref(o);
+		json_decref(hear_kind(fd, "tried"));
+		json_decref(hear_kind(fd, "tried"));
+		json_decref(hear_kind(fd, "explained"));
+	}
+	expect_done(fd);
+	ask_on(fd, "{\"command\":\"rules\"}\n");
+	o = hear_kind(fd, "rules");
+	assert_int_equal(json_integer_value(json_object_get(o, "epoch")), 7);
+	assert_int_equal(json_integer_value(json_object_get(o, "default_flows")), 100);
+	assert_string_equal(text_of(o, "default"), "direct");
+	assert_int_equal(json_integer_value(json_object_get(o, "rules")), 0);
+	json_decref(o);
+	expect_done(fd);
+	close(fd);
+	assert_int_equal(main_status(), 0);
+}
+
 static void refuses_what_does_not_belong(void **state)
 {
 	int fd;
@@ -468,6 +584,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(without_ipv6_there_is_no_ipv6_address, setup),
 		cmocka_unit_test_setup(answers_on_the_control_socket, setup),
 		cmocka_unit_test_setup(flows_come_in_parts_by_filter_and_to_their_end, setup),
+		cmocka_unit_test_setup(says_what_decides_about_a_flow_and_why, setup),
+		cmocka_unit_test_setup(explains_each_address_of_a_name_or_says_what_is_wrong,
+				       setup),
 		cmocka_unit_test_setup(refuses_what_does_not_belong, setup),
 		cmocka_unit_test_setup(a_client_may_end_the_instance, setup),
 		cmocka_unit_test_setup(a_second_of_the_same_name_is_refused, setup),
