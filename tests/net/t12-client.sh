@@ -34,7 +34,7 @@ has() {
 	return 1
 }
 check flows_show_name_address_and_counters \
-	has "^[a-z]+/[0-9]+ .* www\.$ZONE +$WEB4:80 +tcp +forward +default +worker 1 +open +[0-9.]+ [kMG]?B +[0-9]+ k?B +[0-9.]+ [kM]?B +[0-9]" \
+	has "^curl/[0-9]+ .* www\.$ZONE +$WEB4:80 +tcp +forward +default +worker 1 +open .* [kM]B +[0-9]" \
 	headrace flows
 check status_names_the_instance has "^instance +$instance$" headrace status
 check status_shows_the_roles has "name +resolver" headrace status
