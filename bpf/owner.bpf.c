@@ -9,8 +9,9 @@
  * sock_release ends a direct flow whose socket is closed: what TCP counted itself, and what
  * it has still to send, is then all there is to know.
  *
- * Kernel structures are read through BTF; of each only the fields that are used are declared,
- * under names of our own that libbpf matches without what follows the `___`.
+ * Kernel structures are read through BTF, the process's without a helper's call for each
+ * pointer; of each only the fields that are used are declared, under names of our own that
+ * libbpf matches without what follows the `___`.
  */
 #include "vmlinux.h"
 
@@ -68,13 +69,19 @@ static __always_inline int is_wanted(const struct settings *s, __u64 netns_cooki
 /* Threads may have names of their own: the process is named by its first. */
 static __always_inline void note_process(struct sock_note *note)
 {
-	struct task_struct___owner *task = (void *)bpf_get_current_task();
-	struct inode___owner *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
+	struct task_struct___owner *task = (void *)bpf_get_current_task_btf();
+	struct mm_struct___owner *mm = task->mm;
+	struct file___owner *exe;
 
 	note->pid = bpf_get_current_pid_tgid() >> 32;
-	BPF_CORE_READ_INTO(&note->comm, task, group_leader, comm);
-	note->exe_inode = BPF_CORE_READ(inode, i_ino);
-	note->exe_device = BPF_CORE_READ(inode, i_sb, s_dev);
+	bpf_probe_read_kernel(note->comm, sizeof(note->comm), task->group_leader->comm);
+	exe = mm ? mm->exe_file : NULL;
+	note->exe_inode = 0;
+	note->exe_device = 0;
+	if (!exe)
+		return; /* a thread of the kernel's */
+	note->exe_inode = exe->f_inode->i_ino;
+	note->exe_device = exe->f_inode->i_sb->s_dev;
 }
 
 SEC("?cgroup/sock_create")
