@@ -31,5 +31,7 @@ extern const struct command check_command; /* check.c */
 extern const struct command reload_command; /* reload.c */
 extern const struct command rules_command; /* rules.c */
 extern const struct command explain_command; /* explain.c */
+extern const struct command up_command; /* up.c */
+extern const struct command down_command; /* up.c */
 
 #endif

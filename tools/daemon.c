@@ -44,12 +44,14 @@ static const char *find_program(char path[PROGRAM_PATH_MAX])
 	return path;
 }
 
-/* Descriptors: /dev/null, /dev/null, the caller's stderr, the socket; nothing else. */
-static int child_descriptors(int sock)
+/* Descriptors: /dev/null, /dev/null, the log, the socket; nothing else. */
+static int child_descriptors(int sock, int log_fd)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+		return -errno;
+	if (log_fd >= 0 && dup2(log_fd, STDERR_FILENO) < 0)
 		return -errno;
 	if (sock == RUN_FD ? fcntl(sock, F_SETFD, 0) < 0 : dup2(sock, RUN_FD) < 0)
 		return -errno;
@@ -67,20 +69,20 @@ static void child_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-__attribute__((noreturn)) static void daemon_child(const char *program, int sock)
+__attribute__((noreturn)) static void daemon_child(const char *program, int sock, int log_fd)
 {
 	char fd_text[16];
 
 	snprintf(fd_text, sizeof(fd_text), "%d", RUN_FD);
 	setsid();
 	child_signals();
-	if (!child_descriptors(sock))
+	if (!child_descriptors(sock, log_fd))
 		execl(program, PROGRAM, "--run-fd", fd_text, NULL);
 	fprintf(stderr, "headrace: cannot run %s: %s\n", program, strerror(errno));
 	_exit(127);
 }
 
-int daemon_start(struct daemon *d)
+int daemon_start(struct daemon *d, int log_fd)
 {
 	char program[PROGRAM_PATH_MAX];
 	int fds[2];
@@ -100,7 +102,7 @@ int daemon_start(struct daemon *d)
 	fflush(NULL);
 	d->pid = fork();
 	if (!d->pid)
-		daemon_child(program, fds[1]);
+		daemon_child(program, fds[1], log_fd);
 	close(fds[1]);
 	if (d->pid < 0) {
 		perror("headrace: fork");
@@ -110,6 +112,26 @@ int daemon_start(struct daemon *d)
 	}
 	client_init(&d->client, fds[0]);
 	return 0;
+}
+
+int daemon_clean(const char *instance)
+{
+	char program[PROGRAM_PATH_MAX];
+	int status = 0;
+	pid_t pid;
+
+	find_program(program);
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		execl(program, PROGRAM, "--clean", "--instance", instance, NULL);
+		fprintf(stderr, "headrace: cannot run %s: %s\n", program, strerror(errno));
+		_exit(127);
+	}
+	if (pid > 0 && waitpid(pid, &status, 0) == pid)
+		return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -1;
+	perror("headrace: fork");
+	return -1;
 }
 
 int daemon_request(struct daemon *d, const json_t *request, int tun_fd)
@@ -125,11 +147,13 @@ int daemon_request(struct daemon *d, const json_t *request, int tun_fd)
 static int daemon_ready(struct daemon *d, const json_t *ready)
 {
 	const char *stack4 = json_string_value(json_object_get(ready, "stack4"));
+	const char *tun = json_string_value(json_object_get(ready, "tun"));
 
 	if (stack4)
 		snprintf(d->stack4, sizeof(d->stack4), "%s", stack4);
 	else
 		d->stack4[0] = 0;
+	snprintf(d->tun, sizeof(d->tun), "%s", tun ? tun : "");
 	d->netns_fd = d->client.passed_fd;
 	d->client.passed_fd = -1;
 	return 1;
@@ -200,6 +224,12 @@ static void daemon_wait(struct daemon *d)
 		while (client_take(&d->client))
 			; /* "done", and a report that nobody waited for */
 	}
+}
+
+void daemon_leave(struct daemon *d)
+{
+	d->pid = 0;
+	client_done(&d->client);
 }
 
 void daemon_stop(struct daemon *d)

@@ -12,8 +12,9 @@
 #include "tools/command.h"
 
 static const struct command *const commands[] = {
-	&run_command, &status_command, &flows_command,	&drops_command, &events_command,
-	&dns_command, &check_command,  &reload_command, &rules_command, &explain_command,
+	&run_command,	&up_command,	 &down_command,	  &status_command,
+	&flows_command, &drops_command,	 &events_command, &dns_command,
+	&check_command, &reload_command, &rules_command,  &explain_command,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -21,7 +22,7 @@ static const struct command *const commands[] = {
 static void usage(FILE *out)
 {
 	fputs("Usage: headrace COMMAND [OPTION...]\n\n"
-	      "Runs commands behind a forwarder of their own, and shows what it does.\n\n"
+	      "Forwards the traffic of this host, or of a command, and shows what it does.\n\n"
 	      "Commands:\n",
 	      out);
 	for (size_t i = 0; i < COMMANDS; i++)

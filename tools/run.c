@@ -536,7 +536,7 @@ static int run_all(struct run *r)
 	client_init(&r->daemon.client, -1);
 	if (run_signals(r))
 		return EXIT_TROUBLE;
-	if (!daemon_start(&r->daemon))
+	if (!daemon_start(&r->daemon, -1))
 		status = run_session(r);
 	daemon_stop(&r->daemon);
 	close(r->signal_fd);

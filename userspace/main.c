@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "base/role.h"
+#include "datapath/kernel.h"
 #include "dns/resolver.h"
 #include "supervisor/config.h"
 #include "supervisor/privilege.h"
@@ -25,11 +26,12 @@
 
 #define EXIT_USAGE 2
 
-enum mode { MODE_NONE, MODE_RUN_FD, MODE_TUN_FD, MODE_HELP, MODE_VERSION };
+enum mode { MODE_NONE, MODE_RUN_FD, MODE_TUN_FD, MODE_CLEAN, MODE_HELP, MODE_VERSION };
 
 struct arguments {
 	enum mode mode;
-	const char *only_tun; /* an option that was given and needs --tun-fd, NULL = none */
+	const char *serving; /* an option of one that serves in the foreground, NULL = none */
+	bool named; /* --instance was given */
 	int run_fd;
 	const char *config; /* NULL = none */
 	struct instance_options options;
@@ -60,7 +62,7 @@ static int set_mode(struct arguments *a, enum mode mode, char *err)
 {
 	if (a->mode != MODE_NONE && a->mode != mode) {
 		snprintf(err, OPTIONS_ERROR_MAX,
-			 "only one of --run-fd, --tun-fd, --help and "
+			 "only one of --run-fd, --tun-fd, --clean, --help and "
 			 "--version can be given");
 		return -EINVAL;
 	}
@@ -93,29 +95,35 @@ static int take_tun_fd(struct arguments *a, const char *value, char *err)
 	return r ? r : set_mode(a, MODE_TUN_FD, err);
 }
 
+static int take_clean(struct arguments *a, const char *value, char *err)
+{
+	return set_mode(a, MODE_CLEAN, err);
+}
+
 /* Only noted: it has been read before the options that win over it. */
 static int take_config(struct arguments *a, const char *value, char *err)
 {
-	a->only_tun = "--config";
+	a->serving = "--config";
 	a->config = value;
 	return 0;
 }
 
 static int take_instance(struct arguments *a, const char *value, char *err)
 {
-	a->only_tun = "--instance";
+	a->serving = "--instance";
+	a->named = true;
 	return options_set_instance(&a->options, value, err);
 }
 
 static int take_dns(struct arguments *a, const char *value, char *err)
 {
-	a->only_tun = "--dns";
+	a->serving = "--dns";
 	return options_add_dns(&a->options, value, err);
 }
 
 static int take_host_loopback(struct arguments *a, const char *value, char *err)
 {
-	a->only_tun = "--host-loopback";
+	a->serving = "--host-loopback";
 	return options_set_host_loopback(&a->options, value, err);
 }
 
@@ -123,7 +131,7 @@ static int take_mtu(struct arguments *a, const char *value, char *err)
 {
 	long long n;
 
-	a->only_tun = "--mtu";
+	a->serving = "--mtu";
 	if (parse_number(value, &n)) {
 		snprintf(err, OPTIONS_ERROR_MAX, "MTU '%.40s' is not a number", value);
 		return -EINVAL;
@@ -133,20 +141,20 @@ static int take_mtu(struct arguments *a, const char *value, char *err)
 
 static int take_no_ipv6(struct arguments *a, const char *value, char *err)
 {
-	a->only_tun = "--no-ipv6";
+	a->serving = "--no-ipv6";
 	a->options.ipv6 = false;
 	return 0;
 }
 
 static int take_limit(struct arguments *a, const char *value, char *err)
 {
-	a->only_tun = "--limit";
+	a->serving = "--limit";
 	return limits_set_text(&a->options.limits, value, err);
 }
 
 static int take_log(struct arguments *a, const char *value, char *err)
 {
-	a->only_tun = "--log";
+	a->serving = "--log";
 	return options_set_log(&a->options, value, err);
 }
 
@@ -156,11 +164,14 @@ static const struct option_spec {
 	int (*take)(struct arguments *a, const char *value, char *err);
 	const char *help; /* NULL = hidden */
 } specs[] = {
-	{ "--tun-fd", "N", take_tun_fd,
-	  "serve the TUN that is open as descriptor N, in the foreground, until SIGTERM" },
 	{ "--config", "FILE", take_config,
 	  "configuration, see headrace.yaml(5); also -c FILE; other options win over it" },
-	{ "--instance", "NAME", take_instance, "name of the instance (default: run-PID)" },
+	{ "--instance", "NAME", take_instance,
+	  "name of the instance (default: host, with --tun-fd run-PID)" },
+	{ "--tun-fd", "N", take_tun_fd,
+	  "serve the TUN that is open as descriptor N, and nothing else of the host" },
+	{ "--clean", NULL, take_clean,
+	  "take away what a daemon of that name has left that was killed, and end" },
 	{ "--dns", "ADDRESS[:PORT]", take_dns,
 	  "upstream DNS server, may be given more than once (default: the host's own)" },
 	{ "--host-loopback", "ADDRESS", take_host_loopback,
@@ -184,8 +195,10 @@ static int usage_error(const char *text)
 
 static void print_help(void)
 {
-	printf("Usage: headraced --tun-fd N [OPTION...]\n"
-	       "The daemon of headrace(1). `headrace run -- COMMAND` starts it by itself.\n\n");
+	printf("Usage: headraced -c FILE [OPTION...]\n"
+	       "The daemon of headrace(1), in the foreground until SIGTERM; SIGHUP: it reads its\n"
+	       "configuration again. `headrace up` starts it in the background, and `headrace run\n"
+	       "-- COMMAND` one for a command.\n\n");
 	for (size_t i = 0; i < SPECS; i++) {
 		char left[64];
 
@@ -195,7 +208,6 @@ static void print_help(void)
 			 specs[i].value ? specs[i].value : "");
 		printf("  %-26s %s\n", left, specs[i].help);
 	}
-	printf("\nA service of its own is not built yet.\n");
 }
 
 static const struct option_spec *spec_find(const char *name, size_t len)
@@ -238,13 +250,11 @@ static const char *contradiction(const struct arguments *a)
 {
 	static char text[96];
 
-	if (a->mode == MODE_NONE && !a->only_tun)
-		return "nothing to do: a service of its own is not built yet; use "
-		       "`headrace run -- COMMAND` or --tun-fd";
-	if (!a->only_tun || a->mode == MODE_TUN_FD || a->mode == MODE_HELP ||
-	    a->mode == MODE_VERSION)
+	if (a->mode == MODE_NONE && !a->config)
+		return "nothing to do: give -c FILE for the daemon of this host, or --tun-fd";
+	if (a->mode != MODE_RUN_FD || !a->serving)
 		return NULL;
-	snprintf(text, sizeof(text), "%s goes with --tun-fd", a->only_tun);
+	snprintf(text, sizeof(text), "%s is not for --run-fd", a->serving);
 	return text;
 }
 
@@ -280,6 +290,16 @@ static bool configure(struct arguments *a, int argc, char **argv, struct config 
 	arguments_init(a);
 	options_from_conf(&a->options, config->conf);
 	return !parse_all(a, argc, argv, err);
+}
+
+/* Without a TUN that was handed in it is the daemon of this host. */
+static void serve_host(struct arguments *a)
+{
+	char err[OPTIONS_ERROR_MAX];
+
+	a->options.host = !a->options.tun_handed;
+	if (a->options.host && !a->named)
+		options_set_instance(&a->options, INSTANCE_HOST, err);
 }
 
 /* A role: `--role KIND SLOT PROTECT`, with its socket as ROLE_FD. */
@@ -332,10 +352,14 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	case MODE_RUN_FD:
 		return run_inherited(a.run_fd);
+	case MODE_CLEAN:
+		kernel_clean_instance(a.named ? a.options.instance : INSTANCE_HOST);
+		return EXIT_SUCCESS;
 	default:
 		config_init(&config);
 		if (!configure(&a, argc, argv, &config))
 			return EXIT_FAILURE;
+		serve_host(&a);
 		return run_foreground(&a.options, &config);
 	}
 }

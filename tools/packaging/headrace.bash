@@ -36,6 +36,8 @@ _headrace() {
 	local -A options=(
 		[run]='-c --config --dns --no-ipv6 --mtu --workers --user --limit --host-loopback --instance --report
 			--quiet --json --tun-fd --log --help --'
+		[up]='-c --config --instance --log --log-file --help'
+		[down]='--instance --help'
 		[status]='--instance --json --help'
 		[flows]='--pid --process --user --uid --unit --cgroup --client --dest --port --proto --name
 			--rule --verdict --state --capture --sort --follow --instance --json --help'
@@ -66,7 +68,7 @@ _headrace() {
 		fi
 	fi
 	case $before in
-	-c | --config | check)
+	-c | --config | --log-file | check)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		;;

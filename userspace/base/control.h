@@ -44,6 +44,7 @@
  *   ready    instance, version, pid, tun (device name), mtu, stack4, device4, bits4 and, with
  *            IPv6, stack6, device6, bits6: the stack's address is where DNS is answered.
  *            Without a namespace of its own (tun_fd) no descriptor comes along.
+ *            A daemon of the host (RUN_HOST) has captures, as in status, and no descriptor.
  *   flow     flat: proto ("tcp", "udp", "icmp", "icmpv6" or a number as text), saddr, sport,
  *            daddr, dport, domain, verdict (VERDICTS), state (FLOW_STATES), end (FLOW_ENDS, as
  *            soon as it has ended), bytes_up, bytes_down, packets_up, packets_down,
@@ -63,6 +64,8 @@
  *            process), drops (all reasons together), ROLE_STATS...}];
  *            devices [{device, mode ("xdp", "xdp, alone", "tcx", "clsact") or error}], if the
  *            configuration names any;
+ *            captures [{device, point ("uplink", "lan", "loopback"), mode ("tcx", "clsact") or
+ *            error, dns_only, bridged}] of the daemon of a host;
  *            advice [TEXT]: what the user may want to change on the host
  *   dns      flat, told apart by type; keys are in dns/show.h
  */
@@ -86,6 +89,7 @@
 #define RUN_HOST_LOOPBACK "host_loopback" /* string */
 #define RUN_UID "uid" /* integer: who may use the control socket besides root */
 #define RUN_TUN_FD "tun_fd" /* true: the TUN is handed in with the request's descriptor */
+#define RUN_HOST "host" /* true: the daemon of a host, which lives on without the pair */
 #define RUN_LOG "log" /* "error".."debug" */
 #define RUN_WORKERS "workers" /* integer: worker roles, 1 if absent */
 #define RUN_LIMITS "limits" /* object: name of base/budget.h -> integer */

@@ -95,6 +95,12 @@
 #define REPORT_FLOWS_MAX 65536 /* ended flows kept for the report; beyond it only sums */
 #define REPORT_SETTLE_MS 300 /* a report waits so long for closing connections to end */
 
+/* Capture points of a host */
+#define UPLINKS_DELAY_MS 20 /* from a change of devices, addresses or routes to the look */
+#define UPLINKS_SHARE 10 /* and so many times what the last look took */
+#define UPLINKS_RETRY_MS 500 /* after a look that failed */
+#define HEARTBEATS_STALE 4 /* missed: main counts as gone */
+
 /* Route capture */
 #define ROUTE_RULES 9 /* priorities that are taken, from the first */
 #define ROUTE_REPAIR_MS 50 /* from a change of routes or rules to the look whether ours are there */

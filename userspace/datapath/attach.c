@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdlib.h>
 
@@ -16,13 +17,16 @@
 
 #include "base/fd.h"
 #include "datapath/tc.h"
+#include "netdev/filter.h"
 
 /* enum bpf_attach_type of Linux 6.6 and its flag, by number: Debian 12's headers end before. */
 #define ATTACH_TCX_INGRESS 46
 #define ATTACH_TCX_EGRESS 47
 #define ATTACH_BEFORE (1U << 3)
 
+/* Of filters: with the second the qdisc is ours, too, which whoever finds them has to know. */
 #define FILTER_HANDLE 0x6872
+#define FILTER_HANDLE_OWN 0x6873
 #define PRIORITY_MAX 64 /* others' filters may have the first ones */
 
 void attachment_init(struct attachment *a)
@@ -66,6 +70,12 @@ static int attach_tcx(struct attachment *a, const struct hook *hook, unsigned in
 
 /* --- clsact ------------------------------------------------------------------------------- */
 
+static void note_own(void *arg, const struct filter *f)
+{
+	*(bool *)arg |= f->program && f->handle == FILTER_HANDLE_OWN;
+}
+
+/* One that another Headrace has made, alive or killed, is for the last of them to remove. */
 static int qdisc_make(int ifindex, bool *ret_own)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
@@ -73,7 +83,7 @@ static int qdisc_make(int ifindex, bool *ret_own)
 	int err = bpf_tc_hook_create(&hook);
 
 	*ret_own = !err;
-	return err == -EEXIST ? 0 : err;
+	return err == -EEXIST ? filter_each(ifindex, note_own, ret_own) : err;
 }
 
 static void qdisc_remove(int ifindex)
@@ -84,41 +94,63 @@ static void qdisc_remove(int ifindex)
 	bpf_tc_hook_destroy(&hook);
 }
 
-static int filter_attach(const struct hook *h, int ifindex, unsigned int priority)
+static uint32_t handle_of(bool own_qdisc)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = h->point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = h->program, .handle = FILTER_HANDLE,
+	return own_qdisc ? FILTER_HANDLE_OWN : FILTER_HANDLE;
+}
+
+static int filter_attach(const struct hook *h, const struct attachment *a, unsigned int priority)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = a->ifindex, .attach_point = h->point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = h->program, .handle = handle_of(a->own_qdisc),
 		    .priority = priority);
 
 	return bpf_tc_attach(&hook, &opts);
 }
 
 /* At the first priority from *priority on that nobody has. */
-static int filter_attach_free(const struct hook *h, int ifindex, unsigned int *priority)
+static int filter_attach_free(const struct hook *h, const struct attachment *a,
+			      unsigned int *priority)
 {
 	int err;
 
 	do {
-		err = filter_attach(h, ifindex, *priority);
+		err = filter_attach(h, a, *priority);
 	} while ((err == -EEXIST || err == -EINVAL) && ++*priority <= PRIORITY_MAX);
 	return err;
 }
 
-static void filter_detach(const struct attached *f, int ifindex)
+static void filter_detach(int ifindex, enum bpf_tc_attach_point point, uint32_t handle,
+			  unsigned int priority)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = f->point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = f->priority);
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handle, .priority = priority);
 
 	bpf_tc_detach(&hook, &opts);
+}
+
+static void note_filter(void *arg, const struct filter *f)
+{
+	*(bool *)arg = true;
+}
+
+/* Unless others have come to use it. */
+static void qdisc_remove_unused(int ifindex)
+{
+	bool used = false;
+
+	if (!filter_each(ifindex, note_filter, &used) && !used)
+		qdisc_remove(ifindex);
 }
 
 static void detach_clsact(struct attachment *a)
 {
 	for (unsigned int i = 0; i < a->hooks; i++)
 		if (a->hook[i].priority)
-			filter_detach(&a->hook[i], a->ifindex);
+			filter_detach(a->ifindex, a->hook[i].point, handle_of(a->own_qdisc),
+				      a->hook[i].priority);
 	if (a->own_qdisc)
-		qdisc_remove(a->ifindex);
+		qdisc_remove_unused(a->ifindex);
 	a->own_qdisc = false;
 	a->hooks = 0;
 }
@@ -136,7 +168,7 @@ static int attach_clsact(struct attachment *a, const struct hook *hook, unsigned
 	for (unsigned int i = 0; !err && i < hooks; i++) {
 		unsigned int *priority = next_of(next, hook[i].point);
 
-		err = filter_attach_free(&hook[i], a->ifindex, priority);
+		err = filter_attach_free(&hook[i], a, priority);
 		if (!err)
 			a->hook[a->hooks++] = (struct attached){ .point = hook[i].point,
 								 .link = -1,
@@ -210,4 +242,55 @@ void attachment_detach(struct attachment *a)
 	close_links(a);
 	fd_close(a->netns);
 	attachment_init(a);
+}
+
+/* --- what a killed main has left ----------------------------------------------------------- */
+
+#define PROGRAM_MAPS_MAX 64
+
+struct stale_search {
+	__u32 map; /* id of a map that the programs have */
+	bool own_qdisc; /* one of them said so */
+};
+
+static bool has_map(__u32 program, __u32 map)
+{
+	__u32 ids[PROGRAM_MAPS_MAX], len = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = { .nr_map_ids = PROGRAM_MAPS_MAX, .map_ids = (uintptr_t)ids };
+	int fd = bpf_prog_get_fd_by_id(program);
+	bool has = false;
+
+	if (fd < 0)
+		return false;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len))
+		for (__u32 i = 0; i < info.nr_map_ids && i < PROGRAM_MAPS_MAX; i++)
+			has |= ids[i] == map;
+	fd_close(fd);
+	return has;
+}
+
+static void remove_stale(void *arg, const struct filter *f)
+{
+	struct stale_search *s = arg;
+
+	if ((f->handle != FILTER_HANDLE && f->handle != FILTER_HANDLE_OWN) || !f->program ||
+	    !has_map(f->program, s->map))
+		return;
+	filter_detach(f->ifindex, f->egress ? BPF_TC_EGRESS : BPF_TC_INGRESS, f->handle,
+		      f->priority);
+	s->own_qdisc |= f->handle == FILTER_HANDLE_OWN;
+}
+
+void attachment_clean_stale(uint32_t map_id)
+{
+	struct if_nameindex *all = if_nameindex();
+
+	for (struct if_nameindex *i = all; i && i->if_index; i++) {
+		struct stale_search s = { .map = map_id };
+
+		filter_each((int)i->if_index, remove_stale, &s);
+		if (s.own_qdisc)
+			qdisc_remove_unused((int)i->if_index);
+	}
+	if_freenameindex(all);
 }

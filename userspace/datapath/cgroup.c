@@ -155,17 +155,22 @@ static void wait_for_change(int events_fd)
 	(void)poll(&p, 1, REMOVE_WAIT_MS);
 }
 
+/* Its last processes may be about to end. */
+static void remove_empty(int parent_fd, const char *path, int dir)
+{
+	int tries = 0,
+	    events_fd = dir < 0 ? -1 : openat(dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
+
+	while (unlinkat(parent_fd, path, AT_REMOVEDIR) && errno == EBUSY && ++tries < REMOVE_TRIES)
+		wait_for_change(events_fd);
+	fd_close(events_fd);
+}
+
 void cgroup_remove(struct cgroup *c)
 {
-	int events_fd, tries = 0;
-
 	c->link = fd_close(c->link);
-	if (c->path[0]) {
-		events_fd = c->dir < 0 ? -1 : openat(c->dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
-		while (rmdir(c->path) && errno == EBUSY && ++tries < REMOVE_TRIES)
-			wait_for_change(events_fd);
-		fd_close(events_fd);
-	}
+	if (c->path[0])
+		remove_empty(AT_FDCWD, c->path, c->dir);
 	c->dir = fd_close(c->dir);
 	c->path[0] = '\0';
 	c->id = 0;
@@ -187,7 +192,7 @@ void cgroup_clean_stale(void)
 		if (strncmp(entry->d_name, CGROUP_PREFIX, strlen(CGROUP_PREFIX)) != 0 ||
 		    claim_stale(dirfd(dir), entry->d_name, &fd))
 			continue;
-		unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR); /* fails unless empty */
+		remove_empty(dirfd(dir), entry->d_name, fd);
 		fd_close(fd);
 	}
 	closedir(dir);

@@ -42,10 +42,12 @@ const char *device_how(const struct device *d)
 	return d->how;
 }
 
-static int attach_tc(struct device *d, const struct kernel *k)
+static int attach_tc(struct device *d, struct kernel *k)
 {
-	const struct hook hook = { k->programs.dns_eth, BPF_TC_INGRESS };
+	const struct hook hook = { kernel_program_fd(k, "dns_eth"), BPF_TC_INGRESS };
 
+	if (hook.program < 0)
+		return hook.program;
 	return attachment_attach(&d->tc, &hook, 1, d->ifindex, ATTACH_LAST, k->attach, &d->how);
 }
 
@@ -194,7 +196,7 @@ static bool wants_xdp(const char *name, enum device_mode mode)
 	return mode == DEVICE_XDP || (mode == DEVICE_AUTO && has_file(name, "device"));
 }
 
-static int attach(struct device *d, const struct kernel *k, const char *name, enum device_mode mode,
+static int attach(struct device *d, struct kernel *k, const char *name, enum device_mode mode,
 		  char err[256])
 {
 	int ret;

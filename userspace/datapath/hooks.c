@@ -17,6 +17,7 @@
 struct hooks {
 	struct attachment attachment;
 	const char *how;
+	char pin[ATTACHMENT_HOOKS][PIN_PATH_MAX]; /* of links, "" = none */
 };
 
 static const struct point {
@@ -29,20 +30,20 @@ static const struct point {
 	[CAPTURE_LOOPBACK] = { { NULL }, { "lo_egress" } },
 };
 
-static int add_hook(const struct kernel *k, const char *name, enum bpf_tc_attach_point point,
+static int add_hook(struct kernel *k, const char *name, enum bpf_tc_attach_point point,
 		    struct hook *hook, unsigned int *hooks, char err[256])
 {
 	int fd = kernel_program_fd(k, name);
 
 	if (fd < 0) {
-		snprintf(err, 256, "the program %s is not loaded", name);
-		return -ENOENT;
+		snprintf(err, 256, "the program %s cannot be loaded: %s", name, strerror(-fd));
+		return fd;
 	}
 	hook[(*hooks)++] = (struct hook){ .program = fd, .point = point };
 	return 0;
 }
 
-static int find_hooks(const struct kernel *k, enum capture_point point, unsigned int l2,
+static int find_hooks(struct kernel *k, enum capture_point point, unsigned int l2,
 		      struct hook *hook, unsigned int *ret_hooks, char err[256])
 {
 	const char *ingress = points[point].ingress[!l2], *egress = points[point].egress[!l2];
@@ -71,7 +72,7 @@ int kernel_attach_capture(struct kernel *k, const char *name, int ifindex, enum 
 	ret = find_hooks(k, point, l2, hook, &hooks, err);
 	if (ret)
 		return ret;
-	h = malloc(sizeof(*h));
+	h = calloc(1, sizeof(*h));
 	if (!h) {
 		snprintf(err, 256, "%s: out of memory", name);
 		return -ENOMEM;
@@ -88,10 +89,30 @@ int kernel_attach_capture(struct kernel *k, const char *name, int ifindex, enum 
 	return 0;
 }
 
+int kernel_pin_capture(struct kernel *k, struct hooks *h)
+{
+	const struct attachment *a = &h->attachment;
+	int err = 0;
+
+	for (unsigned int i = 0; i < a->hooks; i++) {
+		char name[32];
+
+		if (!k->settings.closed)
+			pins_drop(h->pin[i]);
+		if (!k->settings.closed || h->pin[i][0] || a->hook[i].link < 0)
+			continue; /* filters of clsact stay by themselves */
+		snprintf(name, sizeof(name), "link-%d-%u", a->ifindex, i);
+		err = err ? err : pins_add(&k->pins, name, a->hook[i].link, h->pin[i]);
+	}
+	return err;
+}
+
 void kernel_detach_capture(struct hooks *h)
 {
 	if (!h)
 		return;
+	for (unsigned int i = 0; i < ATTACHMENT_HOOKS; i++)
+		pins_drop(h->pin[i]);
 	attachment_detach(&h->attachment);
 	free(h);
 }

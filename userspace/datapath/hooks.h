@@ -21,6 +21,11 @@ struct hooks;
  */
 int kernel_attach_capture(struct kernel *k, const char *name, int ifindex, enum capture_point point,
 			  unsigned int l2, struct hooks **ret_hooks, char err[256]);
+/*
+ * With settings.closed the programs are to outlive this process, else to go with it: to be called
+ * again when that changes. 0, or -errno: they will not.
+ */
+int kernel_pin_capture(struct kernel *k, struct hooks *h);
 /* Also from a device that has vanished. Accepts NULL. */
 void kernel_detach_capture(struct hooks *h);
 const char *hooks_how(const struct hooks *h); /* "tcx" | "clsact" */

@@ -73,14 +73,77 @@ static void take_descriptors(struct kernel *k)
 	k->maps.own_cgroups = bpf_map__fd(s->maps.own_cgroups);
 	k->programs = (struct kernel_programs){
 		.dns_tun = bpf_program__fd(s->progs.dns_tun),
-		.dns_eth = bpf_program__fd(s->progs.dns_eth),
 		.tun_egress = bpf_program__fd(s->progs.tun_egress),
 		.tun_ingress = bpf_program__fd(s->progs.tun_ingress),
 		.tun_steer = bpf_program__fd(s->progs.tun_steer),
 		.sock_protect = bpf_program__fd(s->progs.sock_protect),
 		.flow_end = bpf_program__fd(s->progs.flow_end),
-		.rules_try = bpf_program__fd(s->progs.rules_try),
+		.rules_try = -1,
 	};
+}
+
+/* --- programs that few need ---------------------------------------------------------------- */
+
+/* What is verified when it is first used: each of them takes as long as all the others. */
+static const char *const late_programs[] = { "dns_eth", "dns_xdp", "rules_try" };
+
+/* Those that are used together, by which much of the work is done once. */
+static const char *const groups[][2] = {
+	{ "host_egress", "host_ingress" }, { "host_egress3", "host_ingress3" },
+	{ "lan_ingress", "lan_egress" },   { "lan_ingress3", "lan_egress3" },
+	{ "lo_egress", "lo_egress" },	   { "dns_eth", "dns_eth" },
+	{ "rules_try", "rules_try" },
+};
+
+#define GROUPS (sizeof(groups) / sizeof(groups[0]))
+
+_Static_assert(KERNEL_GROUPS == GROUPS, "room for all of them");
+
+static void leave_late(struct headrace *s)
+{
+	for (size_t i = 0; i < sizeof(late_programs) / sizeof(late_programs[0]); i++)
+		bpf_program__set_autoload(
+			bpf_object__find_program_by_name(s->obj, late_programs[i]), false);
+}
+
+static int load_group(const struct kernel *k, const char *const group[2],
+		      struct bpf_object **ret_object)
+{
+	int err = kernel_object_of(k, group[0], ret_object);
+
+	if (err)
+		return err;
+	bpf_program__set_autoload(bpf_object__find_program_by_name(*ret_object, group[1]), true);
+	err = bpf_object__load(*ret_object);
+	if (err)
+		bpf_object__close(*ret_object);
+	return err;
+}
+
+static size_t find_group(const char *name)
+{
+	size_t i = 0;
+
+	while (i < GROUPS && strcmp(name, groups[i][0]) != 0 && strcmp(name, groups[i][1]) != 0)
+		i++;
+	return i;
+}
+
+int kernel_program_fd(struct kernel *k, const char *name)
+{
+	size_t i = find_group(name);
+
+	if (!k->skeleton || i == GROUPS)
+		return -ENOENT;
+	if (!k->group[i]) {
+		int err = load_group(k, groups[i], &k->group[i]);
+
+		if (err) {
+			k->group[i] = NULL;
+			return err;
+		}
+	}
+	return bpf_program__fd(bpf_object__find_program_by_name(k->group[i], name));
 }
 
 int kernel_object_of(const struct kernel *k, const char *program, struct bpf_object **ret_object)
@@ -152,7 +215,29 @@ int map_open_readonly(int map_fd, int *ret_fd)
 	return 0;
 }
 
-static int load_programs(struct kernel *k, uint32_t flows_max)
+#define ENTRIES_NONE 256 /* of a table that nobody fills; a CPU's share of an LRU one */
+
+/* What belongs to capture points alone is not worth its memory, nor the time to clear it. */
+static int size_maps(struct headrace *s, bool host)
+{
+	struct bpf_map *const maps[] = { s->maps.direct_flows, s->maps.udp_notes,
+					 s->maps.host_addrs, s->maps.capture_devices };
+	int err = 0;
+
+	for (size_t i = 0; !host && !err && i < sizeof(maps) / sizeof(maps[0]); i++)
+		err = bpf_map__set_max_entries(maps[i], ENTRIES_NONE);
+	return err;
+}
+
+static int load_skeleton(struct headrace *s, bool host)
+{
+	int err = size_maps(s, host);
+
+	leave_late(s);
+	return err ? err : headrace__load(s);
+}
+
+static int load_programs(struct kernel *k, uint32_t flows_max, bool host)
 {
 	int err;
 
@@ -164,7 +249,7 @@ static int load_programs(struct kernel *k, uint32_t flows_max)
 	if (!err)
 		err = bpf_map__set_max_entries(k->skeleton->maps.flow_info, flows_max);
 	if (!err)
-		err = headrace__load(k->skeleton);
+		err = load_skeleton(k->skeleton, host);
 	if (err)
 		goto err_destroy;
 	take_descriptors(k);
@@ -248,6 +333,7 @@ static struct kernel *kernel_alloc(void)
 	dns_maps_init(&k->dns);
 	rules_maps_init(&k->rules);
 	counters_init(&k->counters);
+	pins_init(&k->pins);
 	strays_init(&k->strays);
 	return k;
 }
@@ -262,7 +348,7 @@ int kernel_load(const struct kernel_options *opt, struct kernel **ret_kernel, ch
 		return -ENOMEM;
 	}
 	k->attach = opt->attach;
-	ret = load_programs(k, opt->flows_max ? opt->flows_max : FLOWS_MAX);
+	ret = load_programs(k, opt->flows_max ? opt->flows_max : FLOWS_MAX, opt->host);
 	k->features.bpf = !ret;
 	if (ret)
 		snprintf(k->features.bpf_error, sizeof(k->features.bpf_error),
@@ -307,13 +393,26 @@ void kernel_unload(struct kernel *k)
 	walk_end(&k->aging.walk);
 	fd_close(k->flows_readonly);
 	fd_close(k->domains_readonly);
+	for (size_t i = 0; i < GROUPS; i++)
+		bpf_object__close(k->group[i]);
 	headrace__destroy(k->skeleton);
 	free(k);
 }
 
-void kernel_clean_stale(void)
+void kernel_clean_stale(const char *starting)
 {
-	pins_clean_stale();
+	pins_clean_stale(starting);
+	cgroup_clean_stale();
+}
+
+void kernel_clean_old(struct kernel *k)
+{
+	pins_clean_old(&k->pins);
+}
+
+void kernel_clean_instance(const char *instance)
+{
+	pins_clean_instance(instance);
 	cgroup_clean_stale();
 }
 
@@ -328,6 +427,18 @@ static void watch_owners(struct kernel *k)
 		k->features.owners = "cgroup hooks";
 }
 
+/* Which of what is attached is to outlive this process. */
+static void pin_owners(struct kernel *k)
+{
+	int err = owners_pin(&k->owners, &k->pins, "owner", k->settings.closed);
+
+	if (!err)
+		err = owners_pin(&k->route, &k->pins, "route", k->settings.closed);
+	if (err)
+		log_warn("kernel", "owners are not known when headrace is killed: %s",
+			 strerror(-err));
+}
+
 int kernel_attach_tun(struct kernel *k, int ifindex)
 {
 	/* what dns_tun does not answer is tun_egress's */
@@ -340,6 +451,7 @@ int kernel_attach_tun(struct kernel *k, int ifindex)
 	if (!k->features.bpf)
 		return 0;
 	watch_owners(k);
+	pin_owners(k);
 	return attachment_attach(&k->tun, hooks, sizeof(hooks) / sizeof(hooks[0]), ifindex,
 				 ATTACH_LAST, k->attach, &k->features.attach);
 }
@@ -347,14 +459,6 @@ int kernel_attach_tun(struct kernel *k, int ifindex)
 int kernel_attach_route(struct kernel *k)
 {
 	return k->features.bpf ? owners_attach_route(&k->route, k) : -EOPNOTSUPP;
-}
-
-int kernel_program_fd(const struct kernel *k, const char *name)
-{
-	const struct bpf_program *p =
-		k->skeleton ? bpf_object__find_program_by_name(k->skeleton->obj, name) : NULL;
-
-	return p ? bpf_program__fd(p) : -1;
 }
 
 int kernel_steer_fd(const struct kernel *k)
@@ -375,6 +479,7 @@ int kernel_settings(struct kernel *k, const struct settings *s)
 {
 	k->settings = *s;
 	k->settings.own_cgroup = k->cgroup.id;
+	pin_owners(k);
 	return write_settings(k);
 }
 

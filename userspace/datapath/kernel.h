@@ -139,10 +139,16 @@ const struct kernel_features *kernel_features(const struct kernel *k);
 void kernel_unload(struct kernel *k);
 
 /*
- * Removes pins and empty cgroups that no living instance of this machine has claimed: what a
- * killed main left. Called before kernel_load().
+ * Removes pins, filters of this network namespace and empty cgroups that no living instance of
+ * this machine has claimed: what a killed main left. Called before kernel_load(). What one with
+ * when-down: closed left is in force: it stays until its name starts again or is cleaned. So
+ * does what `starting` (NULL: nobody) left, for kernel_clean_old().
  */
-void kernel_clean_stale(void);
+void kernel_clean_stale(const char *starting);
+/* The new programs are in force: those that a killed main of this name left can go. */
+void kernel_clean_old(struct kernel *k);
+/* Removes what a killed main of that name left, whatever it is. */
+void kernel_clean_instance(const char *instance);
 
 /* 0, or -ENOSYS with one clear line in err: kernel older than 6.1. */
 int kernel_check_version(char err[256]);

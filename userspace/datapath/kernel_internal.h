@@ -14,6 +14,7 @@
 #include "datapath/tc.h"
 #include "datapath/walk.h"
 
+struct bpf_object;
 struct headrace;
 struct ring_buffer;
 
@@ -57,13 +58,12 @@ struct kernel_maps {
 
 struct kernel_programs {
 	int dns_tun;
-	int dns_eth;
 	int tun_egress;
 	int tun_ingress;
 	int tun_steer;
 	int sock_protect;
 	int flow_end;
-	int rules_try;
+	int rules_try; /* -1 = not asked for yet */
 };
 
 /* cgroup.c: the roles' cgroup and the hook on it. */
@@ -75,16 +75,20 @@ struct cgroup {
 	int home; /* cgroup.procs of where main came from, while it is in here; else -1 */
 };
 
+/* pin.c */
+#define PIN_PATH_MAX 160
+struct pins {
+	char directory[128]; /* "" = none */
+	int claim; /* the directory, locked (claim.h) */
+	char old[128]; /* what a killed main of this name has left, set aside; "" = nothing */
+	int old_claim;
+};
+
 /* owner.c: the programs that note who owns a socket, or those of route capture. */
 #define OWNER_LINKS 4
 struct owners {
 	int link[OWNER_LINKS]; /* -1 = not attached */
-};
-
-/* pin.c */
-struct pins {
-	char directory[128]; /* "" = none */
-	int claim; /* the directory, locked (claim.h) */
+	char pin[OWNER_LINKS][PIN_PATH_MAX]; /* "" = none */
 };
 
 /* counters.c: role_counters, of the map or of a memfd. */
@@ -141,8 +145,10 @@ struct aging {
 	void *arg;
 };
 
+#define KERNEL_GROUPS 7 /* of programs that are loaded when they are needed */
 struct kernel {
 	struct headrace *skeleton; /* NULL = no BPF */
+	struct bpf_object *group[KERNEL_GROUPS]; /* NULL = not loaded */
 	struct kernel_features features;
 	struct kernel_maps maps; /* owned by the skeleton; all -1 without BPF */
 	struct kernel_programs programs;
@@ -167,11 +173,13 @@ struct kernel {
  * kernel.c: another object of the same programs, not loaded, whose maps are those of `k` and of
  * which only the named program will be loaded. The caller's to close. 0 or -errno.
  */
-struct bpf_object;
 int kernel_object_of(const struct kernel *k, const char *program, struct bpf_object **ret_object);
 
-/* kernel.c: descriptor of a program by its name, -1 = it is not loaded. */
-int kernel_program_fd(const struct kernel *k, const char *name);
+/*
+ * kernel.c: descriptor of one of the programs that are loaded when they are first asked for;
+ * -errno: it cannot be.
+ */
+int kernel_program_fd(struct kernel *k, const char *name);
 
 void cgroup_init(struct cgroup *c);
 /* Makes headrace-<instance> and attaches the hook to it. 0 or -errno, -EBUSY = it is alive. */
@@ -187,14 +195,28 @@ void owners_init(struct owners *o);
 /* Loads the programs, with the maps of `k`, and attaches them. 0 or -errno: nothing is there. */
 int owners_attach(struct owners *o, const struct kernel *k);
 int owners_attach_route(struct owners *o, const struct kernel *k);
+/* Lets the links outlive this process, or not. 0 or -errno. */
+int owners_pin(struct owners *o, const struct pins *p, const char *name, bool pin);
 void owners_detach(struct owners *o);
 
 /* Finds or mounts bpffs; *ret_how names what was found. 0 or -errno: there is none. */
 int pins_find(bool mounts_private, const char **ret_how);
-/* Pins the maps in the instance's own directory. 0 or -errno, -EBUSY = it is alive. */
+void pins_init(struct pins *p);
+/*
+ * Pins the maps in the instance's own directory. What a killed main of this name has left there
+ * is set aside: its programs stay in force. 0 or -errno, -EBUSY = it is alive.
+ */
 int pins_make(struct pins *p, const char *instance, const struct kernel_maps *maps);
+/* Pins a link; ret_path is for pins_drop(). 0 or -errno. */
+int pins_add(const struct pins *p, const char *name, int fd, char ret_path[PIN_PATH_MAX]);
+void pins_drop(char path[PIN_PATH_MAX]); /* harmless if it is "" */
+/* Takes away what was set aside, programs and all. */
+void pins_clean_old(struct pins *p);
+/* What was set aside and not cleaned is put back. */
 void pins_remove(struct pins *p);
-void pins_clean_stale(void);
+/* See kernel_clean_stale(), kernel_clean_instance(). */
+void pins_clean_stale(const char *starting);
+void pins_clean_instance(const char *instance);
 
 void dns_maps_init(struct dns_maps *d);
 /* Makes what is not in the object, and the first state. 0 or -errno. */

@@ -2,13 +2,16 @@
 /*
  * Programs that run where sockets are made and connected: those of bpf/owner.bpf.c, which note
  * the owners of flows, and of bpf/route.bpf.c; on the root of the cgroup tree that we see,
- * by links beside whatever else is attached there. The links go with this process.
+ * by links beside whatever else is attached there. The links go with this process, but with
+ * when-down: closed: the rules that are still in force then ask for owners.
  *
  * They are loaded apart from the others, since they read structures of the kernel (which needs
  * its BTF): where that, or the tree, is not to be had, owners are not known, and that is all.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -39,6 +42,7 @@ void owners_init(struct owners *o)
 {
 	for (int i = 0; i < OWNER_LINKS; i++)
 		o->link[i] = -1;
+	memset(o->pin, 0, sizeof(o->pin));
 }
 
 static int open_root(int *ret_fd)
@@ -112,8 +116,27 @@ int owners_attach_route(struct owners *o, const struct kernel *k)
 	return load_and_attach(o, k, route_places, ROUTE_PLACES);
 }
 
+int owners_pin(struct owners *o, const struct pins *p, const char *name, bool pin)
+{
+	int err = 0;
+
+	for (int i = 0; i < OWNER_LINKS; i++) {
+		char text[32];
+
+		if (!pin)
+			pins_drop(o->pin[i]);
+		if (!pin || err || o->pin[i][0] || o->link[i] < 0)
+			continue;
+		snprintf(text, sizeof(text), "%s-%d", name, i);
+		err = pins_add(p, text, o->link[i], o->pin[i]);
+	}
+	return err;
+}
+
 void owners_detach(struct owners *o)
 {
-	for (int i = 0; i < OWNER_LINKS; i++)
+	for (int i = 0; i < OWNER_LINKS; i++) {
+		pins_drop(o->pin[i]);
 		o->link[i] = fd_close(o->link[i]);
+	}
 }

@@ -28,6 +28,7 @@
 
 #define BPFFS "/sys/fs/bpf"
 #define PIN_ROOT BPFFS "/headrace"
+#define OLD_SUFFIX "~" /* of a directory that was set aside; no instance's name has it */
 #define MKDIR_TRIES 4 /* another instance may remove an empty parent meanwhile */
 
 static bool is_bpffs(void)
@@ -119,6 +120,100 @@ static int pin_one(const char *directory, const char *name, int fd)
 	return chmod(path, 0600) ? -errno : 0;
 }
 
+/* --- what a killed main of this name has left ---------------------------------------------- */
+
+/* What the pins in a directory say of their instance. */
+struct left {
+	__u32 settings; /* id of its map, 0 = it is not there */
+	bool closed; /* when-down */
+};
+
+static void look_at_left(int dir_fd, struct left *ret_left)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info), zero = 0;
+	struct settings s;
+	char path[PIN_PATH_MAX];
+	int fd;
+
+	*ret_left = (struct left){ 0 };
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/settings", dir_fd);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && info.value_size == sizeof(s)) {
+		ret_left->settings = info.id;
+		ret_left->closed = !bpf_map_lookup_elem(fd, &zero, &s) && s.closed;
+	}
+	fd_close(fd);
+}
+
+static void clean_left(int dir_fd, const struct left *left)
+{
+	if (left->settings)
+		attachment_clean_stale(left->settings);
+	empty_directory(dir_fd);
+}
+
+void pins_init(struct pins *p)
+{
+	*p = (struct pins){ .claim = -1, .old_claim = -1 };
+}
+
+void pins_clean_old(struct pins *p)
+{
+	struct left left;
+
+	if (!p->old[0])
+		return;
+	look_at_left(p->old_claim, &left);
+	clean_left(p->old_claim, &left);
+	rmdir(p->old);
+	p->old_claim = fd_close(p->old_claim);
+	p->old[0] = '\0';
+}
+
+static int claim_path(const char *path, int *ret_fd)
+{
+	return claim_stale(AT_FDCWD, path, ret_fd);
+}
+
+/* One that was set aside by a start which was killed in turn is older still: it goes. */
+static void set_aside(struct pins *p, const char *instance)
+{
+	char path[sizeof(p->old)];
+	int fd;
+
+	snprintf(path, sizeof(path), PIN_ROOT "/%d/%s", CONTRACT_VERSION, instance);
+	snprintf(p->old, sizeof(p->old), PIN_ROOT "/%d/%s" OLD_SUFFIX, CONTRACT_VERSION, instance);
+	if (claim_path(p->old, &p->old_claim))
+		p->old_claim = -1;
+	if (!claim_path(path, &fd)) {
+		if (p->old_claim >= 0) {
+			char old[sizeof(p->old)];
+
+			memcpy(old, p->old, sizeof(old));
+			pins_clean_old(p);
+			memcpy(p->old, old, sizeof(old));
+		}
+		p->old_claim = rename(path, p->old) ? fd_close(fd) : fd;
+	}
+	if (p->old_claim < 0)
+		p->old[0] = '\0';
+}
+
+static void put_back(struct pins *p)
+{
+	char path[sizeof(p->old)];
+
+	if (!p->old[0])
+		return;
+	snprintf(path, sizeof(path), "%.*s", (int)strcspn(p->old, OLD_SUFFIX), p->old);
+	(void)!rename(p->old, path);
+	p->old_claim = fd_close(p->old_claim);
+	p->old[0] = '\0';
+}
+
 #define PIN_NAME(map) #map,
 #define PIN_FD(map) maps->map,
 
@@ -129,13 +224,14 @@ int pins_make(struct pins *p, const char *instance, const struct kernel_maps *ma
 	size_t i;
 	int err;
 
+	set_aside(p, instance);
 	snprintf(p->directory, sizeof(p->directory), PIN_ROOT "/%d/%s", CONTRACT_VERSION, instance);
 	err = make_directories(p);
 	if (err) {
 		p->directory[0] = '\0'; /* not ours to remove */
+		put_back(p);
 		return err;
 	}
-	empty_directory(p->claim); /* of a dead instance of this name */
 	for (i = 0; i < sizeof(fds) / sizeof(fds[0]) && !err; i++)
 		err = pin_one(p->directory, names[i], fds[i]);
 	if (err)
@@ -160,19 +256,56 @@ static void remove_parents(void)
 
 void pins_remove(struct pins *p)
 {
-	if (!p->directory[0])
+	if (!p->directory[0] && !p->old[0])
 		return;
-	empty_directory(p->claim);
-	rmdir(p->directory);
-	p->claim = fd_close(p->claim);
-	remove_parents();
+	if (p->directory[0]) {
+		empty_directory(p->claim);
+		rmdir(p->directory);
+		p->claim = fd_close(p->claim);
+	}
 	p->directory[0] = '\0';
+	put_back(p);
+	remove_parents();
 }
 
-static void clean_version(int version_fd)
+/* --- links -------------------------------------------------------------------------------- */
+
+int pins_add(const struct pins *p, const char *name, int fd, char ret_path[PIN_PATH_MAX])
+{
+	int err = p->directory[0] ? pin_one(p->directory, name, fd) : -ENOENT;
+
+	if (!err)
+		snprintf(ret_path, PIN_PATH_MAX, "%s/%s", p->directory, name);
+	return err;
+}
+
+void pins_drop(char path[PIN_PATH_MAX])
+{
+	if (path[0])
+		unlink(path);
+	path[0] = '\0';
+}
+
+/* --- what killed instances have left ------------------------------------------------------- */
+
+/* False: of `starting`, or of no concern. */
+static bool is_concerned(const char *name, const char *starting, const char *only)
+{
+	size_t len = strcspn(name, OLD_SUFFIX);
+
+	if (name[0] == '.')
+		return false;
+	if (only)
+		return len == strlen(only) && !strncmp(name, only, len);
+	return !starting || len != strlen(starting) || strncmp(name, starting, len) != 0;
+}
+
+/* Of `only`, whatever it is; else of all but `starting`, and what has to stay in force. */
+static void clean_version(int version_fd, const char *starting, const char *only)
 {
 	struct dirent *entry;
 	DIR *dir = fdopendir(version_fd);
+	struct left left;
 	int fd;
 
 	if (!dir) {
@@ -180,16 +313,20 @@ static void clean_version(int version_fd)
 		return;
 	}
 	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' || claim_stale(dirfd(dir), entry->d_name, &fd))
+		if (!is_concerned(entry->d_name, starting, only) ||
+		    claim_stale(dirfd(dir), entry->d_name, &fd))
 			continue;
-		empty_directory(fd);
-		unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
+		look_at_left(fd, &left);
+		if (only || !left.closed) {
+			clean_left(fd, &left);
+			unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
+		}
 		fd_close(fd);
 	}
 	closedir(dir);
 }
 
-void pins_clean_stale(void)
+static void clean_all(const char *starting, const char *only)
 {
 	struct dirent *entry;
 	DIR *dir;
@@ -206,8 +343,18 @@ void pins_clean_stale(void)
 		fd = openat(dirfd(dir), entry->d_name,
 			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd >= 0)
-			clean_version(fd);
+			clean_version(fd, starting, only);
 	}
 	closedir(dir);
 	remove_parents();
+}
+
+void pins_clean_stale(const char *starting)
+{
+	clean_all(starting, NULL);
+}
+
+void pins_clean_instance(const char *instance)
+{
+	clean_all(NULL, instance);
 }

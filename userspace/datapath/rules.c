@@ -308,14 +308,20 @@ int kernel_rules_seeds(const struct kernel *k, struct dns_state *ret_dns)
 	return k->features.bpf ? bpf_map_lookup_elem(k->maps.dns_state, &zero, ret_dns) : 0;
 }
 
-int kernel_rules_try(const struct kernel *k, struct rule_try_args *args)
+int kernel_rules_try(struct kernel *k, struct rule_try_args *args)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = args, .ctx_size_in = sizeof(*args));
-	int err;
+	int err, program;
 
 	if (!k->features.bpf)
 		return -EOPNOTSUPP;
-	err = bpf_prog_test_run_opts(k->programs.rules_try, &opts);
+	program = k->programs.rules_try;
+	if (program < 0)
+		program = kernel_program_fd(k, "rules_try");
+	if (program < 0)
+		return program;
+	k->programs.rules_try = program;
+	err = bpf_prog_test_run_opts(program, &opts);
 	if (!err && opts.retval)
 		err = -EIO;
 	return err;

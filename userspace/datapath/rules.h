@@ -41,6 +41,6 @@ int kernel_rules_value_remove(struct kernel *k, enum rule_dim dim, uint64_t a, u
 int kernel_rules_seeds(const struct kernel *k, struct dns_state *ret_dns);
 
 /* Runs `rules_try`. 0 or -errno. */
-int kernel_rules_try(const struct kernel *k, struct rule_try_args *args);
+int kernel_rules_try(struct kernel *k, struct rule_try_args *args);
 
 #endif

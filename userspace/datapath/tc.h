@@ -49,5 +49,10 @@ int attachment_attach(struct attachment *a, const struct hook *hook, unsigned in
 		      const char **ret_how);
 /* Also from a device that has vanished. */
 void attachment_detach(struct attachment *a);
+/*
+ * Removes filters of this network namespace whose programs have that map: a killed main left
+ * them. Links end with their process, or with their pins.
+ */
+void attachment_clean_stale(uint32_t map_id);
 
 #endif

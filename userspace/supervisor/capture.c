@@ -22,19 +22,27 @@
 #include "netdev/netns.h"
 #include "supervisor/capture.h"
 #include "supervisor/options.h"
+#include "supervisor/uplinks.h"
+
+static int configure_address(const struct tun *t, const struct subnet *s, char err[ERROR_TEXT_MAX])
+{
+	char text[ADDR_TEXT_MAX];
+	int r = link_add_address(t->ifindex, &s->device, s->bits);
+
+	if (!r)
+		return 0;
+	return error_at(err, r, "cannot give %s the address %s%s", t->name,
+			addr_format(&s->device, text),
+			addr_is_v4(&s->device) ? "" : " (without IPv6 on this host: --no-ipv6)");
+}
 
 static int configure_family(const struct tun *t, const struct subnet *s, int family,
 			    char err[ERROR_TEXT_MAX])
 {
-	char text[ADDR_TEXT_MAX];
-	int r;
+	int r = configure_address(t, s, err);
 
-	r = link_add_address(t->ifindex, &s->device, s->bits);
 	if (r)
-		return error_at(err, r, "cannot give %s the address %s%s", t->name,
-				addr_format(&s->device, text),
-				family == AF_INET6 ? " (without IPv6 on this host: --no-ipv6)" :
-						     "");
+		return r;
 	r = link_add_default_route(t->ifindex, family);
 	if (r)
 		return error_at(err, r, "cannot make %s the default route", t->name);
@@ -70,7 +78,7 @@ static void fill_settings(const struct capture *c, struct settings *s)
 	s->tun6_bits = c->v6.bits;
 	s->stack6 = c->v6.stack;
 	s->tun_ifindex = (uint32_t)c->tun.ifindex;
-	s->mtu = c->tun.mtu;
+	s->mtu = c->worker_mtu ? c->worker_mtu : c->tun.mtu;
 	if (c->single_queue && s->workers > 1) {
 		log_warn("capture", "%s has one queue: 1 worker instead of %u", c->tun.name,
 			 s->workers);
@@ -124,6 +132,46 @@ static int choose_subnets(struct capture *c, bool ipv6, char err[ERROR_TEXT_MAX]
 	if (!r && ipv6)
 		r = subnet_choose6(link_is_routed, &c->v6);
 	return r ? error_at(err, r, "no private subnet that the host has no route into") : 0;
+}
+
+static int configure_addresses(struct capture *c, char err[ERROR_TEXT_MAX])
+{
+	struct tun *t = &c->tun;
+	int r;
+
+	r = link_configure(t->ifindex, t->mtu, TUN_TXQUEUELEN);
+	if (r)
+		return error_at(err, r, "cannot set an MTU of %u on %s", t->mtu, t->name);
+	r = link_up(t->ifindex);
+	if (r)
+		return error_at(err, r, "cannot bring up %s", t->name);
+	r = configure_address(t, &c->v4, err);
+	return !r && c->v6.bits ? configure_address(t, &c->v6, err) : r;
+}
+
+/*
+ * In the host's namespace there is no route to the device but that of its subnets: what else
+ * it gets, capture points send. Its MTU is for all of them.
+ */
+static int open_host(struct capture *c, const struct instance_options *opt,
+		     const struct conf_capture *conf, struct kernel *kernel,
+		     struct settings *settings, char err[ERROR_TEXT_MAX])
+{
+	int r;
+
+	r = choose_subnets(c, opt->ipv6, err);
+	if (r)
+		return r;
+	c->single_queue = kernel_steer_fd(kernel) < 0;
+	r = tun_open(&c->tun, c->single_queue ? 1 : opt->workers + 1, err);
+	if (r)
+		return r;
+	c->tun.mtu = opt->mtu ? opt->mtu : MTU_DEFAULT;
+	c->worker_mtu = c->tun.mtu;
+	r = uplinks_needed_mtu(conf, &c->tun.mtu, &c->worker_mtu, err);
+	if (!r)
+		r = attach(c, kernel, settings, err);
+	return r ? r : configure_addresses(c, err);
 }
 
 static int leave(int home, int r, char err[ERROR_TEXT_MAX])
@@ -226,17 +274,23 @@ static int open_handed(struct capture *c, const struct instance_options *opt, st
 	return leave(home, adopt_device(c, opt, kernel, settings, err), err);
 }
 
-int capture_open(struct capture *c, const struct instance_options *opt, struct kernel *kernel,
-		 struct settings *settings, char err[ERROR_TEXT_MAX])
+int capture_open(struct capture *c, const struct instance_options *opt,
+		 const struct conf_capture *conf, struct kernel *kernel, struct settings *settings,
+		 char err[ERROR_TEXT_MAX])
 {
 	int r;
 
 	memset(c, 0, sizeof(*c));
 	c->netns_fd = -1;
 	c->handed = opt->tun_handed;
+	c->host = opt->host;
 	settings->workers = opt->workers;
-	r = c->handed ? open_handed(c, opt, kernel, settings, err) :
-			open_own(c, opt, kernel, settings, err);
+	if (c->handed)
+		r = open_handed(c, opt, kernel, settings, err);
+	else if (c->host)
+		r = open_host(c, opt, conf, kernel, settings, err);
+	else
+		r = open_own(c, opt, kernel, settings, err);
 	if (r)
 		capture_close(c);
 	return r;

@@ -135,6 +135,9 @@ static void do_run(struct instance *in, struct control_client *client, const jso
 		instance_stop(in);
 		return;
 	}
+	if (in->options.host && !json_object_get(request, RUN_LOG) &&
+	    !(in->config.conf && in->config.conf->given & CONF_GIVEN_LOG))
+		in->options.log_level = LOG_LEVEL_INFO; /* a daemon's log is nobody's terminal */
 	in->options.tun_fd = client->in_fd;
 	client->in_fd = -1;
 	log_setup("headraced[main]", in->options.log_level);

@@ -127,6 +127,17 @@ static void unload_kernel(struct instance *in)
 	in->kernel = NULL;
 }
 
+_Static_assert((int)KERNEL_ATTACH_AUTO == CONF_ATTACH_AUTO &&
+		       (int)KERNEL_ATTACH_TCX == CONF_ATTACH_TCX &&
+		       (int)KERNEL_ATTACH_CLSACT == CONF_ATTACH_CLSACT,
+	       "the same ways");
+
+static enum kernel_attach attach_way(const struct instance *in)
+{
+	return in->options.host ? (enum kernel_attach)in->config.conf->capture.attach :
+				  KERNEL_ATTACH_AUTO;
+}
+
 static int load_kernel(struct instance *in)
 {
 	const struct limits *l = &in->options.limits;
@@ -134,12 +145,14 @@ static int load_kernel(struct instance *in)
 					    .flows_max = (uint32_t)l->n[LIMIT_FLOWS] +
 							 limits_dns_flows(l),
 					    .pin = true,
+					    .host = in->options.host,
+					    .attach = attach_way(in),
 					    .mounts_private = true };
 
 	struct conf_errors errors = { 0 };
 	int err;
 
-	kernel_clean_stale();
+	kernel_clean_stale(in->options.instance);
 	err = kernel_load(&opt, &in->kernel, in->error);
 	if (err)
 		return err;
@@ -151,12 +164,38 @@ static int load_kernel(struct instance *in)
 	return 0;
 }
 
+static uint32_t beat_ms(const struct instance *in)
+{
+	return in->options.host ? in->config.conf->capture.heartbeat_ms : HEARTBEAT_MS;
+}
+
+/* Of the kernel half's settings what the configuration says, and a reload may change. */
+static void settings_from_conf(struct instance *in)
+{
+	const struct conf *conf = in->config.conf;
+	struct settings *s = &in->settings;
+
+	s->host = in->options.host;
+	if (!s->host)
+		return;
+	s->closed = conf->capture.closed;
+	s->dns_intercept = conf->dns.intercept;
+	s->stale_ns = (uint64_t)HEARTBEATS_STALE * beat_ms(in) * NSEC_PER_MSEC;
+	memset(s->pass_mark, 0, sizeof(s->pass_mark));
+	memcpy(s->pass_mark, conf->capture.pass_mark,
+	       conf->capture.pass_marks * sizeof(s->pass_mark[0]));
+}
+
+/* What says "from a capture point" of a packet must be nobody's guess, and never zero. */
 static int open_capture(struct instance *in)
 {
 	in->settings = (struct settings){ .heartbeat_ns = clock_ns(),
 					  .mark = HEADRACE_MARK,
-					  .steer_seed = random_u32() };
-	return capture_open(&in->capture, &in->options, in->kernel, &in->settings, in->error);
+					  .steer_seed = random_u32(),
+					  .capture_secret = { random_u32() | 1, random_u32() } };
+	settings_from_conf(in);
+	return capture_open(&in->capture, &in->options, &in->config.conf->capture, in->kernel,
+			    &in->settings, in->error);
 }
 
 static void close_capture(struct instance *in)
@@ -177,12 +216,14 @@ static void detach_devices(struct instance *in)
 static int start_heartbeat(struct instance *in)
 {
 	loop_arm(in->loop, &in->heartbeat, HEARTBEAT_MS);
+	loop_arm(in->loop, &in->beat, 0);
 	return 0;
 }
 
 static void stop_heartbeat(struct instance *in)
 {
 	loop_disarm(&in->heartbeat);
+	loop_disarm(&in->beat);
 }
 
 static int start_sweep(struct instance *in)
@@ -215,6 +256,17 @@ static void unwatch_events(struct instance *in)
 	loop_remove(in->loop, &in->events);
 }
 
+/* They are captured once every role is there to carry on, see crew_ready(). */
+static int hold_uplinks(struct instance *in)
+{
+	return 0;
+}
+
+static void release_uplinks(struct instance *in)
+{
+	uplinks_stop(&in->uplinks);
+}
+
 static const struct step {
 	int (*start)(struct instance *in); /* 0, or -errno with in->error filled */
 	void (*undo)(struct instance *in);
@@ -229,6 +281,7 @@ static const struct step {
 	{ start_heartbeat, stop_heartbeat },
 	{ start_sweep, stop_sweep },
 	{ watch_events, unwatch_events },
+	{ hold_uplinks, release_uplinks },
 };
 
 #define STEPS (sizeof(steps) / sizeof(steps[0]))
@@ -271,11 +324,18 @@ static void sweep_if_full(struct instance *in)
 	in->flow_cap_seen = drops.flow_cap;
 }
 
+static void beat_expired(struct timer *t)
+{
+	struct instance *in = container_of(t, struct instance, beat);
+
+	kernel_heartbeat(in->kernel);
+	loop_arm(in->loop, t, beat_ms(in));
+}
+
 static void heartbeat_expired(struct timer *t)
 {
 	struct instance *in = container_of(t, struct instance, heartbeat);
 
-	kernel_heartbeat(in->kernel);
 	kernel_tell_direct(in->kernel, control_has_followers(&in->control));
 	sweep_if_full(in);
 	crew_beat(&in->crew);
@@ -368,13 +428,46 @@ static void ended(struct instance *in)
 	in->ops->ended(in);
 }
 
+/* Now there is somebody who carries what is captured. */
+static int capture_host(struct instance *in)
+{
+	int err = 0;
+
+	if (in->options.host)
+		err = uplinks_start(&in->uplinks, in->kernel, &in->capture.tun,
+				    &in->config.conf->capture, in->error);
+	if (!err)
+		kernel_clean_old(in->kernel);
+	return err;
+}
+
+int instance_capture_again(struct instance *in, char err[ERROR_TEXT_MAX])
+{
+	int r;
+
+	if (!in->options.host)
+		return 0;
+	settings_from_conf(in);
+	in->settings.heartbeat_ns = clock_ns();
+	r = kernel_settings(in->kernel, &in->settings);
+	if (r)
+		return error_at(err, r, "cannot write the kernel half's settings");
+	loop_arm(in->loop, &in->beat, beat_ms(in));
+	return uplinks_start(&in->uplinks, in->kernel, &in->capture.tun, &in->config.conf->capture,
+			     err);
+}
+
 static void crew_ready(struct crew *c)
 {
 	struct instance *in = container_of(c, struct instance, crew);
-	int err = control_serve(&in->control, in->listen_fd, in->options.uid);
+	int err = capture_host(in);
 
+	if (!err) {
+		err = control_serve(&in->control, in->listen_fd, in->options.uid);
+		if (err)
+			error_at(in->error, err, "cannot serve the control socket");
+	}
 	if (err) {
-		error_at(in->error, err, "cannot serve the control socket");
 		instance_stop(in);
 		return;
 	}
@@ -442,7 +535,9 @@ void instance_init(struct instance *in, struct loop *loop, const struct instance
 	config_init(&in->config);
 	reload_init(&in->reload);
 	devices_init(&in->devices, loop);
+	uplinks_init(&in->uplinks, loop);
 	timer_init(&in->heartbeat, heartbeat_expired);
+	timer_init(&in->beat, beat_expired);
 	timer_init(&in->sweep, sweep_expired);
 	timer_init(&in->events_delay, events_delay_expired);
 	control_init(&in->control, loop, control_ops);

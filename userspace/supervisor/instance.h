@@ -18,6 +18,7 @@
 #include "supervisor/query.h"
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
+#include "supervisor/uplinks.h"
 
 struct instance;
 
@@ -64,6 +65,7 @@ struct instance {
 	struct kernel *kernel;
 	struct capture capture;
 	struct devices devices;
+	struct uplinks uplinks; /* capture points of a host */
 	struct crew crew;
 	struct control control;
 	struct queries queries;
@@ -72,6 +74,7 @@ struct instance {
 	struct watch events; /* ring buffer of the kernel half */
 	struct timer events_delay; /* armed from the first unread event to the read */
 	struct timer heartbeat;
+	struct timer beat; /* what the kernel half sees of main */
 	struct timer sweep; /* of flows that no role took */
 	bool flows_full; /* some were refused between the last two heartbeats */
 	uint64_t flow_cap_seen; /* drops by the full flow table, at the last heartbeat */
@@ -92,6 +95,11 @@ void instance_start(struct instance *in);
 void instance_stop(struct instance *in);
 /* Takes the events that wait, now; ops->events_read follows. */
 void instance_read_events(struct instance *in);
+/*
+ * Another configuration is in force: what is captured, and what the kernel half is told of it,
+ * follows. 0 or -errno with err filled.
+ */
+int instance_capture_again(struct instance *in, char err[ERROR_TEXT_MAX]);
 /* Frees what is left once it has ended. */
 void instance_done(struct instance *in);
 

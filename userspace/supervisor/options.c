@@ -186,6 +186,12 @@ static int set_tun_handed(struct instance_options *opt, const json_t *v, char *e
 	return 0;
 }
 
+static int set_host(struct instance_options *opt, const json_t *v, char *err)
+{
+	opt->host = json_is_true(v);
+	return 0;
+}
+
 static int set_log(struct instance_options *opt, const json_t *v, char *err)
 {
 	return options_set_log(opt, json_string_value(v), err);
@@ -251,6 +257,7 @@ static const struct run_key {
 	{ RUN_HOST_LOOPBACK, VALUE_STRING, set_host_loopback },
 	{ RUN_UID, VALUE_INTEGER, set_uid },
 	{ RUN_TUN_FD, VALUE_BOOL, set_tun_handed },
+	{ RUN_HOST, VALUE_BOOL, set_host },
 	{ RUN_LOG, VALUE_STRING, set_log },
 	{ RUN_WORKERS, VALUE_INTEGER, set_workers },
 	{ RUN_LIMITS, VALUE_OBJECT, set_limits },

@@ -17,6 +17,7 @@
 #include "conf/conf.h"
 
 #define OPTIONS_ERROR_MAX 256
+#define INSTANCE_HOST "host" /* name of the daemon's, if none is given */
 #define UID_NONE ((uid_t)-1)
 
 struct instance_options {
@@ -31,6 +32,7 @@ struct instance_options {
 	enum log_level log_level;
 	bool ipv6;
 	bool report_full; /* every ended flow is kept for the report, not just the largest */
+	bool host; /* the daemon: captures what the configuration says */
 	bool tun_handed; /* a TUN comes as a descriptor */
 	int tun_fd; /* that descriptor, -1 = none; owned by whoever filled it in */
 };

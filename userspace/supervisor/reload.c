@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Reading the configuration again while the instance runs. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -49,12 +50,17 @@ static void send_line(struct control_client *client, const char *text, size_t le
 	char line[1024];
 	json_t *o;
 
-	if (!client)
-		return;
 	len = len < sizeof(line) - 1 ? len : sizeof(line) - 1;
 	for (size_t i = 0; i < len; i++)
 		line[i] = (char)(text[i] < ' ' || text[i] > '~' ? '?' : text[i]);
 	line[len] = '\0';
+	if (!client) { /* a signal: nobody is told but the log */
+		if (error)
+			log_err("main", "reload: %s", line);
+		else
+			log_info("main", "reload: %s", line);
+		return;
+	}
 	o = json_pack("{s:s}", "line", line);
 	if (o && error)
 		json_object_set_new(o, "error", json_true());
@@ -78,12 +84,21 @@ static void send_change(void *arg, const char *what)
 
 /* --- main's part -------------------------------------------------------------------------- */
 
+static void refuse_client(struct control_client *client, const char *why)
+{
+	if (client)
+		control_refuse(client, "%s", why);
+	else
+		log_err("main", "reload: %s", why);
+}
+
 static void refuse(struct instance *in, const char *why)
 {
 	struct reload *r = &in->reload;
+	char text[ERROR_TEXT_MAX];
 
-	if (r->client)
-		control_refuse(r->client, "%s; nothing was changed", why);
+	snprintf(text, sizeof(text), "%s; nothing was changed", why);
+	refuse_client(r->client, text);
 	drop_next(r);
 }
 
@@ -129,11 +144,11 @@ void reload_begin(struct instance *in, struct control_client *client)
 	struct reload *r = &in->reload;
 
 	if (!in->config.file[0]) {
-		control_refuse(client, "the instance was started without a configuration file");
+		refuse_client(client, "the instance was started without a configuration file");
 		return;
 	}
 	if (r->tag) {
-		control_refuse(client, "a reload is under way");
+		refuse_client(client, "a reload is under way");
 		return;
 	}
 	r->client = client;
@@ -161,10 +176,12 @@ static void take_over(struct instance *in)
 	config_init(&r->next);
 	if (devices_set(&in->devices, in->kernel, &in->config.conf->dns, err))
 		send_change(r->client, err);
+	if (instance_capture_again(in, err))
+		send_change(r->client, err);
 	send_lines(r->client, r->answer + strlen(OK), false);
 	changes = conf_changes(&r->retired.text, &in->config.text, send_change, r->client);
 	log_info("main", "configuration reloaded file=%s changes=%d", in->config.file, changes);
-	if (!changes && r->client)
+	if (!changes)
 		send_change(r->client, "nothing has changed in the file; lists were read again");
 	if (r->client)
 		control_answered(r->client);

@@ -43,7 +43,7 @@ static void instance_ready(struct instance *in)
 			continue;
 		client->awaits_end = false;
 		control_send_fd(client, "ready", status_ready(in),
-				in->capture.handed ? -1 : in->capture.netns_fd);
+				in->capture.handed || in->capture.host ? -1 : in->capture.netns_fd);
 	}
 	log_info("main", "instance %s is ready on %s attach=%s protect=\"%s\" mtu=%u",
 		 in->options.instance, in->capture.tun.name, kernel_features(in->kernel)->attach,
@@ -81,6 +81,8 @@ static void client_gone(struct control *c, struct control_client *client)
 	struct instance *in = instance_of(c);
 
 	command_forget(in, client);
+	if (client->run && in->options.host && in->state == INSTANCE_RUNNING)
+		return; /* who started the daemon has seen it ready */
 	if (client->run && in->state != INSTANCE_ENDED && in->state != INSTANCE_STOPPING)
 		instance_stop(in);
 }
@@ -97,6 +99,11 @@ static void signals_ready(struct watch *w, uint32_t events)
 
 	if (read(w->fd, &si, sizeof(si)) != sizeof(si))
 		return;
+	if (si.ssi_signo == SIGHUP && r->instance.options.host) {
+		if (r->instance.state == INSTANCE_RUNNING)
+			reload_begin(&r->instance, NULL);
+		return;
+	}
 	log_info("main", "%s, ending", strsignal((int)si.ssi_signo));
 	instance_stop(&r->instance);
 }

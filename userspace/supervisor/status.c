@@ -185,6 +185,8 @@ json_t *status_show(struct instance *in)
 	set(o, "features", features(in));
 	if (in->devices.entries)
 		set(o, "devices", devices_show(&in->devices));
+	if (in->options.host)
+		set(o, "captures", uplinks_show(&in->uplinks));
 	set(o, "limits", limits(in));
 	set(o, "budgets", budgets(in, &stats));
 	set(o, "kernel", show_kernel_stats(&stats));

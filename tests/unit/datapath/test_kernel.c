@@ -84,7 +84,7 @@ static void killed_main_leaves_only_what_clean_stale_removes(void **state)
 	assert_true(WIFSIGNALED(status));
 	snprintf(pins, sizeof(pins), "/sys/fs/bpf/headrace/%d/%s", CONTRACT_VERSION, instance);
 	assert_int_equal(stat(pins, &st), 0);
-	kernel_clean_stale();
+	kernel_clean_stale(NULL);
 	assert_int_equal(stat(pins, &st), -1);
 	snprintf(cgroup, sizeof(cgroup), "/sys/fs/cgroup/unified/headrace-%s", instance);
 	assert_int_equal(stat(cgroup, &st), -1);
@@ -99,7 +99,7 @@ static void a_name_that_lives_is_neither_cleaned_nor_taken(void **state)
 	char err[256] = "";
 	struct stat st;
 
-	kernel_clean_stale();
+	kernel_clean_stale(NULL);
 	assert_int_equal(stat(kernel_features(k)->pin_directory, &st), 0);
 	assert_int_equal(stat(kernel_features(k)->cgroup, &st), 0);
 	assert_int_equal(kernel_load(&opt, &second, err), -EBUSY);

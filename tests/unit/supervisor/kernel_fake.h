@@ -9,9 +9,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "datapath/device.h"
+#include "datapath/hooks.h"
 #include "datapath/kernel.h"
 #include "datapath/look.h"
 #include "datapath/rules.h"
@@ -30,13 +32,21 @@ struct kernel {
 	int attached_ifindex;
 	int ended_slot; /* of the last kernel_flow_end_all(), -2 = none */
 	enum flow_end ended_with;
+	int captured; /* capture points attached now */
+	size_t host_addrs;
 	int devices; /* attached now */
 	int device_result; /* of attaching */
 	struct endpoint local[FAKE_FLOWS_MAX];
 	size_t locals;
 };
 
+struct hooks {
+	int ifindex;
+	bool pinned;
+};
+
 static struct kernel fake_kernel;
+static int fake_capture_result; /* of attaching a capture point */
 static char fake_load_error[64]; /* kernel_load() fails with it */
 static int fake_loaded; /* kernel_load() minus kernel_unload() */
 static int fake_attach_result;
@@ -324,7 +334,58 @@ int kernel_local_set(struct kernel *k, const struct endpoint *local, size_t num)
 	return 0;
 }
 
-void kernel_clean_stale(void)
+int kernel_attach_capture(struct kernel *k, const char *name, int ifindex, enum capture_point point,
+			  unsigned int l2, struct hooks **ret_hooks, char err[256])
+{
+	if (fake_capture_result) {
+		snprintf(err, 256, "%s: as the test wants it", name);
+		return fake_capture_result;
+	}
+	*ret_hooks = calloc(1, sizeof(**ret_hooks));
+	assert_non_null(*ret_hooks);
+	(*ret_hooks)->ifindex = ifindex;
+	k->captured++;
+	return 0;
+}
+
+int kernel_pin_capture(struct kernel *k, struct hooks *h)
+{
+	h->pinned = k->settings.closed;
+	return 0;
+}
+
+void kernel_detach_capture(struct hooks *h)
+{
+	if (h)
+		fake_kernel.captured--;
+	free(h);
+}
+
+const char *hooks_how(const struct hooks *h)
+{
+	return "tcx";
+}
+
+int kernel_capture_device_set(struct kernel *k, uint32_t ifindex, const struct capture_device *d)
+{
+	return 0;
+}
+
+int kernel_host_addrs_set(struct kernel *k, const struct addr *addr, size_t num)
+{
+	k->host_addrs = num;
+	return 0;
+}
+
+void kernel_clean_old(struct kernel *k)
+{
+}
+
+void kernel_clean_instance(const char *instance)
+{
+}
+
+void kernel_clean_stale(const char *starting)
 {
 }
 

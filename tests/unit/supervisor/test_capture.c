@@ -25,6 +25,7 @@
 #include "unit/supervisor/kernel_fake.h"
 
 static struct capture capture;
+static const struct conf_capture capture_conf;
 static struct instance_options opt;
 static struct settings settings;
 static char err[ERROR_TEXT_MAX];
@@ -45,7 +46,7 @@ static int setup(void **state)
 
 static int open_it(void)
 {
-	return capture_open(&capture, &opt, &fake_kernel, &settings, err);
+	return capture_open(&capture, &opt, &capture_conf, &fake_kernel, &settings, err);
 }
 
 /* A TUN (or TAP) in a namespace of its own, as a caller would hand it in; up, if `address`. */

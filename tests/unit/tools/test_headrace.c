@@ -47,6 +47,7 @@ int headrace_main(int argc, char **argv);
 #include "tools/status.c"
 #include "tools/sysfs.c"
 #include "tools/table.c"
+#include "tools/up.c"
 #include "tools/user.c"
 
 #define TEXT_MAX 65536
