@@ -18,6 +18,7 @@
 
 #include "worker/tcp.c"
 #include "worker/tcp_connect.c"
+#include "worker/tcp_keepalive.c"
 #include "worker/tcp_opening.c"
 #include "worker/tcp_queue.c"
 #include "worker/tcp_relay.c"

@@ -51,6 +51,20 @@ static inline void list_touch(struct list *head, struct list *item)
 	list_append(head, item);
 }
 
+/* Moves all of `from` to the end of `to`. */
+static inline void list_splice(struct list *to, struct list *from)
+{
+	struct list *first = from->next, *last = from->prev;
+
+	if (list_is_empty(from))
+		return;
+	first->prev = to->prev;
+	to->prev->next = first;
+	last->next = to;
+	to->prev = last;
+	list_init(from);
+}
+
 #define list_first(head, type, member) container_of((head)->next, type, member)
 
 /* `next` allows the body to remove `pos`, and nothing else. */

@@ -345,6 +345,22 @@ int conn_input(struct conn *c, const struct packet *head, uint8_t *packet)
 	return 0;
 }
 
+/* lwIP sets the count to 0 with each segment; its own timer does not use it (SO_KEEPALIVE). */
+bool conn_keepalive(struct conn *c, unsigned int probes)
+{
+	unsigned int silent = c->pcb->keep_cnt_sent;
+
+	if (silent > probes)
+		return false;
+	c->pcb->keep_cnt_sent++;
+	if (!silent)
+		return true;
+	conn_enter(c);
+	tcp_keepalive(c->pcb);
+	conn_leave(c);
+	return true;
+}
+
 void conn_finish(struct conn *c)
 {
 	if (!c->pcb || c->finished)

@@ -150,6 +150,11 @@ bool conn_room(const struct conn *c);
 int conn_reserve(struct conn *c, struct iovec *ret_iov, int max);
 /* Sends the first `len` bytes in them. 0 or -ENOMEM: what follows cannot be sent any more. */
 int conn_commit(struct conn *c, size_t len);
+/*
+ * Of an open one, every few hours: if nothing came from the application since the last call it
+ * is asked for a sign of life. False: so many `probes` had no answer.
+ */
+bool conn_keepalive(struct conn *c, unsigned int probes);
 /* FIN behind all that was sent. */
 void conn_finish(struct conn *c);
 

@@ -51,7 +51,7 @@ enum tcp_flow_state { TCP_FLOW_CONNECTING, TCP_FLOW_OPEN, TCP_FLOW_TIME_WAIT };
 struct tcp_flow {
 	struct conn conn; /* the application's side */
 	struct watch watch; /* the upstream socket, edge-triggered; -1 = closed */
-	struct list link; /* in engine->connecting, ->opening, ->young, ->time_waits or in none */
+	struct list link; /* in one of the engine's by what becomes of it, or in none */
 	struct list of_source; /* in source->kind[SOURCE_CONNECTS or SOURCE_TCP].items */
 	struct source *source; /* the application's address; TIME_WAIT: not valid */
 	struct tcp_engine *engine;
@@ -109,6 +109,8 @@ struct tcp_engine {
 	struct list strangers; /* struct tcp_syn of sources that were not known; oldest first */
 	struct list opening; /* upstream is there, the application's ACK is not; oldest first */
 	struct list young; /* open for less than TCP_YOUNG_MS, oldest first */
+	struct list grown; /* open for longer, until tcp_keepalive.c looks again; */
+	struct list looked_at; /* those that it looks at now */
 	struct list time_waits; /* oldest first */
 	/* kind 0: connects in flight, by the address dialled; used = when one had an answer */
 	struct sources destinations;
@@ -116,6 +118,7 @@ struct tcp_engine {
 	uint32_t time_wait_count;
 	struct timer connect_timer;
 	struct timer young_timer;
+	struct timer keepalive_timer; /* armed while any is grown */
 	struct timer time_wait_timer;
 	struct timer trim_timer;
 	struct loop_turn turn;
@@ -177,6 +180,11 @@ bool tcp_connect_may_begin(struct tcp_engine *e, const struct flow_key *key,
 			   enum drop_reason *ret_why);
 /* Forgets connections in TIME_WAIT where the table has no place left for one more. */
 void tcp_time_wait_yield(struct tcp_engine *e);
+
+/* tcp_keepalive.c */
+/* The flow is in no list, and lasts. */
+void tcp_keepalive_begin(struct tcp_flow *f);
+void tcp_keepalive_expire(struct timer *t);
 
 /* tcp_relay.c */
 /* The flow is open: watches over its youth. */

@@ -41,7 +41,7 @@ void tcp_relay_begin(struct tcp_flow *f)
 		young_arm(e);
 }
 
-/* Keepalive by the host's own settings; short connections are over before it could matter. */
+/* Keepalive, upstream by the host's own settings; short connections are over before it could matter. */
 void tcp_relay_grow_up(struct timer *t)
 {
 	struct tcp_engine *e = container_of(t, struct tcp_engine, young_timer);
@@ -57,6 +57,7 @@ void tcp_relay_grow_up(struct timer *t)
 		}
 		list_remove(&f->link);
 		setsockopt(f->watch.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+		tcp_keepalive_begin(f);
 	}
 }
 

@@ -48,6 +48,23 @@ static void keeps_order_through_append_touch_and_remove(void **state)
 	assert_order(&head, "ba");
 }
 
+static void all_of_one_list_go_to_the_end_of_another(void **state)
+{
+	struct list head = LIST_INIT(head), other = LIST_INIT(other);
+	struct item a = { .name = 'a' }, b = { .name = 'b' }, c = { .name = 'c' };
+
+	list_splice(&head, &other);
+	assert_order(&head, "");
+	list_append(&other, &a.link);
+	list_append(&other, &b.link);
+	list_splice(&head, &other);
+	assert_order(&head, "ab");
+	assert_true(list_is_empty(&other));
+	list_append(&other, &c.link);
+	list_splice(&head, &other);
+	assert_order(&head, "abc");
+}
+
 static void the_walk_survives_removal_of_its_item(void **state)
 {
 	struct list head = LIST_INIT(head);
@@ -70,6 +87,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_order_through_append_touch_and_remove),
+		cmocka_unit_test(all_of_one_list_go_to_the_end_of_another),
 		cmocka_unit_test(the_walk_survives_removal_of_its_item),
 	};
 
