@@ -535,7 +535,7 @@ void instance_init(struct instance *in, struct loop *loop, const struct instance
 	config_init(&in->config);
 	reload_init(&in->reload);
 	devices_init(&in->devices, loop);
-	uplinks_init(&in->uplinks, loop);
+	uplinks_init(&in->uplinks, loop, in->options.instance);
 	timer_init(&in->heartbeat, heartbeat_expired);
 	timer_init(&in->beat, beat_expired);
 	timer_init(&in->sweep, sweep_expired);

@@ -39,12 +39,24 @@ static void pin(struct uplinks *u, struct uplink *e)
 			 e->plan.name, strerror(-err));
 }
 
+/* Without it captured services of 127.0.0.1 get no answer; ::1 does. */
+static void allow_answers(struct uplinks *u)
+{
+	int err = loopback_prepare(&u->loopback, u->instance);
+
+	if (err)
+		log_warn("capture", "lo takes no answers of captured services by IPv4: %s",
+			 strerror(-err));
+}
+
 static void attach(struct uplinks *u, struct uplink *e)
 {
 	const struct uplink_plan *p = &e->plan;
 	char error[sizeof(e->error)] = "";
 	int err;
 
+	if (p->device.capture == CAPTURE_LOOPBACK)
+		allow_answers(u);
 	err = kernel_capture_device_set(u->kernel, (uint32_t)p->ifindex, &p->device);
 	if (err)
 		snprintf(error, sizeof(error), "%s: %s", p->name, strerror(-err));
@@ -69,6 +81,8 @@ static void detach(struct uplinks *u, struct uplink *e)
 	kernel_detach_capture(e->hooks);
 	e->hooks = NULL;
 	kernel_capture_device_set(u->kernel, (uint32_t)e->plan.ifindex, NULL);
+	if (e->plan.device.capture == CAPTURE_LOOPBACK)
+		loopback_restore(&u->loopback);
 	log_info("capture", "captured no more device=%s", e->plan.name);
 }
 
@@ -228,9 +242,12 @@ static void changed(struct watch *w, uint32_t events)
 
 /* --- life --------------------------------------------------------------------------------- */
 
-void uplinks_init(struct uplinks *u, struct loop *loop)
+void uplinks_init(struct uplinks *u, struct loop *loop, const char *instance)
 {
-	*u = (struct uplinks){ .loop = loop, .watch = { .ready = changed, .fd = -1 } };
+	*u = (struct uplinks){ .loop = loop,
+			       .instance = instance,
+			       .watch = { .ready = changed, .fd = -1 } };
+	loopback_init(&u->loopback);
 	timer_init(&u->delay, delay_expired);
 }
 
@@ -302,7 +319,8 @@ void uplinks_stop(struct uplinks *u)
 	for (size_t i = 0; i < u->uplinks; i++)
 		detach(u, &u->uplink[i]);
 	free(u->uplink);
-	uplinks_init(u, u->loop);
+	loopback_restore(&u->loopback);
+	uplinks_init(u, u->loop, u->instance);
 }
 
 static json_t *show(const struct uplink *e)

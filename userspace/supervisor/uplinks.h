@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/loop.h"
+#include "supervisor/loopback.h"
 #include "supervisor/uplinks_plan.h"
 
 struct hooks;
@@ -32,10 +33,12 @@ struct uplinks {
 	struct watch watch; /* of changes of devices, addresses, routes */
 	struct timer delay; /* changes come in crowds */
 	uint32_t look_ms; /* what the last look took */
+	const char *instance;
+	struct loopback loopback;
 };
 
-/* Nothing is attached yet. */
-void uplinks_init(struct uplinks *u, struct loop *loop);
+/* Nothing is attached yet. The instance's name must live on. */
+void uplinks_init(struct uplinks *u, struct loop *loop, const char *instance);
 /*
  * The MTUs that are needed by what is there: of the TUN and of what workers write to it. 0 or
  * -errno with err filled.
