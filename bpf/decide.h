@@ -101,6 +101,8 @@ __weak __noinline int decide_note(struct __sk_buff *skb)
 	if (note->verdict == VERDICT_DIRECT && !flow_key_same(&note->key, &x->key))
 		direct_fold(note);
 	sock_note_decided(note, &x->key, &x->fresh);
+	note->ticks = bpf_jiffies64();
+	note->folded_ns = bpf_ktime_get_coarse_ns();
 	return 0;
 }
 
@@ -169,8 +171,7 @@ static __always_inline int known_captured(struct scratch *x, struct flow *f)
 {
 	if (f->capture == CAPTURE_TUN)
 		return KNOWN_NONE;
-	if (packet_opens_tcp(&x->packet) && x->packet.proto == PROTO_TCP &&
-	    f->state >= FLOW_CLOSING)
+	if (packet_opens_tcp(&x->packet) && f->state >= FLOW_CLOSING)
 		return KNOWN_NONE;
 	x->from.verdict = f->verdict;
 	x->from.rule = f->rule;
@@ -249,7 +250,9 @@ __weak __noinline int decide_known(struct __sk_buff *skb)
 		decide_forget(skb, x);
 	if (known != KNOWN_NONE)
 		return known;
-	f = direct_find(&x->key);
+	/* whether a host's socket opens a connection again, its note says: of states less is seen */
+	f = x->from.point == CAPTURE_LAN || !packet_opens_tcp(&x->packet) ? direct_find(&x->key) :
+									    NULL;
 	if (f)
 		known = known_direct(x, f);
 	if (known == KNOWN_NONE)
@@ -365,15 +368,6 @@ static __always_inline int packet_asks_dns(const struct packet *p, const struct 
 	return s->dns_intercept && packet_is_transport(p) && port_is_dns(p->dport);
 }
 
-/* Is DNS alone wanted of the packet's device? */
-static __always_inline int device_is_dns_only(const struct scratch *x)
-{
-	__u32 ifindex = x->from.ifindex;
-	struct capture_device *d = bpf_map_lookup_elem(&capture_devices, &ifindex);
-
-	return d && d->flags & CAPTURE_DNS_ONLY;
-}
-
 #define DECIDE_ACT (-2) /* no action yet: decide_act() has to do what was decided */
 
 /* Decides about x->key, of which nothing is known: TC_ACT_UNSPEC, or DECIDE_ACT. */
@@ -388,7 +382,7 @@ static __always_inline int decide_new(struct __sk_buff *skb, struct scratch *x,
 		x->from.epoch = state ? state->epoch : 0;
 		return DECIDE_ACT;
 	}
-	if (device_is_dns_only(x))
+	if (x->from.dns_only)
 		return pass(STAT_PASS_OTHER);
 	if (decide_rules(skb, x))
 		return TC_ACT_UNSPEC;

@@ -23,7 +23,6 @@
 #define ETH_TYPE_ARP 0x0806
 #define ETH_GROUP 1U /* bit of a destination's first byte: multicast or broadcast */
 #define SOCK_KIND_RAW 3 /* SOCK_RAW */
-#define TCP_STATE_ESTABLISHED 1
 #define TCP_STATE_SYN_SENT 2
 #define IP4_FRAGMENT 0x3fffU /* offset and more-fragments, in host order */
 #define FOLD_NS 1000000000ULL
@@ -104,7 +103,7 @@ __noinline int host_fold(struct __sk_buff *skb)
 	tp = sk && sk->protocol == PROTO_TCP ? bpf_tcp_sock(sk) : NULL;
 	if (!tp)
 		return 0;
-	flow_set_state(f, sk->state == TCP_STATE_ESTABLISHED ? FLOW_OPEN : FLOW_CLOSING);
+	flow_set_state(f, FLOW_OPEN);
 	f->bytes_up = tp->bytes_acked + (tp->snd_nxt - tp->snd_una);
 	f->bytes_down = tp->bytes_received;
 	f->packets_up = tp->segs_out;
@@ -113,15 +112,15 @@ __noinline int host_fold(struct __sk_buff *skb)
 	return 0;
 }
 
-/* Is it time to? Once in a while, and where a connection is being closed. */
-static __always_inline int quick_fold(struct __sk_buff *skb, struct sock_note *note, int closing)
+/* Is it time to? What is sent after that, sock_release counts (bpf/owner.bpf.c). */
+static __always_inline int quick_fold(struct __sk_buff *skb, struct sock_note *note)
 {
 	__u32 ticks = bpf_jiffies64();
 
-	if (ticks - note->ticks < FOLD_TICKS && !closing)
+	if (ticks - note->ticks < FOLD_TICKS)
 		return 0;
 	note->ticks = ticks;
-	if (!closing && bpf_ktime_get_coarse_ns() - note->folded_ns < FOLD_NS)
+	if (bpf_ktime_get_coarse_ns() - note->folded_ns < FOLD_NS)
 		return 0;
 	return host_fold(skb);
 }
@@ -139,14 +138,14 @@ static __always_inline int quick_pass(struct __sk_buff *skb, struct bpf_sock *sk
 		return 0;
 	if (sk->protocol == PROTO_TCP)
 		return note->key.proto == PROTO_TCP && sk->state != TCP_STATE_SYN_SENT &&
-		       !quick_fold(skb, note, sk->state != TCP_STATE_ESTABLISHED);
+		       !quick_fold(skb, note);
 	turn = sock_note_turn(note);
 	bytes = quick_udp(skb, note, l2);
 	if (bytes < 0 || !sock_note_still(note, turn))
 		return 0;
 	note->bytes += bytes;
 	note->packets += segments ? segments : 1;
-	return !quick_fold(skb, note, 0);
+	return !quick_fold(skb, note);
 }
 
 /* --- all others --------------------------------------------------------------------------- */
@@ -196,10 +195,8 @@ static __always_inline int host_is_own_last(struct __sk_buff *skb, const struct 
 }
 
 /* Neither this host's, as its address says (macvlan), nor a single receiver's. -1 = it is. */
-static __always_inline int host_frame(struct __sk_buff *skb)
+static __always_inline int host_frame(struct __sk_buff *skb, const struct capture_device *d)
 {
-	__u32 ifindex = skb->ifindex;
-	struct capture_device *d = bpf_map_lookup_elem(&capture_devices, &ifindex);
 	struct eth_header eth;
 	int i, differs = 0;
 
@@ -229,7 +226,8 @@ __noinline int host_passes(struct __sk_buff *skb)
 		return STAT_PASS_ESSENTIAL;
 	if (packet_is_tunnel(p))
 		return STAT_PASS_TUNNEL;
-	if (bpf_map_lookup_elem(&host_addrs, &x->packet.daddr))
+	/* TCP to an address of ours does not come here: it is the broadcasts among them */
+	if (p->proto != PROTO_TCP && bpf_map_lookup_elem(&host_addrs, &x->packet.daddr))
 		return STAT_PASS_LOCAL;
 	if (host_is_own_last(skb, p, s))
 		return STAT_PASS_OWN;
@@ -245,14 +243,19 @@ __noinline int host_passes(struct __sk_buff *skb)
 	return bpf_map_lookup_elem(&flows, &x->key) ? -1 : STAT_PASS_KERNEL;
 }
 
-static __always_inline void host_from(struct __sk_buff *skb, struct scratch *x)
+/* What of a packet's origin its device says, of which nothing may be known. */
+static __always_inline struct capture_device *host_from(struct __sk_buff *skb, struct scratch *x)
 {
 	struct capture_note *from = &x->from;
+	__u32 ifindex = skb->ifindex;
+	struct capture_device *d = bpf_map_lookup_elem(&capture_devices, &ifindex);
 
 	__builtin_memset(from, 0, sizeof(*from));
-	from->ifindex = skb->ifindex;
+	from->ifindex = ifindex;
 	from->point = CAPTURE_EGRESS;
 	from->there = 1;
+	from->dns_only = d && d->flags & CAPTURE_DNS_ONLY;
+	return d;
 }
 
 /* What strict mode has led back to traffic control: its marks are not for anybody else. */
@@ -273,6 +276,7 @@ static __always_inline void host_strict(struct __sk_buff *skb)
 __noinline int host_look(struct __sk_buff *skb, __u32 l2)
 {
 	struct scratch *x = scratch_get();
+	struct capture_device *device;
 	int why;
 
 	if (!x)
@@ -281,13 +285,13 @@ __noinline int host_look(struct __sk_buff *skb, __u32 l2)
 	if (skb->protocol != CSUM_BE16(ETH_TYPE_IP) && skb->protocol != CSUM_BE16(ETH_TYPE_IP6))
 		return pass(skb->protocol == CSUM_BE16(ETH_TYPE_ARP) ? STAT_PASS_ESSENTIAL :
 								       STAT_PASS_PROTOCOL);
-	host_from(skb, x);
+	device = host_from(skb, x);
 	why = packet_load(skb, l2);
 	if (why == -DROP_DESTINATION) /* by further hops of a routing header: rules see the next */
 		flow_measure(skb, x);
 	else if (why)
 		return drop(-why);
-	why = l2 == ETH_BYTES ? host_frame(skb) : -1;
+	why = l2 == ETH_BYTES ? host_frame(skb, device) : -1;
 	if (why < 0)
 		why = host_passes(skb);
 	return why < 0 ? HOST_DECIDE : decide_passed(x, why);
@@ -351,6 +355,52 @@ __noinline int host_look_in(struct __sk_buff *skb, __u32 l2)
 	return TC_ACT_UNSPEC;
 }
 
+/* The flow of a datagram from outside, as the inside sees it: its bytes of headers, or 0. */
+static __always_inline int quick_key(struct __sk_buff *skb, const __u8 *ip, const void *end,
+				     struct flow_key *key)
+{
+	__u32 at = IP4_HEADER_BYTES;
+
+	__builtin_memset(key, 0, sizeof(*key));
+	if (skb->protocol == CSUM_BE16(ETH_TYPE_IP)) {
+		if ((const void *)(ip + IP4_HEADER_BYTES + UDP_HEADER_BYTES) > end ||
+		    ip[0] != 0x45 || ip[9] != PROTO_UDP ||
+		    *(const __u16 *)(ip + 6) & CSUM_BE16(IP4_FRAGMENT))
+			return 0;
+		key->saddr.b[10] = key->saddr.b[11] = 0xff;
+		key->daddr.b[10] = key->daddr.b[11] = 0xff;
+		__builtin_memcpy(key->saddr.b + 12, ip + 16, 4);
+		__builtin_memcpy(key->daddr.b + 12, ip + 12, 4);
+	} else {
+		at = IP6_HEADER_BYTES;
+		if ((const void *)(ip + IP6_HEADER_BYTES + UDP_HEADER_BYTES) > end ||
+		    ip[6] != PROTO_UDP)
+			return 0;
+		__builtin_memcpy(key->saddr.b, ip + 24, 16);
+		__builtin_memcpy(key->daddr.b, ip + 8, 16);
+	}
+	__builtin_memcpy(&key->sport, ip + at + 2, 2);
+	__builtin_memcpy(&key->dport, ip + at, 2);
+	key->proto = PROTO_UDP;
+	return at + UDP_HEADER_BYTES;
+}
+
+/* Counts a datagram of a direct flow; 0 = it is of none. */
+static __always_inline int quick_in(struct __sk_buff *skb, const __u8 *ip, const void *end,
+				    __u32 l2)
+{
+	__u32 segments = skb->gso_segs;
+	struct flow_key key;
+	int headers = quick_key(skb, ip, end, &key);
+	struct flow *f = headers ? direct_find(&key) : NULL;
+
+	if (!f || f->state == FLOW_CLOSED)
+		return 0;
+	direct_count(f, 0, skb->len - l2 - headers, segments ? segments : 1);
+	flow_set_state(f, FLOW_OPEN);
+	return 1;
+}
+
 static __always_inline int host_in(struct __sk_buff *skb, __u32 l2)
 {
 	const __u8 *ip = (const __u8 *)(long)skb->data + l2;
@@ -360,7 +410,7 @@ static __always_inline int host_in(struct __sk_buff *skb, __u32 l2)
 		return TC_ACT_UNSPEC;
 	if (skb->protocol == CSUM_BE16(ETH_TYPE_IP) ? ip[9] == PROTO_TCP : ip[6] == PROTO_TCP)
 		return TC_ACT_UNSPEC;
-	return host_look_in(skb, l2);
+	return quick_in(skb, ip, end, l2) ? TC_ACT_UNSPEC : host_look_in(skb, l2);
 }
 
 SEC("?tc")

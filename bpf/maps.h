@@ -43,7 +43,8 @@ struct capture_note {
 	__u8 there; /* 1 = the program runs at the capture point itself */
 	__u8 own; /* 1 = the packet's socket is its flow's: what is decided is noted with it */
 	__u8 mac[8]; /* of a LAN client: 6 bytes; zero = unknown */
-	__u32 bridged; /* 1 = the frame is not for the host, but for a client beside its sender */
+	__u16 bridged; /* 1 = the frame is not for the host, but for a client beside its sender */
+	__u16 dns_only; /* 1 = of an uplink nothing but DNS is captured */
 };
 
 /*

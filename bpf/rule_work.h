@@ -27,6 +27,7 @@ struct rule_work {
 	struct rule_set left; /* rules that every dimension so far satisfies */
 	__u32 epoch; /* generation that decides */
 	__u32 words; /* of its sets */
+	__u32 dims; /* bits by enum rule_dim: some rule of it has a condition there */
 	__u32 asked; /* place of a rule, from 1, of which `satisfied` is wanted; 0 = none */
 	__u32 satisfied; /* bits by enum rule_dim */
 	__u64 told_cgroup; /* the last one that nothing was known of, told when */

@@ -303,6 +303,7 @@ RULES_PIECE int rules_begin(RULES_CONTEXT ctx)
 	t = rules_table(w, ctx);
 	if (!t)
 		return -1;
+	w->dims = t->dims;
 	w->words = t->words < RULE_WORDS ? t->words : RULE_WORDS;
 	rules_fill(&w->left, w->words, ~0ULL);
 	if (t->words && t->rules % 64)
@@ -336,12 +337,13 @@ RULES_PIECE int rules_verdict(RULES_CONTEXT ctx, __u32 place)
  */
 RULES_PIECE int rules_run(RULES_CONTEXT ctx)
 {
+	struct rule_work *w = rules_work(ctx);
 	__u32 dim, place;
 
-	if (rules_begin(ctx))
+	if (!w || rules_begin(ctx))
 		return VERDICT_FORWARD;
 	for (dim = 0; dim < RULE_DIM_NUM; dim++)
-		if (dim != RULE_CGROUP)
+		if (dim != RULE_CGROUP && w->dims >> dim & 1)
 			rules_dim(ctx, dim);
 	if (rules_cgroup(ctx))
 		return VERDICT_NONE;

@@ -277,11 +277,16 @@ static inline socklen_t address(int family, const char *text, uint16_t port,
 	return sizeof(*at6);
 }
 
-static inline bool ready(int fd, short events)
+static inline bool ready_within(int fd, short events, int ms)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 
-	return poll(&p, 1, WAIT_MS) == 1;
+	return poll(&p, 1, ms) == 1;
+}
+
+static inline bool ready(int fd, short events)
+{
+	return ready_within(fd, events, WAIT_MS);
 }
 
 static inline int socket_at(int netns, int family, int type, int protocol)
