@@ -44,6 +44,7 @@ _headrace() {
 		[rules]='--instance --json --help'
 		[explain]='--pid --uid --user --cgroup --unit --process --client --mac --proto --interface
 			--fwmark --dscp --instance --json --help'
+		[doctor]='--instance --json --help'
 		[drops]='--instance --json --help'
 		[events]='--instance --json --help'
 		[dns]='log stats cache lookup flush --follow --client --instance --json --help'

@@ -238,8 +238,8 @@ static void an_answer_is_known_to_its_client_and_to_all_others(void **state)
 	expect_name(0, "WWW", "www.a.test");
 	assert_false(fact_of(3, "WWW", &fact));
 	assert_true(fact_of(2, "WWW", &fact));
-	assert_int_equal(fact.expires_ns, test_now_ns + (60000 + DNS_DOMAIN_GRACE_MS) *
-								NSEC_PER_MSEC);
+	assert_int_equal(fact.expires_ns,
+			 test_now_ns + (60000 + DNS_DOMAIN_GRACE_MS) * NSEC_PER_MSEC);
 }
 
 static void what_is_said_again_is_written_when_it_is_30_s_old(void **state)

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What `headrace doctor` looks at, and what it finds. Each check reads below a root directory
+ * ("" = the host's), or judges what was read, so that it can be tried on what was recorded.
+ */
+#ifndef TOOLS_DOCTOR_H
+#define TOOLS_DOCTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#define FINDINGS_MAX 256
+#define FINDING_TEXT_MAX 320
+
+/* X(enumerator, what is printed) */
+#define FINDING_LEVELS(X)                                                                          \
+	X(FINDING_OK, "ok")                                                                        \
+	X(FINDING_NOTE, "note") /* worth knowing, nothing to mend */                               \
+	X(FINDING_WARNING, "warning") /* something works less well, or not for all */              \
+	X(FINDING_ERROR, "error") /* it cannot work */
+
+#define FINDING_ENUM(name, text) name,
+enum finding_level { FINDING_LEVELS(FINDING_ENUM) FINDING_LEVEL_NUM };
+
+struct finding {
+	enum finding_level level;
+	const char *area; /* "kernel", "hooks", "firewall", "resolver", "network", "instance" */
+	char text[FINDING_TEXT_MAX];
+	char fix[FINDING_TEXT_MAX]; /* "" = there is none, or none is needed */
+};
+
+struct findings {
+	struct finding item[FINDINGS_MAX];
+	size_t count;
+	size_t lost; /* that found no room */
+};
+
+/* One more; `fix` may be NULL. */
+void finding_add(struct findings *f, enum finding_level level, const char *area, const char *fix,
+		 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+enum finding_level findings_worst(const struct findings *f);
+
+/* What an instance does, as far as the host's checks go by it; zeroed = none is running. */
+struct doctor_instance {
+	bool running;
+	bool host; /* it captures the host's own traffic, not a command's */
+	bool lan; /* and that of a LAN */
+	bool loopback;
+	bool route;
+};
+
+/* doctor_host.c */
+void doctor_kernel(struct findings *f, const char *root, const char *release);
+void doctor_network(struct findings *f, const char *root, const struct doctor_instance *in);
+void doctor_resolver(struct findings *f, const char *root, const struct doctor_instance *in);
+/* "6.1.0-50-amd64" -> 6 * 1000 + 1; 0 = it is none. */
+unsigned int doctor_release(const char *release);
+
+/* doctor_nft.c: what `nft -j list chains` has printed, NULL = it could not be asked. */
+void doctor_firewall(struct findings *f, const json_t *ruleset, const struct doctor_instance *in);
+json_t *doctor_nft_read(void);
+
+/* A BPF program on a hook, in the order in which they run there. */
+struct hook_program {
+	const char *hook; /* "tc egress", "XDP", "connect4", ... */
+	const char *how; /* "tcx", "clsact", "cgroup", "xdp" */
+	char device[16]; /* "" = the root cgroup */
+	char name[16];
+	uint32_t id;
+};
+
+#define HOOK_PROGRAMS_MAX 256
+
+struct hook_programs {
+	struct hook_program item[HOOK_PROGRAMS_MAX];
+	size_t count;
+	int error; /* -errno: they could not be read */
+	bool tcx; /* the kernel has it */
+};
+
+/* doctor_hooks.c */
+void doctor_hooks_read(struct hook_programs *p);
+void doctor_hooks(struct findings *f, const struct hook_programs *p);
+bool doctor_is_ours(const char *program);
+
+/* What an instance says of itself ("status"). */
+void doctor_status(struct findings *f, const json_t *status, struct doctor_instance *ret_in);
+
+#endif
