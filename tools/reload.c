@@ -1,12 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* `headrace reload`: an instance reads its configuration once more, all of it or nothing. */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tools/client.h"
 #include "tools/command.h"
 
+struct reload_opts {
+	struct client_options client;
+	const char *flows;
+};
+
+static const char *flows_wrong(const char *text)
+{
+	return !strcmp(text, "keep") || !strcmp(text, "reset") ? NULL : "expected keep or reset";
+}
+
 static const struct option_spec reload_options[] = {
+	{ .name = "flows",
+	  .value = "keep|reset",
+	  .help = "what flows do that older rules have decided: go on as they are (default), "
+		  "or be decided anew by their next packet",
+	  .kind = OPTION_TEXT,
+	  .offset = offsetof(struct reload_opts, flows),
+	  .wrong = flows_wrong },
 	CLIENT_OPTION_INSTANCE,
 	CLIENT_OPTION_JSON,
 	CLIENT_OPTION_END,
@@ -24,22 +43,26 @@ static void reload_line(void *arg, const char *kind, json_t *object)
 
 static int reload_main(int argc, char **argv)
 {
-	struct client_options opts = { 0 };
 	struct client_show show = { .object = reload_line };
+	struct reload_opts opts = { .flows = "keep" };
+	struct client_options *client = &opts.client;
 	int status = 0, first;
+	json_t *request;
 
 	first = option_parse(&reload_command, argc, argv, &opts, &status);
 	if (first < 0)
 		return status;
-	if (first + 1 < argc || (first < argc && opts.instance)) {
+	if (first + 1 < argc || (first < argc && client->instance)) {
 		fprintf(stderr, "headrace reload: expected one INSTANCE; see `headrace reload "
 				"--help`\n");
 		return EXIT_USAGE;
 	}
 	if (first < argc)
-		opts.instance = argv[first];
-	show.json = opts.json;
-	return client_command(opts.instance, "reload", 0, &show);
+		client->instance = argv[first];
+	show.json = client->json;
+	request = json_pack("{s:s, s:b}", "command", "reload", "reset_flows",
+			    !strcmp(opts.flows, "reset"));
+	return client_ask(client->instance, request, &show);
 }
 
 const struct command reload_command = {
@@ -49,7 +72,7 @@ const struct command reload_command = {
 	.details =
 		"The file that the instance was started with (-c FILE) is read and checked, and\n"
 		"takes effect as a whole: no query is lost, none is answered by a mixture of\n"
-		"both. What changed is said. If anything is wrong with the file, or with a list\n"
+		"both, and no flow by a mixture of rules. What changed is said. If anything is wrong with the file, or with a list\n"
 		"that it names, all errors are said and nothing has changed.",
 	.options = reload_options,
 	.run = reload_main,

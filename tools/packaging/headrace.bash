@@ -49,7 +49,7 @@ _headrace() {
 		[events]='--instance --json --help'
 		[dns]='log stats cache lookup flush --follow --client --instance --json --help'
 		[check]='--help'
-		[reload]='--instance --json --help'
+		[reload]='--flows --instance --json --help'
 	)
 
 	COMPREPLY=()
@@ -87,6 +87,7 @@ _headrace() {
 			icmp-sessions-per-source tcp-connects tcp-connects-per-destination
 			tcp-connects-per-source udp-sessions udp-sessions-per-source' -- "$current")
 		;;
+	--flows) mapfile -t COMPREPLY < <(compgen -W 'keep reset' -- "$current") ;;
 	--verdict) mapfile -t COMPREPLY < <(compgen -W 'direct forward dns local reject drop' -- "$current") ;;
 	--state) mapfile -t COMPREPLY < <(compgen -W 'opening open closing closed' -- "$current") ;;
 	--capture) mapfile -t COMPREPLY < <(compgen -W 'egress lan loopback tun' -- "$current") ;;

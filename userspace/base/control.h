@@ -29,8 +29,9 @@
  *   events                   "event" lines for ever
  *   dns     what: TEXT       "dns" lines from the resolver; what and its operands are in
  *                            dns/console.h; without it upstreams, cache, last queries
- *   reload                   root only: "reload" {line, error: true where it is one} each;
- *                            an error is the end of one that has changed nothing
+ *   reload  reset_flows: bool  root only: "reload" {line, error: true where it is one} each;
+ *                            an error is the end of one that has changed nothing. reset_flows:
+ *                            flows are decided anew by the rules
  *   stop                     headraced ends in order
  * Over the inherited pair only:
  *   run     RUN_* keys       {"ready": {...}}, which is the end of this answer, with the

@@ -13,6 +13,13 @@
 
 #define EVENTS_PER_READ 4096U
 
+static int on_cgroup(struct events *e, const struct cgroup_event *event)
+{
+	if (event->type == EVENT_CGROUP && e->cgroup_fn)
+		e->cgroup_fn(e->cgroup_arg, event->cgroup);
+	return --e->left ? 0 : -EAGAIN;
+}
+
 /* An EVENT_FLOW_NEW comes without `info`: the receiver gets it whole, with zeros. */
 static int on_event(void *ctx, void *data, size_t size)
 {
@@ -20,7 +27,7 @@ static int on_event(void *ctx, void *data, size_t size)
 	struct flow_event event = { 0 };
 
 	if (size < offsetof(struct flow_event, info))
-		return 0;
+		return size < sizeof(struct cgroup_event) ? 0 : on_cgroup(e, data);
 	memcpy(&event, data, size < sizeof(event) ? size : sizeof(event));
 	e->fn(e->arg, &event);
 	return --e->left ? 0 : -EAGAIN;

@@ -103,6 +103,8 @@ struct events {
 	void (*fn)(void *arg, const struct flow_event *e); /* of the read in progress */
 	void *arg;
 	unsigned int left; /* events that this read may still take */
+	void (*cgroup_fn)(void *arg, uint64_t cgroup); /* NULL = nobody asked */
+	void *cgroup_arg;
 };
 
 /* dns_maps.c */
@@ -115,9 +117,14 @@ struct dns_maps {
 	__u32 names_id[NAMES_ALIVE]; /* of the last ones made, 0 = none */
 };
 
-/* rules.c: of the generation in force */
+/* rules.c: the maps within, of a generation; -1 = none were loaded */
+struct rules_inner {
+	int sets, values, prefixes;
+};
+
 struct rules_maps {
-	int sets, values, prefixes; /* the maps within; -1 = none were loaded */
+	struct rules_inner now; /* in force */
+	struct rules_inner next; /* prepared */
 	struct rule_state *state; /* mapped */
 	uint64_t since_ms; /* when they came into force */
 };

@@ -20,9 +20,16 @@
 
 #define STATE_BYTES 4096 /* a page: what a map of one entry is mapped by */
 
+static void inner_init(struct rules_inner *r)
+{
+	*r = (struct rules_inner){ .sets = -1, .values = -1, .prefixes = -1 };
+}
+
 void rules_maps_init(struct rules_maps *r)
 {
-	*r = (struct rules_maps){ .sets = -1, .values = -1, .prefixes = -1 };
+	r->state = NULL;
+	inner_init(&r->now);
+	inner_init(&r->next);
 }
 
 int rules_maps_open(struct rules_maps *r, const struct kernel_maps *m)
@@ -35,7 +42,7 @@ int rules_maps_open(struct rules_maps *r, const struct kernel_maps *m)
 	return 0;
 }
 
-static void inner_close(struct rules_maps *r)
+static void inner_close(struct rules_inner *r)
 {
 	r->sets = fd_close(r->sets);
 	r->values = fd_close(r->values);
@@ -44,7 +51,8 @@ static void inner_close(struct rules_maps *r)
 
 void rules_maps_close(struct rules_maps *r)
 {
-	inner_close(r);
+	inner_close(&r->now);
+	inner_close(&r->next);
 	if (r->state)
 		munmap(r->state, STATE_BYTES);
 	rules_maps_init(r);
@@ -91,7 +99,7 @@ static uint32_t spare(const struct policy_tables *t, uint32_t entries)
 	return t->table.dims & living ? entries : 0;
 }
 
-static int make_sets(struct rules_maps *r, const struct policy_tables *t)
+static int make_sets(struct rules_inner *r, const struct policy_tables *t)
 {
 	uint32_t *places, i;
 	int err;
@@ -111,7 +119,7 @@ static int make_sets(struct rules_maps *r, const struct policy_tables *t)
 	return err;
 }
 
-static int make_values(struct rules_maps *r, const struct policy_tables *t)
+static int make_values(struct rules_inner *r, const struct policy_tables *t)
 {
 	int err = make_map(BPF_MAP_TYPE_HASH, "rule_value_map", sizeof(struct rule_value),
 			   sizeof(uint32_t), t->values + spare(t, KERNEL_VALUES_SPARE),
@@ -123,7 +131,7 @@ static int make_values(struct rules_maps *r, const struct policy_tables *t)
 		       t->values);
 }
 
-static int make_prefixes(struct rules_maps *r, const struct policy_tables *t)
+static int make_prefixes(struct rules_inner *r, const struct policy_tables *t)
 {
 	int err;
 
@@ -172,7 +180,7 @@ static int clear_hits(const struct kernel_maps *m, uint32_t which)
 }
 
 /* Makes the maps of a generation. On failure the caller closes them. */
-static int make_inner(struct rules_maps *r, const struct policy_tables *t)
+static int make_inner(struct rules_inner *r, const struct policy_tables *t)
 {
 	int err = make_sets(r, t);
 
@@ -191,12 +199,12 @@ static int wait_for_readers(const struct kernel *k)
 {
 	uint32_t which = k->rules.state->epoch & 1;
 
-	if (k->rules.sets < 0)
+	if (k->rules.now.sets < 0)
 		return 0;
-	return bpf_map_update_elem(k->maps.rule_sets, &which, &k->rules.sets, BPF_ANY);
+	return bpf_map_update_elem(k->maps.rule_sets, &which, &k->rules.now.sets, BPF_ANY);
 }
 
-static int put_generation(const struct kernel *k, const struct rules_maps *r,
+static int put_generation(const struct kernel *k, const struct rules_inner *r,
 			  const struct policy_tables *t, uint32_t which)
 {
 	const struct kernel_maps *m = &k->maps;
@@ -215,34 +223,59 @@ static int put_generation(const struct kernel *k, const struct rules_maps *r,
 	return err;
 }
 
-int kernel_rules_load(struct kernel *k, const struct policy_tables *t, bool reset)
+int kernel_rules_prepare(struct kernel *k, const struct policy_tables *t)
 {
-	struct rules_maps fresh;
-	uint32_t epoch;
+	struct rules_inner *next = &k->rules.next;
 	int err;
 
 	if (!k->features.bpf)
 		return 0;
-	rules_maps_init(&fresh);
-	epoch = k->rules.state->epoch + 1;
-	err = make_inner(&fresh, t);
+	inner_close(next);
+	err = make_inner(next, t);
 	if (!err)
 		err = wait_for_readers(k);
 	if (!err)
-		err = put_generation(k, &fresh, t, epoch & 1);
-	if (err) {
-		inner_close(&fresh);
-		return err;
-	}
-	inner_close(&k->rules);
-	k->rules.sets = fresh.sets;
-	k->rules.values = fresh.values;
-	k->rules.prefixes = fresh.prefixes;
-	__atomic_store_n(&k->rules.state->epoch, epoch, __ATOMIC_RELEASE);
-	k->rules.since_ms = clock_ms();
+		err = put_generation(k, next, t, (k->rules.state->epoch + 1) & 1);
+	if (err)
+		inner_close(next);
+	return err;
+}
+
+void kernel_rules_cancel(struct kernel *k)
+{
+	inner_close(&k->rules.next);
+}
+
+void kernel_rules_commit(struct kernel *k, bool reset)
+{
+	struct rules_maps *r = &k->rules;
+	uint32_t epoch;
+
+	if (r->next.sets < 0)
+		return;
+	inner_close(&r->now);
+	r->now = r->next;
+	inner_init(&r->next);
+	epoch = r->state->epoch + 1;
+	__atomic_store_n(&r->state->epoch, epoch, __ATOMIC_RELEASE);
+	r->since_ms = clock_ms();
 	if (reset)
-		__atomic_store_n(&k->rules.state->valid_from, epoch, __ATOMIC_RELEASE);
-	return 0;
+		__atomic_store_n(&r->state->valid_from, epoch, __ATOMIC_RELEASE);
+}
+
+int kernel_rules_load(struct kernel *k, const struct policy_tables *t, bool reset)
+{
+	int err = kernel_rules_prepare(k, t);
+
+	if (!err)
+		kernel_rules_commit(k, reset);
+	return err;
+}
+
+void kernel_rules_on_cgroup(struct kernel *k, void (*fn)(void *arg, uint64_t cgroup), void *arg)
+{
+	k->events.cgroup_fn = fn;
+	k->events.cgroup_arg = arg;
 }
 
 uint32_t kernel_rules_epoch(const struct kernel *k)
@@ -276,7 +309,9 @@ int kernel_rules_hits(const struct kernel *k, uint64_t ret_hits[RULES_MAX + 1])
 
 int kernel_rules_set_put(struct kernel *k, uint32_t place, const struct rule_set *set)
 {
-	int err = k->rules.sets < 0 ? 0 : bpf_map_update_elem(k->rules.sets, &place, set, BPF_ANY);
+	int err = k->rules.now.sets < 0 ?
+			  0 :
+			  bpf_map_update_elem(k->rules.now.sets, &place, set, BPF_ANY);
 
 	return err == -E2BIG ? -ENOSPC : err;
 }
@@ -287,9 +322,9 @@ int kernel_rules_value_put(struct kernel *k, enum rule_dim dim, uint64_t a, uint
 	const struct rule_value key = { .dim = dim, .a = a, .b = b };
 	int err;
 
-	if (k->rules.values < 0)
+	if (k->rules.now.values < 0)
 		return 0;
-	err = bpf_map_update_elem(k->rules.values, &key, &set, BPF_ANY);
+	err = bpf_map_update_elem(k->rules.now.values, &key, &set, BPF_ANY);
 	return err == -E2BIG ? -ENOSPC : err;
 }
 
@@ -297,7 +332,7 @@ int kernel_rules_value_remove(struct kernel *k, enum rule_dim dim, uint64_t a, u
 {
 	const struct rule_value key = { .dim = dim, .a = a, .b = b };
 
-	return k->rules.values < 0 ? 0 : bpf_map_delete_elem(k->rules.values, &key);
+	return k->rules.now.values < 0 ? 0 : bpf_map_delete_elem(k->rules.now.values, &key);
 }
 
 int kernel_rules_seeds(const struct kernel *k, struct dns_state *ret_dns)

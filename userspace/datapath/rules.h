@@ -16,11 +16,27 @@ struct policy_tables;
 #define KERNEL_SETS_SPARE 1024
 
 /*
- * Puts the tables in force in one piece: no packet is decided by parts of two. `reset`: flows
- * that were decided before are decided anew by their next packet, else they go on as they are.
- * On failure what was in force is in force. 0 or -errno; without BPF 0, and nothing happens.
+ * Writes the tables into the generation that is not in force, which takes no effect until
+ * kernel_rules_commit(): that cannot fail. On failure there is nothing to commit. 0 or -errno;
+ * without BPF 0, and nothing happens.
  */
+int kernel_rules_prepare(struct kernel *k, const struct policy_tables *t);
+/*
+ * Puts what was prepared in force, in one piece: no packet is decided by parts of two. `reset`:
+ * flows that were decided before are decided anew by their next packet, else they go on as they
+ * are. Harmless if nothing was prepared.
+ */
+void kernel_rules_commit(struct kernel *k, bool reset);
+/* Lets go of what was prepared. Harmless if nothing was. */
+void kernel_rules_cancel(struct kernel *k);
+/* Both in one. 0 or -errno. */
 int kernel_rules_load(struct kernel *k, const struct policy_tables *t, bool reset);
+
+/*
+ * Calls fn, from kernel_events_read(), with the id of each cgroup that nothing was known of when
+ * a rule asked for it.
+ */
+void kernel_rules_on_cgroup(struct kernel *k, void (*fn)(void *arg, uint64_t cgroup), void *arg);
 
 /* Of the generation in force: its number, and flows decided by each rule; [0] is the default. */
 uint32_t kernel_rules_epoch(const struct kernel *k);

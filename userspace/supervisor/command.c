@@ -97,7 +97,7 @@ static void do_reload(struct instance *in, struct control_client *client, const 
 	if (control_peer_uid(client->watch.fd, &uid) || uid)
 		control_refuse(client, "only root can reload the configuration: use sudo");
 	else
-		reload_begin(in, client);
+		reload_begin(in, client, flag(request, "reset_flows"));
 }
 
 static void do_stop(struct instance *in, struct control_client *client, const json_t *request)

@@ -65,6 +65,11 @@ int config_check_kernel(const struct config *c, bool bpf, struct conf_errors *er
 				c->file, p->line, p->name);
 		err = -EOPNOTSUPP;
 	}
+	if (!bpf && c->conf->rules) {
+		conf_errors_add(errors, "%s:%u: rules: need BPF, which cannot be used here",
+				c->file, c->conf->rule[0].line);
+		err = -EOPNOTSUPP;
+	}
 	return err;
 }
 

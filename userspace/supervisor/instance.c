@@ -164,6 +164,16 @@ static int load_kernel(struct instance *in)
 	return 0;
 }
 
+static int load_rules(struct instance *in)
+{
+	return rules_start(&in->rules, in->kernel, in->config.conf, in->options.host, in->error);
+}
+
+static void unload_rules(struct instance *in)
+{
+	rules_done(&in->rules);
+}
+
 static uint32_t beat_ms(const struct instance *in)
 {
 	return in->options.host ? in->config.conf->capture.heartbeat_ms : HEARTBEAT_MS;
@@ -276,6 +286,7 @@ static const struct step {
 	{ take_name, free_name },
 	{ open_config, NULL },
 	{ load_kernel, unload_kernel },
+	{ load_rules, unload_rules },
 	{ open_capture, close_capture },
 	{ attach_devices, detach_devices },
 	{ start_heartbeat, stop_heartbeat },
@@ -536,6 +547,7 @@ void instance_init(struct instance *in, struct loop *loop, const struct instance
 	reload_init(&in->reload);
 	devices_init(&in->devices, loop);
 	uplinks_init(&in->uplinks, loop, in->options.instance);
+	rules_init(&in->rules, loop);
 	timer_init(&in->heartbeat, heartbeat_expired);
 	timer_init(&in->beat, beat_expired);
 	timer_init(&in->sweep, sweep_expired);

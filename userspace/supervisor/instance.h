@@ -18,6 +18,7 @@
 #include "supervisor/query.h"
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
+#include "supervisor/rules.h"
 #include "supervisor/uplinks.h"
 
 struct instance;
@@ -65,6 +66,7 @@ struct instance {
 	struct kernel *kernel;
 	struct capture capture;
 	struct devices devices;
+	struct rules rules;
 	struct uplinks uplinks; /* capture points of a host */
 	struct crew crew;
 	struct control control;

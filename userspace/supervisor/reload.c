@@ -30,6 +30,7 @@ void reload_init(struct reload *r)
 
 static void drop_next(struct reload *r)
 {
+	r->reset_flows = false;
 	config_done(&r->next);
 	r->tag = 0;
 	r->client = NULL;
@@ -99,7 +100,19 @@ static void refuse(struct instance *in, const char *why)
 
 	snprintf(text, sizeof(text), "%s; nothing was changed", why);
 	refuse_client(r->client, text);
+	rules_cancel(&in->rules);
 	drop_next(r);
+}
+
+static int prepare_rules(struct instance *in, struct conf_errors *errors)
+{
+	struct reload *r = &in->reload;
+	char why[ERROR_TEXT_MAX];
+	int err = rules_prepare(&in->rules, r->next.conf, send_change, r->client, why);
+
+	if (err)
+		conf_errors_add(errors, "%s: %s", in->config.file, why);
+	return err;
 }
 
 static int prepare(struct instance *in)
@@ -125,6 +138,8 @@ static int prepare(struct instance *in)
 		err = config_check_kernel(&r->next, kernel_features(in->kernel)->bpf, &errors);
 	if (!err)
 		err = config_open(&r->next, old, &errors);
+	if (!err)
+		err = prepare_rules(in, &errors);
 	send_lines(r->client, errors.text, err);
 	return err;
 }
@@ -139,7 +154,7 @@ static int ask(struct instance *in)
 	return err;
 }
 
-void reload_begin(struct instance *in, struct control_client *client)
+void reload_begin(struct instance *in, struct control_client *client, bool reset_flows)
 {
 	struct reload *r = &in->reload;
 
@@ -152,6 +167,7 @@ void reload_begin(struct instance *in, struct control_client *client)
 		return;
 	}
 	r->client = client;
+	r->reset_flows = reset_flows;
 	r->len = 0;
 	if (prepare(in))
 		refuse(in, "the configuration cannot be taken");
@@ -174,6 +190,7 @@ static void take_over(struct instance *in)
 	loop_arm(in->loop, &r->retire, RELOAD_RETIRE_MS);
 	in->config = r->next;
 	config_init(&r->next);
+	rules_commit(&in->rules, r->reset_flows);
 	if (devices_set(&in->devices, in->kernel, &in->config.conf->dns, err))
 		send_change(r->client, err);
 	if (instance_capture_again(in, err))

@@ -30,6 +30,7 @@ struct role;
 struct reload {
 	uint64_t tag; /* of the question to the resolver, 0 = IDLE */
 	struct control_client *client; /* NULL = it is gone */
+	bool reset_flows; /* flows are decided anew */
 	struct config next;
 	/*
 	 * The one before the one in force: its sockets, which the resolver still answers by, can be
@@ -44,8 +45,11 @@ struct reload {
 void reload_init(struct reload *r);
 void reload_done(struct reload *r);
 
-/* Answers or refuses `client`, now or later. */
-void reload_begin(struct instance *in, struct control_client *client);
+/*
+ * Answers or refuses `client`, now or later. reset_flows: flows that older rules have decided are
+ * decided anew by their next packet.
+ */
+void reload_begin(struct instance *in, struct control_client *client, bool reset_flows);
 /* Part of an answer of the resolver, length 0 is its end. False: it is not to a reload. */
 bool reload_text(struct instance *in, uint64_t tag, const char *text, size_t len);
 void reload_role_died(struct instance *in, const struct role *role);

@@ -18,6 +18,7 @@
 #include "datapath/look.h"
 #include "datapath/rules.h"
 #include "datapath/view.h"
+#include "policy/tables.h"
 
 #define FAKE_FLOWS_MAX 64
 
@@ -38,6 +39,16 @@ struct kernel {
 	int device_result; /* of attaching */
 	struct endpoint local[FAKE_FLOWS_MAX];
 	size_t locals;
+	struct rule_table rules; /* as prepared last */
+	unsigned int rules_prepared, rules_committed, rules_reset;
+	int rules_result; /* of preparing */
+	void (*cgroup_fn)(void *arg, uint64_t cgroup);
+	void *cgroup_arg;
+	struct rule_value rule_value[FAKE_FLOWS_MAX]; /* put since the last commit */
+	uint32_t rule_value_set[FAKE_FLOWS_MAX];
+	size_t rule_values;
+	unsigned int rule_values_removed;
+	int rule_value_result; /* of putting one */
 };
 
 struct hooks {
@@ -374,6 +385,67 @@ int kernel_capture_device_set(struct kernel *k, uint32_t ifindex, const struct c
 int kernel_host_addrs_set(struct kernel *k, const struct addr *addr, size_t num)
 {
 	k->host_addrs = num;
+	return 0;
+}
+
+int kernel_rules_prepare(struct kernel *k, const struct policy_tables *t)
+{
+	if (k->rules_result)
+		return k->rules_result;
+	k->rules = t->table;
+	k->rules_prepared++;
+	return 0;
+}
+
+void kernel_rules_commit(struct kernel *k, bool reset)
+{
+	k->rules_committed++;
+	k->rules_reset += reset;
+	k->rule_values = 0;
+}
+
+void kernel_rules_cancel(struct kernel *k)
+{
+}
+
+void kernel_rules_on_cgroup(struct kernel *k, void (*fn)(void *arg, uint64_t cgroup), void *arg)
+{
+	k->cgroup_fn = fn;
+	k->cgroup_arg = arg;
+}
+
+int kernel_rules_seeds(const struct kernel *k, struct dns_state *ret_dns)
+{
+	*ret_dns = (struct dns_state){ 0 };
+	return 0;
+}
+
+int kernel_rules_set_put(struct kernel *k, uint32_t place, const struct rule_set *set)
+{
+	return 0;
+}
+
+int kernel_rules_value_put(struct kernel *k, enum rule_dim dim, uint64_t a, uint64_t b,
+			   uint32_t set)
+{
+	size_t at = 0;
+
+	if (k->rule_value_result)
+		return k->rule_value_result;
+	while (at < k->rule_values && (k->rule_value[at].dim != dim || k->rule_value[at].a != a ||
+				       k->rule_value[at].b != b))
+		at++;
+	if (at == FAKE_FLOWS_MAX)
+		return 0;
+	k->rule_values += at == k->rule_values;
+	k->rule_value[at] = (struct rule_value){ .dim = dim, .a = a, .b = b };
+	k->rule_value_set[at] = set;
+	return 0;
+}
+
+int kernel_rules_value_remove(struct kernel *k, enum rule_dim dim, uint64_t a, uint64_t b)
+{
+	k->rule_values_removed++;
 	return 0;
 }
 

@@ -44,7 +44,7 @@ static uint64_t test_clock(void)
 static void on_request(struct control *c, struct control_client *cl, const json_t *request)
 {
 	client = cl;
-	reload_begin(&in, cl);
+	reload_begin(&in, cl, json_is_true(json_object_get(request, "reset_flows")));
 }
 
 static void on_gone(struct control *c, struct control_client *cl)
@@ -86,6 +86,7 @@ static void start_with(const char *text)
 	write_file(file, text);
 	assert_int_equal(config_read(&in.config, file, &errors), 0);
 	assert_int_equal(config_open(&in.config, none, &errors), 0);
+	assert_int_equal(rules_start(&in.rules, in.kernel, in.config.conf, false, in.error), 0);
 }
 
 static int setup(void **state)
@@ -107,6 +108,7 @@ static int setup(void **state)
 	fake_kernel.features.bpf = true;
 	in.kernel = &fake_kernel;
 	devices_init(&in.devices, loop);
+	rules_init(&in.rules, loop);
 	config_init(&in.config);
 	reload_init(&in.reload);
 	control_init(&in.control, loop, &ops);
@@ -116,6 +118,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	control_done(&in.control);
+	rules_done(&in.rules);
 	reload_done(&in.reload);
 	config_done(&in.config);
 	fd_close(in.crew.role[0].socket.fd);
@@ -126,12 +129,15 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void ask_by(const char *request)
+{
+	assert_int_equal(send(peer, request, strlen(request), 0), strlen(request));
+	loop_once(loop, 0);
+}
+
 static void ask(void)
 {
-	static const char request[] = "{\"command\":\"reload\"}\n";
-
-	assert_int_equal(send(peer, request, sizeof(request) - 1, 0), sizeof(request) - 1);
-	loop_once(loop, 0);
+	ask_by("{\"command\":\"reload\"}\n");
 }
 
 static const char *client_hears(void)
@@ -318,6 +324,67 @@ static void what_the_resolver_refuses_changes_nothing(void **state)
 	assert_non_null(strstr(told, "nothing was changed"));
 }
 
+static void rules_come_into_force_with_the_rest(void **state)
+{
+	start_with("rules: [{port: 1, action: drop}]\n");
+	assert_int_equal(fake_kernel.rules.rules, 1);
+	assert_int_equal(fake_kernel.rules_committed, 1);
+	write_file(file, "rules: [{port: 1, action: drop}, {user: 1, action: direct}]\n");
+	ask();
+	assert_int_equal(fake_kernel.rules.rules, 2);
+	assert_int_equal(fake_kernel.rules_committed, 1);
+	resolver_says("ok\n");
+	assert_int_equal(fake_kernel.rules_committed, 2);
+	assert_int_equal(fake_kernel.rules_reset, 0);
+	assert_non_null(strstr(client_hears(), "changed: rules"));
+	ask_by("{\"command\":\"reload\",\"reset_flows\":true}\n");
+	resolver_says("ok\n");
+	assert_int_equal(fake_kernel.rules_committed, 3);
+	assert_int_equal(fake_kernel.rules_reset, 1);
+}
+
+static void rules_that_cannot_be_loaded_change_nothing(void **state)
+{
+	start_with("dns: {timeout: 3s}\n");
+	write_file(file, "dns: {timeout: 4s}\nrules: [{port: 1, action: drop}]\n");
+	fake_kernel.rules_result = -ENOMEM;
+	ask();
+	assert_string_equal(resolver_hears(), "");
+	client_hears();
+	assert_non_null(strstr(told, "rules: cannot be loaded into the kernel: Cannot allocate"));
+	assert_int_equal(in.config.conf->dns.timeout_ms, 3000);
+	assert_int_equal(fake_kernel.rules_committed, 1);
+}
+
+static void rules_wait_in_vain_for_a_resolver_that_refuses(void **state)
+{
+	start_with("");
+	write_file(file, "rules: [{port: 1, action: drop}]\n");
+	ask();
+	resolver_says("no\n");
+	assert_int_equal(fake_kernel.rules_committed, 1);
+	assert_null(in.rules.next.conf);
+	assert_int_equal(in.rules.now.conf->rules, 0);
+}
+
+static void names_that_do_not_exist_are_told(void **state)
+{
+	start_with("");
+	write_file(file, "rules:\n- {user: nobody-of-this-name, action: drop}\n"
+			 "- {executable: /no/such/file, action: drop}\n"
+			 "- {interface: none0, not: {user: root}, action: drop}\n");
+	ask();
+	resolver_says("ok\n");
+	client_hears();
+	assert_non_null(strstr(told, "line 2: rule rule-1: user 'nobody-of-this-name' does not "
+				     "exist"));
+	assert_non_null(strstr(told, "line 3: rule rule-2: executable '/no/such/file' does not "
+				     "exist now"));
+	assert_non_null(strstr(told, "line 4: rule rule-3: interface 'none0' does not exist now"));
+	assert_null(strstr(told, "'root'"));
+	assert_non_null(strstr(told, "{\"done\":true}"));
+}
+
 static void a_resolver_that_ends_meanwhile_leaves_the_old_one_in_force(void **state)
 {
 	start_with("dns: {timeout: 3s}\n");
@@ -387,6 +454,10 @@ int main(void)
 		T(a_bad_file_changes_nothing_and_reaches_nobody),
 		T(what_cannot_change_is_refused_by_name),
 		T(an_address_that_is_taken_and_a_list_that_is_gone_change_nothing),
+		T(rules_come_into_force_with_the_rest),
+		T(rules_that_cannot_be_loaded_change_nothing),
+		T(rules_wait_in_vain_for_a_resolver_that_refuses),
+		T(names_that_do_not_exist_are_told),
 		T(what_the_resolver_refuses_changes_nothing),
 		T(a_resolver_that_ends_meanwhile_leaves_the_old_one_in_force),
 		T(a_client_that_goes_does_not_stop_it),
