@@ -101,7 +101,7 @@ struct rule_prefix {
 
 /*
  * Map `rule_sets`: an array of two arrays of struct rule_set. Map `rule_ports`: one array of
- * __u32 (place in rule_sets), entry = (epoch & 1) * RULE_PORTS + port.
+ * __u32 (place in rule_sets), entry = (epoch & 1) * RULE_PORTS + port (mmapable).
  * Map `rule_hits`: per-CPU array of __u64, entry = (epoch & 1) * (RULES_MAX + 1) + place of the
  * rule from 1, 0 = the fallback: flows decided. Map `rule_state`: array of one (mmapable).
  */

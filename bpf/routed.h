@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What rules say of packets that routes of the host lead to the TUN (route capture): no capture
+ * What rules say of packets that routes lead to the TUN (route capture, and `run`): no capture
  * point has asked them before. Once per flow, and again when what was decided holds no more.
  *
  * "Direct" is what bpf/route.bpf.c has told sockets as they were connected. What comes here
  * none the less (a datagram of a socket that is not connected, a ping) is carried by a worker:
- * it leaves by the host's own way, too.
+ * it leaves by the host's own way, too. In the namespace of `run` all that is direct does.
  */
 #ifndef BPF_ROUTED_H
 #define BPF_ROUTED_H
@@ -61,8 +61,8 @@ static __always_inline int routed_rules(struct __sk_buff *skb, struct scratch *x
 {
 	__u32 verdict;
 
-	if (!s->route || x->from.point != CAPTURE_TUN || x->decision.verdict != VERDICT_FORWARD ||
-	    !routed_asks(skb))
+	if (x->from.point != CAPTURE_TUN || x->decision.verdict != VERDICT_FORWARD ||
+	    !(s->route || rules_any()) || !routed_asks(skb))
 		return ROUTED_ON;
 	if (decide_rules(skb, x))
 		return TC_ACT_SHOT;

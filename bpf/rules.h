@@ -93,6 +93,16 @@ RULES_LOOKUP __u64 rules_now(__u32 which)
 	return bpf_ktime_get_ns();
 }
 
+/* Are there any rules, besides the default? */
+RULES_LOOKUP int rules_any(void)
+{
+	struct rule_state *s = rule_state_get();
+	__u32 at = s ? s->epoch & 1 : 0;
+	struct rule_table *t = bpf_map_lookup_elem(&rule_tables, &at);
+
+	return t && t->rules;
+}
+
 #include "bpf/rules_match.h"
 
 #define CGROUP_AGAIN_NS 10000000ULL /* main is told anew of one that it has not answered */

@@ -19,6 +19,7 @@
 #include "policy/tables.h"
 
 #define STATE_BYTES 4096 /* a page: what a map of one entry is mapped by */
+#define PORTS_BYTES (2UL * RULE_PORTS * sizeof(uint64_t))
 
 static void inner_init(struct rules_inner *r)
 {
@@ -28,18 +29,26 @@ static void inner_init(struct rules_inner *r)
 void rules_maps_init(struct rules_maps *r)
 {
 	r->state = NULL;
+	r->ports = NULL;
 	inner_init(&r->now);
 	inner_init(&r->next);
 }
 
-int rules_maps_open(struct rules_maps *r, const struct kernel_maps *m)
+static int map_memory(int fd, size_t bytes, void **ret_at)
 {
-	void *at = mmap(NULL, STATE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, m->rule_state, 0);
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (at == MAP_FAILED)
 		return -errno;
-	r->state = at;
+	*ret_at = at;
 	return 0;
+}
+
+int rules_maps_open(struct rules_maps *r, const struct kernel_maps *m)
+{
+	int err = map_memory(m->rule_state, STATE_BYTES, (void **)&r->state);
+
+	return err ? err : map_memory(m->rule_ports, PORTS_BYTES, (void **)&r->ports);
 }
 
 static void inner_close(struct rules_inner *r)
@@ -55,6 +64,8 @@ void rules_maps_close(struct rules_maps *r)
 	inner_close(&r->next);
 	if (r->state)
 		munmap(r->state, STATE_BYTES);
+	if (r->ports)
+		munmap(r->ports, PORTS_BYTES);
 	rules_maps_init(r);
 }
 
@@ -143,24 +154,16 @@ static int make_prefixes(struct rules_inner *r, const struct policy_tables *t)
 		       sizeof(*t->prefix_set), t->prefixes);
 }
 
-static int put_ports(const struct kernel_maps *m, const struct policy_tables *t, uint32_t which)
+/* Where no rule asks for ports, nobody looks there. Entries lie 8 bytes apart (array maps). */
+static void put_ports(const struct rules_maps *r, const struct policy_tables *t, uint32_t which)
 {
-	uint32_t *keys = calloc(RULE_PORTS, sizeof(*keys));
-	uint32_t *none = t->port_set ? NULL : calloc(RULE_PORTS, sizeof(*none));
-	int err = -ENOMEM;
+	uint64_t *to = r->ports + which * RULE_PORTS;
 
-	if (keys && (none || t->port_set)) {
-		for (uint32_t i = 0; i < RULE_PORTS; i++)
-			keys[i] = which * RULE_PORTS + i;
-		err = put_all(m->rule_ports, keys, sizeof(*keys), none ? none : t->port_set,
-			      sizeof(*none), RULE_PORTS);
-	}
-	free(keys);
-	free(none);
-	return err;
+	for (uint32_t i = 0; t->port_set && i < RULE_PORTS; i++)
+		*(uint32_t *)&to[i] = t->port_set[i];
 }
 
-static int clear_hits(const struct kernel_maps *m, uint32_t which)
+static int clear_hits(const struct kernel_maps *m, uint32_t rules, uint32_t which)
 {
 	int cpus = libbpf_num_possible_cpus(), err = 0;
 	uint64_t *zeroes;
@@ -170,7 +173,7 @@ static int clear_hits(const struct kernel_maps *m, uint32_t which)
 	zeroes = calloc((size_t)cpus, sizeof(*zeroes));
 	if (!zeroes)
 		return -ENOMEM;
-	for (uint32_t i = 0; !err && i <= RULES_MAX; i++) {
+	for (uint32_t i = 0; !err && i <= rules; i++) {
 		uint32_t key = which * (RULES_MAX + 1) + i;
 
 		err = bpf_map_update_elem(m->rule_hits, &key, zeroes, BPF_ANY);
@@ -215,11 +218,11 @@ static int put_generation(const struct kernel *k, const struct rules_inner *r,
 	if (!err)
 		err = bpf_map_update_elem(m->rule_prefixes, &which, &r->prefixes, BPF_ANY);
 	if (!err)
-		err = put_ports(m, t, which);
-	if (!err)
-		err = clear_hits(m, which);
+		err = clear_hits(m, t->table.rules, which);
 	if (!err)
 		err = bpf_map_update_elem(m->rule_tables, &which, &t->table, BPF_ANY);
+	if (!err)
+		put_ports(&k->rules, t, which);
 	return err;
 }
 

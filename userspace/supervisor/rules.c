@@ -403,6 +403,17 @@ void rules_init(struct rules *r, struct loop *loop)
 	timer_init(&r->again, again_expired);
 }
 
+/* What the kernel half does as it was loaded: nothing has to be written. */
+static int start_without(struct rules *r, struct conf *c, char err[ERROR_TEXT_MAX])
+{
+	int ret = policy_tables_init(&r->now.tables, VERDICT_FORWARD);
+
+	if (ret)
+		return error_at(err, ret, "rules");
+	r->now.conf = conf_get(c);
+	return 0;
+}
+
 int rules_start(struct rules *r, struct kernel *kernel, struct conf *c, bool host,
 		char err[ERROR_TEXT_MAX])
 {
@@ -411,6 +422,8 @@ int rules_start(struct rules *r, struct kernel *kernel, struct conf *c, bool hos
 	r->kernel = kernel;
 	r->host = host;
 	kernel_rules_on_cgroup(kernel, cgroup_asked, r);
+	if (!c->rules && fallback_of(r, c) == VERDICT_FORWARD)
+		return start_without(r, c, err);
 	ret = rules_prepare(r, c, warn, NULL, err);
 	if (!ret)
 		rules_commit(r, false);

@@ -103,13 +103,12 @@ static void later(unsigned int ms)
 static void what_no_rule_decides_is_direct_on_a_host_and_forwarded_in_run(void **state)
 {
 	start("");
-	assert_int_equal(fake_kernel.rules.fallback, VERDICT_FORWARD);
+	assert_int_equal(fake_kernel.rules_prepared, 0); /* as it was loaded */
 	rules_done(&rules);
-	assert_int_equal(rules_start(&rules, &fake_kernel, read_rules(""), true, err), 0);
-	assert_int_equal(fake_kernel.rules.fallback, VERDICT_DIRECT);
-	rules_done(&rules);
-	assert_int_equal(
-		rules_start(&rules, &fake_kernel, read_rules("default: forward\n"), true, err), 0);
+	assert_int_equal(rules_start(&rules, &fake_kernel,
+				     read_rules("default: forward\nrules: [{action: drop}]\n"),
+				     true, err),
+			 0);
 	assert_int_equal(fake_kernel.rules.fallback, VERDICT_FORWARD);
 }
 
