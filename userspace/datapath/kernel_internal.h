@@ -127,7 +127,7 @@ struct rules_maps {
 	struct rules_inner next; /* prepared */
 	struct rule_state *state; /* mapped */
 	uint64_t since_ms; /* when they came into force */
-	uint64_t *ports; /* likewise, of both generations; in the lower half of each */
+	uint64_t *ports; /* mapped, of both generations; in the lower half of each */
 };
 
 /* strays.c */
