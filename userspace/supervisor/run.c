@@ -101,7 +101,7 @@ static void signals_ready(struct watch *w, uint32_t events)
 		return;
 	if (si.ssi_signo == SIGHUP && r->instance.options.host) {
 		if (r->instance.state == INSTANCE_RUNNING)
-			reload_begin(&r->instance, NULL);
+			reload_begin(&r->instance, NULL, false);
 		return;
 	}
 	log_info("main", "%s, ending", strsignal((int)si.ssi_signo));

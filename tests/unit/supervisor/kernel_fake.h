@@ -184,7 +184,7 @@ const char *kernel_cgroup_path(uint64_t id)
 
 static struct rule_facts fake_facts; /* that were asked about last */
 
-int kernel_rules_try(const struct kernel *k, struct rule_try_args *args)
+int kernel_rules_try(struct kernel *k, struct rule_try_args *args)
 {
 	fake_facts = args->facts;
 	args->facts.known |= 1U << RULE_PORT; /* as of every packet */
