@@ -170,6 +170,7 @@ static int make_service(struct resolver *r)
 		.timeout_ms = r->config.dns_timeout_ms,
 		.mtu = r->config.settings.mtu,
 		.host_loopback = r->config.host_loopback,
+		.host_capture = r->config.settings.host,
 		.conf = r->setup.conf,
 		.list_fds = r->setup.list_fd,
 		.upstreams = r->config.upstreams,

@@ -31,6 +31,7 @@ static int make_upstreams(struct service *s)
 		.loop = s->loop,
 		.datapath = s->datapath,
 		.resolv_conf = s->options.resolv_conf,
+		.host_capture = s->options.host_capture,
 	};
 
 	return upstreams_new(&options, &s->upstreams);

@@ -34,6 +34,7 @@ struct service_options {
 	uint32_t upstreams; /* not 0: in the place of the group "default" */
 	struct endpoint upstream[DNS_UPSTREAMS_MAX];
 	const char *resolv_conf; /* NULL = BOOTSTRAP_FILE */
+	bool host_capture; /* the host's own queries come to us: its stub may lead back here */
 	struct conf *conf; /* the caller's, NULL = all as by default */
 	const int *list_fds; /* the caller's, by place in conf->dns.list; until ready() is called */
 	/*

@@ -54,9 +54,8 @@ host_up() {
 	firewall | in_host nft -f - || die "no firewall"
 	in_host sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.default.rp_filter=1 \
 		net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-	far_addresses
-	start_far seen "$HELPERS/seen" serve $SEEN_PORT "${TO4[@]}" "${TO6[@]}"
-	wait_for listening ":$SEEN_PORT" || die "no server: $(cat "$T/seen.log")"
+	far_answers
+	all_reach_it
 	trap host_down EXIT
 }
 
@@ -157,10 +156,15 @@ firewall() {
 	END
 }
 
-far_addresses() {
+# far_answers: the addresses of the four verdicts, and a server on them.
+far_answers() {
 	local address
 	for address in "${TO4[@]}"; do in_far ip addr add "$address/32" dev lo; done
 	for address in "${TO6[@]}"; do in_far ip addr add "$address/128" dev lo nodad; done
+	start_far seen "$HELPERS/seen" serve $SEEN_PORT "${TO4[@]}" "${TO6[@]}"
+	wait_for listening ":$SEEN_PORT" || die "no server: $(cat "$T/seen.log")"
+}
+all_reach_it() {
 	wait_for in_box1 ping -c 1 -W 1 "${TO4[direct]}" || die "box1 does not reach the far side"
 	wait_for in_box1 ping -6 -c 1 -W 1 "${TO6[direct]}" || die "box1 has no IPv6"
 	wait_for in_desk ping -c 1 -W 1 "${TO4[direct]}" || die "desk does not reach the far side"
@@ -181,13 +185,46 @@ watch_start() {
 }
 # arrived PATTERN: did such a packet arrive? (extended regular expression, a whole line)
 arrived() { grep -qxE "$1" "$T/watch.log"; }
-# settled: what was sent before this has arrived, by both uplinks, if it ever does.
+# settled: what was sent before this has arrived, by both uplinks, if it ever does. Multicast is
+# never captured.
 settled() {
-	local id
-	id=$(in_host "$HELPERS/seen" ping 172.31.255.2 | sed -n 's/^answered //p')
-	[ -n "$id" ] && wait_for arrived "icmp $HOST4 $id .*" || return 1
-	id=$(in_host "$HELPERS/seen" ping 172.31.254.2 | sed -n 's/^answered //p')
-	[ -n "$id" ] && wait_for arrived "icmp $SECOND4 $id .*"
+	local device port
+	for device in uplink uplink2; do
+		port=$((30000 + RANDOM % 30000))
+		echo | in_host socat -u - "UDP4-DATAGRAM:224.0.0.77:$port,so-bindtodevice=$device" &&
+			wait_for arrived "udp .* 224.0.0.77 $port" || return 1
+	done
+}
+
+# --- sessions ---------------------------------------------------------------------------------
+
+# session_of NAME PID COMMAND...: COMMAND, which says 'got LINE' for each line that it reads.
+sessions=()
+declare -A voice=()
+session_of() {
+	local name=$1 fd
+	mkfifo "$T/$name.fifo"
+	start "$name" bash -c 'exec "${@:2}" <"$1"' - "$T/$name.fifo" \
+		nsenter --target "$2" --net -- "${@:3}"
+	exec {fd}<>"$T/$name.fifo"
+	voice[$name]=$fd
+	sessions+=("$name")
+}
+said=0
+speaks() { # NAME
+	local word
+	said=$((said + 1)) word=word-$said
+	echo "$word" >&"${voice[$1]}"
+	wait_for grep -q "got $word" "$T/$1.log" || {
+		cat "$T/$1.log"
+		return 1
+	}
+}
+# talk_to NAME PID SOCAT-ADDRESS: an echo server, TCP's with its word for that first (tcp.c).
+# shellcheck disable=SC2016 # expands over there
+talk_to() {
+	session_of "$1" "$2" bash -c '{ case $1 in TCP*) echo echo ;; esac; exec cat; } |
+		socat - "$1" | sed -u "s/^/got /"' - "$3"
 }
 
 # --- the daemon -----------------------------------------------------------------------------------
@@ -228,8 +265,9 @@ host_config() {
 # up: the daemon with $T/host.yaml, in the host's namespace. Its pid in $daemon_pid.
 up() {
 	INSTANCE=test-$$
-	in_host "$B/headrace" up --instance "$INSTANCE" -c "$T/host.yaml" >"$T/up.log" 2>&1 8>&- || {
-		cat "$T/up.log"
+	in_host "$B/headrace" up --instance "$INSTANCE" -c "$T/host.yaml" \
+		--log-file "$T/daemon.log" >"$T/up.log" 2>&1 || {
+		cat "$T/up.log" "$T/daemon.log"
 		return 1
 	}
 	daemon_pid=$(json status .status.pid)
@@ -247,6 +285,10 @@ rule_hits() { json rules "select(.rule.name == \"$1\") | .rule.hits"; }
 # What a test that failed may have left: a stopped daemon, and what is pinned.
 host_down() {
 	local status=$?
+	if [ $status != 0 ] && [ -e "$T/daemon.log" ]; then
+		echo "the daemon's log ends with:"
+		tail -n 20 "$T/daemon.log" | sed 's/^/    /'
+	fi
 	if [ -n "$daemon_pid" ] && ! gone "$daemon_pid"; then
 		kill -CONT "$daemon_pid" 2>/dev/null
 		stop "$daemon_pid"

@@ -25,7 +25,7 @@ TOP=${TOP:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 B=${B:-build/release}
 case $B in /*) ;; *) B=$TOP/$B ;; esac
 SERVERS=${SERVERS:-$TOP/build/servers}
-HELPERS=$B/tests/net
+HELPERS=${HELPERS:-$B/tests/net}
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 FULL=${FULL:-}
 export LC_ALL=C
@@ -526,6 +526,7 @@ snapshot_network() {
 	ip route show table all
 	ip -6 route show table all | sed -E 's/ expires [0-9]+sec//; s/ pref medium//'
 	nft list ruleset 2>/dev/null
+	tc qdisc show
 	cat /etc/resolv.conf 2>/dev/null
 	sysctl -a -r 'net.ipv[46].(ip_|conf.(all|default))' 2>/dev/null
 }

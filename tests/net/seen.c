@@ -5,6 +5,8 @@
  *   seen serve PORT ADDRESS...      TCP and UDP; says to each client how it was seen
  *   seen ask tcp|udp ADDRESS PORT   asks such a server
  *   seen ping ADDRESS               one ICMP echo with an identifier of its own
+ *   seen keep ADDRESS PORT          asks by UDP with one socket until SIGTERM: "asked N lost M",
+ *                                   lost being what had no answer within 3 s
  *   seen watch DEVICE...            a line for each different packet head that comes in there:
  *                                   PROTOCOL SOURCE PORT DESTINATION PORT; of an ICMP echo
  *                                   request the first port is its identifier
@@ -41,6 +43,8 @@
 #define LINE_MAX_BYTES 160
 #define HEADS_MAX 4096 /* different ones that are remembered */
 #define ICMP4_LEN 8
+#define KEEP_MS 3000
+#define KEEP_PAUSE_MS 5
 
 static void die(const char *what)
 {
@@ -217,6 +221,39 @@ static int ask(const char *kind, const char *address, const char *port)
 		return refused(n ? errno : ENODATA, start);
 	line[n] = '\0';
 	printf("answered %u %s", own_port(fd), line);
+	return 0;
+}
+
+static volatile sig_atomic_t ended;
+
+static void end(int signal_number)
+{
+	(void)signal_number;
+	ended = 1;
+}
+
+static int keep_asking(const char *address, const char *port)
+{
+	struct addrinfo *ai = find_address(address, port, SOCK_DGRAM);
+	int fd = socket(ai->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	unsigned long asked = 0;
+	unsigned long lost = 0;
+	char line[LINE_MAX_BYTES];
+
+	signal(SIGTERM, end);
+	if (fd < 0 || connect(fd, ai->ai_addr, ai->ai_addrlen) < 0)
+		die("connect");
+	freeaddrinfo(ai);
+	while (!ended) {
+		struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+		asked++;
+		if (send(fd, "?", 1, 0) < 0 || (poll(&pfd, 1, KEEP_MS) <= 0 && !ended) ||
+		    (recv(fd, line, sizeof(line), MSG_DONTWAIT) <= 0 && !ended))
+			lost++;
+		poll(NULL, 0, KEEP_PAUSE_MS);
+	}
+	printf("asked %lu lost %lu\n", asked, lost);
 	return 0;
 }
 
@@ -458,9 +495,11 @@ int main(int argc, char **argv)
 		return ask(argv[2], argv[3], argv[4]);
 	else if (argc == 3 && !strcmp(argv[1], "ping"))
 		return ping(argv[2]);
+	else if (argc == 4 && !strcmp(argv[1], "keep"))
+		return keep_asking(argv[2], argv[3]);
 	else if (argc >= 3 && argc - 2 <= SERVERS_MAX && !strcmp(argv[1], "watch"))
 		watch(argv + 2, argc - 2);
 	fprintf(stderr, "usage: seen serve PORT ADDRESS... | seen ask tcp|udp ADDRESS PORT | "
-			"seen ping ADDRESS | seen watch DEVICE...\n");
+			"seen ping ADDRESS | seen keep ADDRESS PORT | seen watch DEVICE...\n");
 	return 2;
 }

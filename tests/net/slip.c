@@ -20,6 +20,7 @@
  *   large                      UDP: more than the MTU, cut by the kernel
  *   raw SOURCE                 a packet of our own making, IP header included
  *   fragments SOURCE           the same in two fragments, the first one with 8 bytes
+ *   reversed SOURCE            the second one first
  *   other SOURCE               the same as protocol 253 (RFC 3692)
  *   packet SOURCE DEVICE MAC   the same by AF_PACKET to that neighbour
  *   bypass SOURCE DEVICE MAC   and with PACKET_QDISC_BYPASS
@@ -280,7 +281,7 @@ static size_t put_header4(uint8_t *p, uint8_t proto, const uint8_t *addrs, size_
 	memset(p, 0, 20);
 	p[0] = 0x45;
 	raw_put16(p + 2, (uint32_t)(20 + payload));
-	raw_put16(p + 4, 0x4872);
+	raw_put16(p + 4, (uint32_t)getpid());
 	raw_put16(p + 6, fragment);
 	p[8] = 64;
 	p[9] = proto;
@@ -304,7 +305,7 @@ static size_t put_header6(uint8_t *p, uint8_t proto, const uint8_t *addrs, size_
 	if (fragmented) {
 		p[40] = proto;
 		raw_put16(p + 42, fragment);
-		raw_put32(p + 44, 0x48724872);
+		raw_put32(p + 44, (uint32_t)getpid());
 	}
 	return 40 + extra;
 }
@@ -394,6 +395,7 @@ static const struct way {
 	{ "large", 0, NULL },
 	{ "raw", 1, NULL },
 	{ "fragments", 1, NULL },
+	{ "reversed", 1, NULL },
 	{ "other", 1, NULL },
 	{ "packet", 3, NULL },
 	{ "bypass", 3, NULL },
@@ -411,6 +413,9 @@ static bool crafted(const struct way *way, const struct target *t)
 	} else if (is(way, "fragments")) {
 		send_raw(t, proto_of(t), 1);
 		send_raw(t, proto_of(t), 2);
+	} else if (is(way, "reversed")) {
+		send_raw(t, proto_of(t), 2);
+		send_raw(t, proto_of(t), 1);
 	} else if (is(way, "other")) {
 		send_raw(t, OTHER_PROTOCOL, 0);
 	} else if (is(way, "packet") || is(way, "bypass")) {
