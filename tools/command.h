@@ -34,5 +34,6 @@ extern const struct command explain_command; /* explain.c */
 extern const struct command up_command; /* up.c */
 extern const struct command down_command; /* up.c */
 extern const struct command doctor_command; /* doctor.c */
+extern const struct command mode_command; /* mode.c */
 
 #endif

@@ -20,6 +20,7 @@
 #include "datapath/kernel.h"
 #include "dns/resolver.h"
 #include "supervisor/config.h"
+#include "supervisor/host.h"
 #include "supervisor/privilege.h"
 #include "supervisor/run.h"
 #include "worker/worker.h"
@@ -354,6 +355,7 @@ int main(int argc, char **argv)
 		return run_inherited(a.run_fd);
 	case MODE_CLEAN:
 		kernel_clean_instance(a.named ? a.options.instance : INSTANCE_HOST);
+		host_clean(a.named ? a.options.instance : INSTANCE_HOST);
 		return EXIT_SUCCESS;
 	default:
 		config_init(&config);

@@ -49,6 +49,7 @@ _headrace() {
 		[events]='--instance --json --help'
 		[dns]='log stats cache lookup flush --follow --client --instance --json --help'
 		[check]='--help'
+		[mode]='firewall dns --instance --json --help'
 		[reload]='--flows --instance --json --help'
 	)
 

@@ -32,6 +32,7 @@
  *   reload  reset_flows: bool  root only: "reload" {line, error: true where it is one} each;
  *                            an error is the end of one that has changed nothing. reset_flows:
  *                            flows are decided anew by the rules
+ *   mode    mode: TEXT       "mode" {mode} of route capture; with a mode, root only: set first
  *   stop                     headraced ends in order
  * Over the inherited pair only:
  *   run     RUN_* keys       {"ready": {...}}, which is the end of this answer, with the

@@ -8,6 +8,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -100,10 +101,16 @@ static int learn_device(struct tun *t)
 
 int tun_open(struct tun *t, unsigned int queues, char err[ERROR_TEXT_MAX])
 {
+	return tun_open_named(t, TUN_NAME_PATTERN, queues, err);
+}
+
+int tun_open_named(struct tun *t, const char *name, unsigned int queues, char err[ERROR_TEXT_MAX])
+{
 	int size = VNET_HDR_BYTES;
 	int r;
 
-	*t = (struct tun){ .name = TUN_NAME_PATTERN, .vnet_hdr_bytes = VNET_HDR_BYTES };
+	*t = (struct tun){ .vnet_hdr_bytes = VNET_HDR_BYTES };
+	snprintf(t->name, sizeof(t->name), "%s", name);
 	if (queues < 1 || queues > ROLES_MAX)
 		return error_at(err, -EINVAL, "a TUN with %u queues", queues);
 	while (t->queues < queues) {

@@ -27,6 +27,8 @@ struct tun {
  * with the last duplicate of its descriptors. 0 or -errno with err filled.
  */
 int tun_open(struct tun *t, unsigned int queues, char err[ERROR_TEXT_MAX]);
+/* The same with a name of choice, or another pattern. -EBUSY: there is such a device. */
+int tun_open_named(struct tun *t, const char *name, unsigned int queues, char err[ERROR_TEXT_MAX]);
 
 /*
  * Takes over a TUN that was handed in as `fd` (on success the caller's no more) as one queue.

@@ -134,6 +134,19 @@ static int choose_subnets(struct capture *c, bool ipv6, char err[ERROR_TEXT_MAX]
 	return r ? error_at(err, r, "no private subnet that the host has no route into") : 0;
 }
 
+/* What the configuration says of route capture's device goes for all. */
+static int choose_host_subnets(struct capture *c, const struct conf_route *route, bool ipv6,
+			       char err[ERROR_TEXT_MAX])
+{
+	int r = choose_subnets(c, ipv6, err);
+
+	if (route->address.bits)
+		subnet_from_stack(&route->address.addr, route->address.bits, &c->v4);
+	if (ipv6 && route->address6.bits)
+		subnet_from_stack(&route->address6.addr, route->address6.bits, &c->v6);
+	return r;
+}
+
 static int configure_addresses(struct capture *c, char err[ERROR_TEXT_MAX])
 {
 	struct tun *t = &c->tun;
@@ -159,11 +172,12 @@ static int open_host(struct capture *c, const struct instance_options *opt,
 {
 	int r;
 
-	r = choose_subnets(c, opt->ipv6, err);
+	r = choose_host_subnets(c, &conf->route, opt->ipv6, err);
 	if (r)
 		return r;
 	c->single_queue = kernel_steer_fd(kernel) < 0;
-	r = tun_open(&c->tun, c->single_queue ? 1 : opt->workers + 1, err);
+	r = tun_open_named(&c->tun, conf->route.tun[0] ? conf->route.tun : TUN_NAME_PATTERN,
+			   c->single_queue ? 1 : opt->workers + 1, err);
 	if (r)
 		return r;
 	c->tun.mtu = opt->mtu ? opt->mtu : MTU_DEFAULT;

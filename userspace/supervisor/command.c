@@ -100,6 +100,31 @@ static void do_reload(struct instance *in, struct control_client *client, const 
 		reload_begin(in, client, flag(request, "reset_flows"));
 }
 
+/* Without a mode it is only shown. */
+static void do_mode(struct instance *in, struct control_client *client, const json_t *request)
+{
+	const char *word = json_string_value(json_object_get(request, "mode"));
+	char err[ERROR_TEXT_MAX];
+	uid_t uid;
+	int mode = 0;
+
+	while (word && mode < CONF_ROUTE_MODE_NUM && strcmp(word, conf_route_modes[mode]) != 0)
+		mode++;
+	if (word && (control_peer_uid(client->watch.fd, &uid) || uid)) {
+		control_refuse(client, "only root can change the mode: use sudo");
+	} else if (mode == CONF_ROUTE_MODE_NUM) {
+		control_refuse(client, "expected firewall or dns");
+	} else if (!in->routing.active) {
+		control_refuse(client, "there is no route capture (capture.route)");
+	} else if (word && routing_set_mode(&in->routing, (enum conf_route_mode)mode, err)) {
+		control_refuse(client, "%s", err);
+	} else {
+		control_send(client, "mode",
+			     json_pack("{s:s}", "mode", conf_route_modes[in->routing.mode]));
+		control_answered(client);
+	}
+}
+
 static void do_stop(struct instance *in, struct control_client *client, const json_t *request)
 {
 	client->awaits_end = true;
@@ -209,7 +234,7 @@ static const struct command {
 	{ "dns", do_dns, false, false },	 { "reload", do_reload, false, false },
 	{ "stop", do_stop, true, false },	 { "run", do_run, true, true },
 	{ "report", do_report, false, true },	 { "rules", do_rules, false, false },
-	{ "explain", do_explain, false, false },
+	{ "explain", do_explain, false, false }, { "mode", do_mode, false, false },
 };
 
 static const struct command *command_find(const char *name)

@@ -22,6 +22,7 @@
 #include "datapath/kernel.h"
 #include "datapath/view.h"
 #include "netdev/socket.h"
+#include "supervisor/host.h"
 #include "supervisor/instance.h"
 
 #define TUN_DEVICE "/dev/net/tun"
@@ -199,17 +200,30 @@ static void settings_from_conf(struct instance *in)
 /* What says "from a capture point" of a packet must be nobody's guess, and never zero. */
 static int open_capture(struct instance *in)
 {
+	int err;
+
 	in->settings = (struct settings){ .heartbeat_ns = clock_ns(),
 					  .mark = HEADRACE_MARK,
 					  .steer_seed = random_u32(),
 					  .capture_secret = { random_u32() | 1, random_u32() } };
 	settings_from_conf(in);
-	return capture_open(&in->capture, &in->options, &in->config.conf->capture, in->kernel,
-			    &in->settings, in->error);
+	err = host_prepare(in);
+	if (!err)
+		err = capture_open(&in->capture, &in->options, &in->config.conf->capture,
+				   in->kernel, &in->settings, in->error);
+	if (!err) {
+		err = host_attach(in);
+		if (err)
+			capture_close(&in->capture);
+	}
+	if (err)
+		host_end(in);
+	return err;
 }
 
 static void close_capture(struct instance *in)
 {
+	host_end(in);
 	capture_close(&in->capture);
 }
 
@@ -448,6 +462,8 @@ static int capture_host(struct instance *in)
 		err = uplinks_start(&in->uplinks, in->kernel, &in->capture.tun,
 				    &in->config.conf->capture, in->error);
 	if (!err)
+		err = host_begin(in, in->error);
+	if (!err)
 		kernel_clean_old(in->kernel);
 	return err;
 }
@@ -464,8 +480,9 @@ int instance_capture_again(struct instance *in, char err[ERROR_TEXT_MAX])
 	if (r)
 		return error_at(err, r, "cannot write the kernel half's settings");
 	loop_arm(in->loop, &in->beat, beat_ms(in));
-	return uplinks_start(&in->uplinks, in->kernel, &in->capture.tun, &in->config.conf->capture,
-			     err);
+	r = uplinks_start(&in->uplinks, in->kernel, &in->capture.tun, &in->config.conf->capture,
+			  err);
+	return r ? r : host_again(in, err);
 }
 
 static void crew_ready(struct crew *c)
@@ -548,6 +565,7 @@ void instance_init(struct instance *in, struct loop *loop, const struct instance
 	devices_init(&in->devices, loop);
 	uplinks_init(&in->uplinks, loop, in->options.instance);
 	rules_init(&in->rules, loop);
+	host_init(in);
 	timer_init(&in->heartbeat, heartbeat_expired);
 	timer_init(&in->beat, beat_expired);
 	timer_init(&in->sweep, sweep_expired);
@@ -588,6 +606,7 @@ void instance_stop(struct instance *in)
 	case INSTANCE_STARTING:
 	case INSTANCE_RUNNING:
 		set_state(in, INSTANCE_STOPPING);
+		host_end(in);
 		crew_stop(&in->crew);
 		break;
 	case INSTANCE_STOPPING:

@@ -18,7 +18,9 @@
 #include "supervisor/query.h"
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
+#include "supervisor/route.h"
 #include "supervisor/rules.h"
+#include "supervisor/strict.h"
 #include "supervisor/uplinks.h"
 
 struct instance;
@@ -68,6 +70,8 @@ struct instance {
 	struct devices devices;
 	struct rules rules;
 	struct uplinks uplinks; /* capture points of a host */
+	struct routing routing; /* see supervisor/host.h */
+	struct strict strict;
 	struct crew crew;
 	struct control control;
 	struct queries queries;

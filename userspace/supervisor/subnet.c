@@ -105,3 +105,16 @@ void subnet_from_device(const struct addr *device, unsigned int bits, struct sub
 		s.stack = usual_stack(addr_is_v4(device)); /* no other host in it */
 	*ret_subnet = s;
 }
+
+void subnet_from_stack(const struct addr *stack, unsigned int bits, struct subnet *ret_subnet)
+{
+	struct addr next = *stack;
+
+	/* both are in one /30 or /126, which is the smallest that is taken */
+	if ((stack->b[15] & 3) == 2)
+		next.b[15]--;
+	else
+		next.b[15]++;
+	subnet_from_device(&next, bits, ret_subnet);
+	ret_subnet->stack = *stack;
+}

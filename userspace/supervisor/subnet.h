@@ -30,4 +30,7 @@ int subnet_choose6(subnet_routed_fn routed, struct subnet *ret_subnet);
  */
 void subnet_from_device(const struct addr *device, unsigned int bits, struct subnet *ret_subnet);
 
+/* Of the stack's own address, as configured: the device has the next one, or the one before. */
+void subnet_from_stack(const struct addr *stack, unsigned int bits, struct subnet *ret_subnet);
+
 #endif

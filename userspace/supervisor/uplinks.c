@@ -224,8 +224,11 @@ static void delay_expired(struct timer *t)
 	struct uplinks *u = container_of(t, struct uplinks, delay);
 	int err = look(u);
 
-	if (!err)
+	if (!err) {
+		if (u->looked)
+			u->looked(u);
 		return;
+	}
 	log_warn("capture", "devices and addresses cannot be read: %s", strerror(-err));
 	loop_arm(u->loop, &u->delay, UPLINKS_RETRY_MS);
 }
@@ -309,6 +312,7 @@ int uplinks_start(struct uplinks *u, struct kernel *kernel, struct tun *tun,
 
 void uplinks_stop(struct uplinks *u)
 {
+	void (*looked)(struct uplinks * u) = u->looked;
 	int fd = u->watch.fd;
 
 	loop_disarm(&u->delay);
@@ -321,6 +325,7 @@ void uplinks_stop(struct uplinks *u)
 	free(u->uplink);
 	loopback_restore(&u->loopback);
 	uplinks_init(u, u->loop, u->instance);
+	u->looked = looked;
 }
 
 static json_t *show(const struct uplink *e)

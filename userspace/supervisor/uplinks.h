@@ -32,6 +32,7 @@ struct uplinks {
 	size_t uplinks;
 	struct watch watch; /* of changes of devices, addresses, routes */
 	struct timer delay; /* changes come in crowds */
+	void (*looked)(struct uplinks *u); /* after a change was followed; NULL = nobody asks */
 	uint32_t look_ms; /* what the last look took */
 	const char *instance;
 	struct loopback loopback;

@@ -95,6 +95,11 @@ int kernel_attach_tun(struct kernel *k, int ifindex)
 	return fake_attach_result;
 }
 
+int kernel_attach_route(struct kernel *k)
+{
+	return fake_attach_result;
+}
+
 int kernel_steer_fd(const struct kernel *k)
 {
 	return -1;

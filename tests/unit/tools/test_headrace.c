@@ -39,6 +39,7 @@ int headrace_main(int argc, char **argv);
 #include "tools/flows.c"
 #include "tools/format.c"
 #include "tools/job.c"
+#include "tools/mode.c"
 #include "tools/names.c"
 #include "tools/object.c"
 #include "tools/option.c"

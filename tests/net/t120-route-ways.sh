@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Route capture: each way leads the host's new flows to the TUN, keeps what was opened from
+# outside, does not loop, and leaves routes, rules and sysctls as they were, even when main
+# was killed.
+
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname "$0")/host.sh"
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname "$0")/route.sh"
+
+each_way() {
+	local way=$1
+	check "$way: TCP is forwarded" forwarded tcp "${TO4[forward]}"
+	check "$way: TCP over IPv6 is forwarded" forwarded tcp "${TO6[forward]}"
+	check "$way: UDP is forwarded" forwarded udp "${TO4[forward]}"
+	check "$way: UDP over IPv6 is forwarded" forwarded udp "${TO6[forward]}"
+	check "$way: a ping is forwarded" pings "${TO4[forward]}"
+	check "$way: a ping over IPv6 is forwarded" pings "${TO6[forward]}"
+	check "$way: direct TCP leaves by itself" direct tcp "${TO4[direct]}"
+	check "$way: direct TCP over IPv6 leaves by itself" direct tcp "${TO6[direct]}"
+	check "$way: direct UDP leaves by itself" direct udp "${TO4[direct]}"
+	check "$way: direct UDP over IPv6 leaves by itself" direct udp "${TO6[direct]}"
+	check "$way: a rule refuses TCP" refused tcp "${TO4[reject]}"
+	check "$way: a rule refuses UDP over IPv6" refused udp "${TO6[reject]}"
+	check "$way: a rule drops" silent udp "${TO4[drop]}"
+	check "$way: a flow from outside is answered" from_outside $HOST4
+	check "$way: a flow from outside is answered over IPv6" from_outside $HOST6
+	check "$way: DNS is answered whomever it asks" resolves_here 203.0.113.77
+	check "$way: DNS is answered whomever it asks over IPv6" resolves_here 2001:db8:77::77
+	check "$way: the stack answers pings" pings $TUN_STACK4
+	check "$way: nothing of its own comes back" no_loop
+}
+
+route_up
+for way in table bind host-routes halves; do
+	route_config $way
+	check "$way: up" up
+	each_way $way
+	check "$way: down leaves nothing" down
+	check "$way: ... everything is as before" as_before
+	up >/dev/null
+	kill -9 "$daemon_pid"
+	wait_for gone "$daemon_pid"
+	check "$way: down takes back what a killed daemon left" headrace down --instance "$INSTANCE"
+	check "$way: ... everything is as before" as_before
+done
+up >/dev/null
+kill -9 "$daemon_pid"
+wait_for gone "$daemon_pid"
+check "the next start takes it back, too" up
+check "... and captures" forwarded tcp "${TO4[forward]}"
+check "... and leaves nothing" down
+check "... everything is as before" as_before
+
+finish

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* `headrace mode`: route capture takes everything, or DNS alone, from now on. */
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/route.h"
+#include "tools/client.h"
+#include "tools/command.h"
+
+static const struct option_spec mode_options[] = {
+	CLIENT_OPTION_INSTANCE,
+	CLIENT_OPTION_JSON,
+	CLIENT_OPTION_END,
+};
+
+static void mode_object(void *arg, const char *kind, json_t *object)
+{
+	const char *mode = json_string_value(json_object_get(object, "mode"));
+
+	if (mode)
+		puts(mode);
+}
+
+static bool is_mode(const char *word)
+{
+	for (int i = 0; i < CONF_ROUTE_MODE_NUM; i++)
+		if (!strcmp(word, conf_route_modes[i]))
+			return true;
+	return false;
+}
+
+static int mode_main(int argc, char **argv)
+{
+	struct client_options opts = { 0 };
+	struct client_show show = { .object = mode_object };
+	int status = 0, first = option_parse(&mode_command, argc, argv, &opts, &status);
+	json_t *request;
+
+	if (first < 0)
+		return status;
+	if (first + 1 < argc || (first < argc && !is_mode(argv[first]))) {
+		fprintf(stderr, "headrace mode: expected firewall or dns; see `headrace mode "
+				"--help`\n");
+		return EXIT_USAGE;
+	}
+	request = json_pack("{s:s, s:s*}", "command", "mode", "mode",
+			    first < argc ? argv[first] : NULL);
+	show.json = opts.json;
+	return client_ask(opts.instance, request, &show);
+}
+
+const struct command mode_command = {
+	.name = "mode",
+	.operands = "[firewall | dns]",
+	.summary = "let route capture take everything, or DNS alone",
+	.details =
+		"For an instance with capture.route, see headrace.yaml(5). firewall: everything is\n"
+		"routed to the TUN; dns: the stack's own address alone. It takes effect at once;\n"
+		"with `way: table` open flows go on. Without a word the mode is shown. A reload\n"
+		"sets what the configuration says.",
+	.options = mode_options,
+	.run = mode_main,
+};

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the daemon of a host has beside its capture points: route capture and strict mode, as
+ * the configuration wants them. All of it is about an instance, and does nothing for one that
+ * is no daemon.
+ */
+#ifndef SUPERVISOR_HOST_H
+#define SUPERVISOR_HOST_H
+
+#include "base/error.h"
+
+struct instance;
+
+/* Once, with the instance's loop. */
+void host_init(struct instance *in);
+/*
+ * Fills in the kernel half's settings, before they are written and the roles get them. 0 or
+ * -errno with in->error filled.
+ */
+int host_prepare(struct instance *in);
+/* The TUN's programs are attached: those of route capture come behind them. Likewise. */
+int host_attach(struct instance *in);
+/* Roles, TUN and capture points are there: routes lead to it. 0 or -errno with err filled. */
+int host_begin(struct instance *in, char err[ERROR_TEXT_MAX]);
+/* Another configuration is in force. */
+int host_again(struct instance *in, char err[ERROR_TEXT_MAX]);
+/* The uplinks are others: strict mode follows. */
+void host_uplinks_changed(struct instance *in);
+/* First of all when the instance ends: nothing is led to it any more. */
+void host_end(struct instance *in);
+/* Takes back what a daemon of that name has left that was killed. */
+void host_clean(const char *instance);
+
+#endif
