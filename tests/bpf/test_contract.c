@@ -140,6 +140,36 @@ static const struct member budget_use_members[] = {
 static const struct member budget_uses_members[] = { BUDGETS(M) };
 #undef M
 
+#define M(field) MEMBER(struct rule_table, field)
+static const struct member rule_table_members[] = {
+	M(words),  M(dims),    M(rules), M(fallback), M(pad),
+	M(missed), M(unknown), M(mark),	 M(verdict),
+};
+#undef M
+
+#define M(field) MEMBER(struct rule_facts, field)
+static const struct member rule_facts_members[] = {
+	M(saddr), M(daddr), M(cgroup), M(exe_inode), M(exe_device), M(uid), M(mark),   M(ifindex),
+	M(known), M(dport), M(proto),  M(dscp),	     M(comm),	    M(mac), M(domain),
+};
+#undef M
+
+#define M(field) MEMBER(struct rule_try_args, field)
+static const struct member rule_try_args_members[] = {
+	M(facts), M(asked), M(verdict), M(rule), M(epoch), M(conditions), M(satisfied),
+};
+#undef M
+
+#define M(field) MEMBER(struct domain_fact, field)
+static const struct member domain_fact_members[] = {
+	M(expires_ns), M(lists), M(names), M(pad), M(name),
+};
+#undef M
+
+#define M(field) MEMBER(struct rule_state, field)
+static const struct member rule_state_members[] = { M(epoch), M(valid_from) };
+#undef M
+
 #define SHARED(type)                                                                               \
 	{                                                                                          \
 #type, sizeof(struct type), type##_members, COUNT(type##_members)                  \
@@ -155,6 +185,8 @@ static const struct {
 	SHARED(flow_end_args), SHARED(domain_key), SHARED(domain_value),  SHARED(flow_event),
 	SHARED(settings),      SHARED(abi),	   SHARED(role_counters), SHARED(drop_counters),
 	SHARED(kernel_stats),  SHARED(role_stats), SHARED(budget_use),	  SHARED(budget_uses),
+	SHARED(rule_table),    SHARED(rule_facts), SHARED(rule_try_args), SHARED(domain_fact),
+	SHARED(rule_state),
 };
 
 static void compare_members(const struct btf *btf, const struct btf_type *t, size_t which)
