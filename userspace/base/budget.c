@@ -116,6 +116,25 @@ uint32_t limits_dns_flows(const struct limits *l)
 	return quarter < DNS_FLOWS_MAX ? (uint32_t)quarter : DNS_FLOWS_MAX;
 }
 
+void limits_one_source(struct limits *l)
+{
+	static const struct {
+		enum limit all, source;
+	} shares[] = {
+		{ LIMIT_FLOWS, LIMIT_SOURCE_FLOWS },
+		{ LIMIT_UDP, LIMIT_SOURCE_UDP },
+		{ LIMIT_ICMP, LIMIT_SOURCE_ICMP },
+		{ LIMIT_DESCRIPTORS, LIMIT_SOURCE_DESCRIPTORS },
+		{ LIMIT_BUFFERS, LIMIT_SOURCE_BUFFERS },
+		{ LIMIT_DNS_STREAMS, LIMIT_SOURCE_DNS_STREAMS },
+	};
+
+	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
+		if (!l->n[shares[i].source]) /* more than all is all, see budget_setup() */
+			l->n[shares[i].source] = l->n[shares[i].all] ? l->n[shares[i].all] :
+								       table[shares[i].source].max;
+}
+
 uint64_t budget_source_share(uint64_t limit)
 {
 	uint64_t share = limit - limit / 4;

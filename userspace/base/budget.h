@@ -75,6 +75,9 @@ int limits_set(struct limits *l, const char *name, size_t name_len, long long n,
 const char *limit_name(enum limit which);
 const char *limit_text(enum limit which);
 
+/* There is one source alone, which may have all: where its share is not set it is the whole. */
+void limits_one_source(struct limits *l);
+
 /* Flows of DNS clients, which the resolver has beside those of the workers. */
 uint32_t limits_dns_flows(const struct limits *l);
 /* What one of `share` processes gets of `n`, at least 1. */

@@ -118,6 +118,9 @@ static int open_config(struct instance *in)
 
 	if (err)
 		return err;
+	/* the host's own flows have one address, and without clients there is no other */
+	if (in->options.host && !in->config.conf->capture.lans)
+		limits_one_source(&in->options.limits);
 	err = config_open(&in->config, none, &errors);
 	return err ? first_error(in, &errors, err) : 0;
 }

@@ -89,6 +89,23 @@ static void one_source_has_three_quarters(void **state)
 	assert_int_equal(budget_source_share(1), 1);
 }
 
+static void the_only_source_has_all_but_what_is_set(void **state)
+{
+	struct budget_use b = { 0 };
+	struct limits l;
+
+	limits_init(&l);
+	assert_int_equal(limits_set_text(&l, "udp-sessions-per-source=7", err), 0);
+	limits_one_source(&l);
+	assert_int_equal(l.n[LIMIT_SOURCE_UDP], 7);
+	budget_setup(&b, l.n[LIMIT_FLOWS], l.n[LIMIT_SOURCE_FLOWS], 1);
+	assert_int_equal(b.source_limit, l.n[LIMIT_FLOWS]);
+	budget_setup(&b, 20000, l.n[LIMIT_SOURCE_DESCRIPTORS], 1);
+	assert_int_equal(b.source_limit, 20000);
+	budget_setup(&b, l.n[LIMIT_BUFFERS], l.n[LIMIT_SOURCE_BUFFERS], 2);
+	assert_int_equal(b.source_limit, b.limit);
+}
+
 static void workers_share_what_the_instance_has(void **state)
 {
 	struct budget_use b = { .hits = 4 };
@@ -155,6 +172,7 @@ int main(void)
 		cmocka_unit_test_setup(takes_a_named_number, setup),
 		cmocka_unit_test_setup(says_what_is_wrong_with_others, setup),
 		cmocka_unit_test(one_source_has_three_quarters),
+		cmocka_unit_test(the_only_source_has_all_but_what_is_set),
 		cmocka_unit_test(workers_share_what_the_instance_has),
 		cmocka_unit_test(descriptors_are_what_the_limit_leaves),
 		cmocka_unit_test(the_soft_limit_can_be_raised_to_the_hard_one),
