@@ -110,6 +110,13 @@ PARSE_INLINE int packet_source_allowed(const struct packet *p, const struct sett
 	return s->tun6_bits && addr_within(&p->saddr, &s->tun6_prefix, s->tun6_bits);
 }
 
+/* Routed to the TUN though it has no IPv6: so that it leaves by no other way. */
+PARSE_INLINE int packet_family_off(const struct packet *p, const struct settings *s)
+{
+	return s->route && p->version == 6 && !s->tun6_bits && !addr_unusable(p, &p->saddr) &&
+	       !addr_ends_at_link(p, &p->saddr);
+}
+
 PARSE_INLINE int packet_is_transport(const struct packet *p)
 {
 	return p->proto == PROTO_TCP || p->proto == PROTO_UDP;
@@ -265,6 +272,8 @@ PARSE_INLINE struct decision packet_classify(const struct packet *p, const struc
 
 	if (addr_ends_at_link(p, &p->daddr) || addr_is_tun_broadcast(p, s))
 		return decide_refuse(VERDICT_DROP, DROP_LINK_LOCAL);
+	if (from == CAPTURE_TUN && packet_family_off(p, s))
+		return decide_refuse(VERDICT_REJECT, DROP_SOURCE);
 	if (from == CAPTURE_TUN && !packet_source_allowed(p, s))
 		return decide_refuse(VERDICT_DROP, DROP_SOURCE);
 	if (from != CAPTURE_LOOPBACK && addr_unusable(p, &p->saddr))

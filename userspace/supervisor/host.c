@@ -16,6 +16,8 @@
 
 #define RECORD_DIRECTORY "/run/headrace" /* of changes that are to be undone */
 
+_Static_assert(CONF_VIPS_MAX == ROLE_VIPS_MAX, "as many");
+
 static struct instance *instance_of(struct routing *r)
 {
 	return container_of(r, struct instance, routing);
@@ -147,6 +149,15 @@ int host_prepare(struct instance *in)
 	if (!r && in->config.conf->capture.strict)
 		start_strict(in);
 	return r;
+}
+
+void host_roles(struct instance *in)
+{
+	const struct conf_route *c = conf_of(in);
+	struct role_vip *vip = in->crew.config.vip;
+
+	for (uint32_t i = 0; routes(in) && i < c->vips; i++)
+		vip[i] = (struct role_vip){ .at = c->vip[i].at, .to = c->vip[i].to };
 }
 
 /* --- life --------------------------------------------------------------------------------- */

@@ -20,6 +20,8 @@ void host_init(struct instance *in);
 int host_prepare(struct instance *in);
 /* The TUN's programs are attached: those of route capture come behind them. Likewise. */
 int host_attach(struct instance *in);
+/* The roles' configuration, before they are started. */
+void host_roles(struct instance *in);
 /* Roles, TUN and capture points are there: routes lead to it. 0 or -errno with err filled. */
 int host_begin(struct instance *in, char err[ERROR_TEXT_MAX]);
 /* Another configuration is in force. */

@@ -593,6 +593,7 @@ void instance_start(struct instance *in)
 	crew_init(&in->crew, in->loop, &in->options, in->kernel, &in->capture, &in->settings,
 		  &crew_ops);
 	in->crew.resolver_config = &in->config;
+	host_roles(in);
 	err = crew_start(&in->crew);
 	if (err) {
 		error_at(in->error, err, "cannot start the roles");

@@ -124,16 +124,15 @@ static struct route *add_route(const struct route_facts *f, struct route_plan *p
 	return r;
 }
 
-/* Without addresses of the family on the TUN what would go there is refused: it must not leak. */
+/*
+ * Without addresses of the family on the TUN it is led there all the same, and refused: it must
+ * not leak, and of a route that refuses IPv6 asks again with a source, which has its way.
+ */
 static struct route *add_to_tun(const struct route_facts *f, struct route_plan *p, uint32_t table,
 				const struct addr *dst, unsigned int bits, bool firewall)
 {
 	struct route *r = add_route(f, p, table, dst, bits, firewall);
 
-	if (!f->subnet->bits) {
-		r->type = RTN_UNREACHABLE;
-		return r;
-	}
 	r->ifindex = f->tun_ifindex;
 	if (f->family == AF_INET)
 		r->source = f->subnet->device;

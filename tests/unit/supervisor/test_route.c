@@ -357,8 +357,7 @@ static void without_ipv6_it_does_not_go_by_the_uplink(void **state)
 
 		begin(&conf);
 		LEADS_TO_TUN(FAR4);
-		/* EHOSTUNREACH */
-		assert_true(says("ip route get " FAR6 " 2>&1", "No route to host"));
+		LEADS_TO_TUN(FAR6); /* whose programs refuse it */
 		LEADS_TO_UPLINK(FAR6 " from 2001:db8::2");
 		LEADS_TO_UPLINK("2001:db8::9");
 		end();
