@@ -426,7 +426,7 @@ compile_commands.json: force ## for editors and clang tools
 MAN := $(wildcard tools/man/*.[1-9])
 UNITS := $(wildcard tools/packaging/*.service)
 COMPLETION := $(wildcard tools/packaging/headrace.bash)
-EXAMPLE := $(wildcard tools/packaging/headrace.yaml)
+EXAMPLE := $(wildcard tools/packaging/headrace.yaml tools/packaging/examples/*.yaml)
 
 install: all ## into DESTDIR and PREFIX (/usr/local)
 	install -D -m 755 $(B)/headraced $(DESTDIR)$(SBINDIR)/headraced

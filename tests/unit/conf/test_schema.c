@@ -159,6 +159,25 @@ static void the_example_is_good(void **state)
 	conf_free(c);
 }
 
+static void the_examples_for_hosts_are_good(void **state)
+{
+	static const char *const files[] = { "laptop", "server", "docker", "gateway" };
+	static struct conf_errors errors;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		struct conf_text text;
+		char path[96];
+		struct conf *c;
+
+		snprintf(path, sizeof(path), "tools/packaging/examples/%s.yaml", files[i]);
+		if (conf_load(path, &text, &c, &errors) || errors.text[0])
+			fail_msg("%s", errors.text);
+		assert_true(c->given & CONF_GIVEN_CAPTURE);
+		conf_text_done(&text);
+		conf_free(c);
+	}
+}
+
 static void check_helped(const struct section *s)
 {
 	for (size_t i = 0; i < s->num; i++)
@@ -177,6 +196,7 @@ int main(void)
 		cmocka_unit_test(every_key_of_the_manual_page_exists),
 		cmocka_unit_test(the_example_uses_every_key),
 		cmocka_unit_test(the_example_is_good),
+		cmocka_unit_test(the_examples_for_hosts_are_good),
 		cmocka_unit_test(every_key_says_what_it_is_for),
 	};
 
