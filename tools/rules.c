@@ -54,7 +54,7 @@ static void rules_warn(struct rules_view *v, const json_t *rule)
 	json_array_foreach(json_object_get(rule, "warnings"), i, text) {
 		snprintf(line, sizeof(line), "rule %lld (%s): %s",
 			 (long long)json_integer_value(json_object_get(rule, "rule")),
-			 json_string_value(json_object_get(rule, "rule_name")),
+			 json_string_value(json_object_get(rule, "name")),
 			 json_string_value(text));
 		json_array_append_new(v->warnings, json_string(line));
 	}
@@ -84,9 +84,9 @@ static void rules_object(void *arg, const char *kind, json_t *object)
 		return;
 	snprintf(place, sizeof(place), "%lld",
 		 (long long)json_integer_value(json_object_get(object, "rule")));
-	rules_row(v, place, json_string_value(json_object_get(object, "rule_name")),
+	rules_row(v, place, json_string_value(json_object_get(object, "name")),
 		  json_string_value(json_object_get(object, "action")),
-		  (long long)json_integer_value(json_object_get(object, "flows")),
+		  (long long)json_integer_value(json_object_get(object, "hits")),
 		  rules_conditions(object, conditions));
 	rules_warn(v, object);
 }
@@ -101,7 +101,7 @@ static void rules_end(void *arg)
 	if (!v->head)
 		return;
 	rules_row(v, NULL, "default", json_string_value(json_object_get(v->head, "default")),
-		  (long long)json_integer_value(json_object_get(v->head, "default_flows")),
+		  (long long)json_integer_value(json_object_get(v->head, "default_hits")),
 		  "what no rule decides");
 	table_print(v->table, stdout);
 	if (age)

@@ -16,8 +16,8 @@
  *                            and for ever. filter: pid, uid, port, rule (numbers), process,
  *                            cgroup, unit, client, dest (ADDRESS[/BITS]), proto, name, rule
  *                            (its name), verdict, state, capture (text): all must hold
- *   rules                    "rules" {epoch, valid_from, age_ms, rules, default, default_flows},
- *                            then "rule" {rule, rule_name, line, action, flows, conditions
+ *   rules                    "rules" {epoch, valid_from, age_ms, rules, default, default_hits},
+ *                            then "rule" {rule, name, line, action, hits, conditions
  *                            [TEXT], warnings [TEXT]} each
  *   explain dest, port,      for each address of dest "facts" {what would be known, name_known,
  *           proto, pid, uid, route}, "before" {verdict, why} if something decides before the

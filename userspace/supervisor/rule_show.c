@@ -253,13 +253,12 @@ const char *rule_name(const struct instance *in, uint32_t epoch, uint32_t place)
 	return c->rule[place - 1].name;
 }
 
-static json_t *show_rule(const struct conf *c, size_t i, uint64_t flows)
+static json_t *show_rule(const struct conf *c, size_t i, uint64_t hits)
 {
 	const struct conf_flow_rule *r = &c->rule[i];
-	json_t *o = json_pack("{s:I, s:s, s:i, s:s, s:I, s:o}", "rule", (json_int_t)(i + 1),
-			      "rule_name", r->name, "line", (int)r->line, "action",
-			      verdicts[r->action], "flows", (json_int_t)flows, "conditions",
-			      rule_conditions(c, r));
+	json_t *o = json_pack("{s:I, s:s, s:i, s:s, s:I, s:o}", "rule", (json_int_t)(i + 1), "name",
+			      r->name, "line", (int)r->line, "action", verdicts[r->action], "hits",
+			      (json_int_t)hits, "conditions", rule_conditions(c, r));
 	json_t *warnings = rule_warnings(r);
 
 	if (json_array_size(warnings))
@@ -285,7 +284,7 @@ void rules_send(const struct instance *in, struct control_client *client)
 	o = json_pack("{s:I, s:I, s:I, s:s, s:I}", "epoch", (json_int_t)now.epoch, "valid_from",
 		      (json_int_t)now.valid_from, "rules", (json_int_t)(c ? c->rules : 0),
 		      "default", verdicts[now.fallback ? now.fallback : VERDICT_FORWARD],
-		      "default_flows", (json_int_t)hits[0]);
+		      "default_hits", (json_int_t)hits[0]);
 	if (now.since_ms)
 		json_object_set_new(o, "age_ms",
 				    json_integer((json_int_t)(clock_ms() - now.since_ms)));

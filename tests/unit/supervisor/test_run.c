@@ -417,7 +417,7 @@ static void explains_each_address_of_a_name_or_says_what_is_wrong(void **state)
 	ask_on(fd, "{\"command\":\"rules\"}\n");
 	o = hear_kind(fd, "rules");
 	assert_int_equal(json_integer_value(json_object_get(o, "epoch")), 7);
-	assert_int_equal(json_integer_value(json_object_get(o, "default_flows")), 100);
+	assert_int_equal(json_integer_value(json_object_get(o, "default_hits")), 100);
 	assert_string_equal(text_of(o, "default"), "direct");
 	assert_int_equal(json_integer_value(json_object_get(o, "rules")), 0);
 	json_decref(o);
