@@ -15,6 +15,23 @@
 /* An argument that is not used is not passed either, and the verifier misses its context. */
 #define KEEP_ARGUMENT(arg) asm volatile("" : : "r"(arg))
 
+#define IP_LENGTH_MAX 65535
+
+/*
+ * A GSO packet that is longer than its IP header can say ("BIG TCP", as on lo) says 0 there:
+ * in the copy that is parsed, it says the most.
+ */
+static __always_inline void packet_tame_length(struct __sk_buff *skb, struct scratch *x,
+					       __u32 total)
+{
+	__u8 *length = x->head + ((x->head[0] >> 4) == 6 ? 4 : 2);
+
+	if (!skb->gso_size || total <= IP_LENGTH_MAX || length[0] | length[1])
+		return;
+	length[0] = 0xff;
+	length[1] = (x->head[0] >> 4) == 6 ? 0xff - IP6_HEADER_BYTES : 0xff;
+}
+
 /*
  * Copies the packet's head, `l2` bytes into the frame, and parses it into the scratch memory.
  * 0 or -drop_reason.
@@ -39,9 +56,12 @@ __weak __noinline int packet_load(struct __sk_buff *skb, __u32 l2)
 		return -DROP_MALFORMED;
 	if (bpf_skb_load_bytes(skb, x->l2, x->head, len))
 		return -DROP_MALFORMED;
+	packet_tame_length(skb, x, total);
 	err = packet_parse_head(&x->packet, x->head, len, total);
 	if (err)
 		return err;
+	if (total > IP_LENGTH_MAX)
+		x->packet.total_len = total;
 	if (x->packet.is_fragment)
 		count_stat(STAT_FRAGMENTS, 1);
 	flow_measure(skb, x);

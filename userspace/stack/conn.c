@@ -182,11 +182,21 @@ static void conn_set_ip_data(struct stack *s)
 	ip_data.current_input_netif = &s->netif;
 }
 
+/* Bytes that a segment may have on the device. */
+static uint32_t conn_segment_room(const struct conn *c, const struct tcp_pcb *pcb)
+{
+	uint32_t headers = (IP_IS_V6_VAL(pcb->remote_ip) ? IP6_HLEN : IP_HLEN) + TCP_HLEN;
+
+	return c->stack->opt.mtu - headers;
+}
+
 /* What the SYN said, turned into the sizes that this connection works with. */
 static void conn_adopt(struct conn *c, struct tcp_pcb *pcb)
 {
 	uint32_t real = pcb->mss < SEGMENT_REAL_MIN ? SEGMENT_REAL_MIN : pcb->mss;
 
+	if (real > conn_segment_room(c, pcb)) /* whatever it could take: none is cut on the way */
+		real = conn_segment_room(c, pcb);
 	if (real > SEGMENT_LIMIT)
 		real = SEGMENT_LIMIT;
 	c->pcb = pcb;

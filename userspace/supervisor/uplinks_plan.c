@@ -14,6 +14,8 @@
 #include "supervisor/uplinks_plan.h"
 
 #define ETHERNET_BYTES 14
+/* The kernel half puts an Ethernet header in front of no packet above 16 KiB but by GSO. */
+#define WORKER_MTU_MAX 9000
 #ifndef ARPHRD_RAWIP
 #define ARPHRD_RAWIP 519
 #endif
@@ -195,7 +197,7 @@ unsigned int uplinks_mtu(const struct uplink_plan *plan, size_t num, unsigned in
 unsigned int uplinks_worker_mtu(const struct conf_capture *conf, const struct uplink_plan *plan,
 				size_t num, unsigned int tun_mtu)
 {
-	unsigned int mtu = tun_mtu;
+	unsigned int mtu = tun_mtu < WORKER_MTU_MAX ? tun_mtu : WORKER_MTU_MAX;
 
 	if (conf->lans && mtu > MTU_DEFAULT)
 		mtu = MTU_DEFAULT; /* of clients that are not there yet */

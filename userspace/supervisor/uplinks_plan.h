@@ -28,7 +28,7 @@ size_t uplinks_plan(const struct conf_capture *conf, const struct net_table *tab
 unsigned int uplinks_mtu(const struct uplink_plan *plan, size_t num, unsigned int least);
 /*
  * What workers may write: for clients behind LAN devices no more than the least MTU of those, as
- * nothing cuts it into pieces on the way; else what the TUN takes.
+ * nothing cuts it into pieces on the way; else what the TUN takes, up to 9000.
  */
 unsigned int uplinks_worker_mtu(const struct conf_capture *conf, const struct uplink_plan *plan,
 				size_t num, unsigned int tun_mtu);

@@ -43,6 +43,18 @@ static void options_after_the_first_syn_change_nothing(void **state)
 	assert_int_equal(sb.conn.gso_size, 1460);
 }
 
+/* As on loopback, where it is 65495: what is written must still fit the device. */
+static void mss_above_the_mtu_is_cut_to_it(void **state)
+{
+	struct packet head;
+	uint8_t *packet = sb_segment(SEG_SYN, NULL, 0, &head);
+
+	packet[head.l4_offset + 22] = 0xff;
+	packet[head.l4_offset + 23] = 0xd7;
+	assert_int_equal(conn_open(&sb.conn, &head, packet), 0);
+	assert_int_equal(sb.conn.gso_size, 1460);
+}
+
 static void tiny_mss_is_raised(void **state)
 {
 	struct packet head;
@@ -261,6 +273,7 @@ int main(void)
 		SB_TEST6(handshake_opens),
 		SB_TEST(an_address_that_ends_in_255_is_no_broadcast),
 		SB_TEST(options_after_the_first_syn_change_nothing),
+		SB_TEST(mss_above_the_mtu_is_cut_to_it),
 		SB_TEST(tiny_mss_is_raised),
 		SB_TEST(handshake_that_is_never_completed_is_given_up),
 		SB_TEST(abort_resets_at_the_expected_number),
