@@ -17,7 +17,7 @@ def near_ms: 4000;
 # Longer pauses of the load's programs (soak.h) are the machine's: what was under way may time out.
 def after_pause_ms: 5000;
 # Kept until there is no room: these maps (LRU) and the resolver's cache are bounded instead.
-def is_lru: . == "domains" or . == "fragments" or . == "dns_answers";
+def is_lru: . == "domains" or . == "domain_facts" or . == "fragments" or . == "dns_answers";
 # What the load brings about on purpose, what loss and kills lead to; all else is unexpected.
 # tcp_window, tcp_reset: segments sent again, and the RST of who aborts with a full window.
 # upstream_unreachable: fragments that were never completed out there (ICMP time exceeded).
