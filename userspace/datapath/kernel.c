@@ -421,6 +421,8 @@ static void watch_owners(struct kernel *k)
 {
 	int err = owners_attach(&k->owners, k);
 
+	if (err == -EALREADY)
+		return;
 	if (err)
 		log_debug("kernel", "owners of sockets are not known: %s", strerror(-err));
 	else

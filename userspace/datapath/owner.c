@@ -94,6 +94,8 @@ static int load_and_attach(struct owners *o, const struct kernel *k,
 	struct bpf_object *obj;
 	int root_fd, err;
 
+	if (o->link[0] >= 0)
+		return -EALREADY;
 	err = open_root(&root_fd);
 	if (err)
 		return err;

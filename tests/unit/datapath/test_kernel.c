@@ -504,6 +504,8 @@ static void attaches_and_detaches(void **state)
 	assert_true(tun >= 0);
 	assert_int_equal(kernel_attach_tun(k, if_nametoindex("hrtest0")), 0);
 	assert_string_not_equal(kernel_features(k)->attach, "none");
+	assert_string_equal(kernel_features(k)->owners,
+			    kernel_features(k)->cgroup[0] ? "cgroup hooks" : "not known");
 	assert_int_equal(ioctl(tun, TUNSETSTEERINGEBPF, &steer), 0);
 	assert_int_equal(kernel_attach_tun(k, if_nametoindex("hrtest0")), -EALREADY);
 	kernel_unload(k);
@@ -543,6 +545,7 @@ static void without_bpf(void)
 	kernel_heartbeat(k);
 	assert_int_equal(kernel_attach_tun(k, 1), 0);
 	assert_string_equal(kernel_features(k)->attach, "none");
+	assert_string_equal(kernel_features(k)->owners, "not known");
 	assert_int_equal(kernel_steer_fd(k), -1);
 	assert_int_equal(kernel_role_fd(k, 1, ROLE_FD_FLOWS), -1);
 	assert_int_equal(kernel_events_fd(k), -1);
