@@ -109,7 +109,7 @@ HELPER_SRC := $(filter-out $(TESTBPF_SRC),$(wildcard tests/net/*.c tests/kernel/
 	$(addprefix tests/bench/,load.c dns_load.c mirror.c) $(wildcard tests/soak/*.c)
 CHECKLIST_SRC := tests/net/checklist/main.c
 # They measure the tables themselves: linked with them.
-BENCH_SRC := $(addprefix tests/bench/,flows.c flows_udp.c names.c upstreams.c)
+BENCH_SRC := $(addprefix tests/bench/,flows.c flows_udp.c names.c rules.c upstreams.c)
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
 # lwIP's own test suites: what they need of lwIP beyond what we build in, and they themselves.
 SUITE_SRC := tests/lwip/suites.c
@@ -364,7 +364,7 @@ coverage: ## line coverage of units, BPF tests and corpus replay: build/coverage
 		tests/run unit bpf fuzz
 	@tools/coverage build/coverage
 
-bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start|dns|direct|workers|flows|loss
+bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start|dns|direct|workers|flows|loss|rules
 	@tools/bootstrap bench
 	+@$(MAKE) $(JOBS) all tests/bench-programs
 	@B=$(B) tests/bench/run $(BENCH)

@@ -10,6 +10,7 @@
 #   dns.sh       the part that has peers of its own
 #   upstreams.sh the part that has servers of its own
 #   direct.sh    the part that is about a whole host
+#   rules.sh     the part that is about rules for flows
 #   table.jq     samples -> JSON lines of the contract and the final table
 #
 # shellcheck disable=SC2154 # top, B and BENCH_ID come from run, other variables from the files below
@@ -51,6 +52,8 @@ note() {
 . "$here/upstreams.sh"
 # shellcheck source=tests/bench/direct.sh
 . "$here/direct.sh"
+# shellcheck source=tests/bench/rules.sh
+. "$here/rules.sh"
 
 # Orderly, so that `headrace run` removes its cgroup and pins; the rest dies with us.
 leave() {

@@ -19,6 +19,8 @@ def floors:
 	 {key: "dns_block_mem", value: {against: "", most: 20}},
 	 {key: "dns_block_load", value: {against: "", most: 1}},
 	 {key: "dns_block_cost", value: {against: "", most: 0.1}},
+	 {key: "rules_mem", value: {against: "", most: 40}},
+	 {key: "rules_load", value: {against: "", most: 0.5}},
 	 {key: "mem_tcp_idle", value: {against: "", most: 600}},
 	 {key: "mem_udp", value: {against: "", most: 256}},
 	 {key: "flows_timers_idle", value: {against: "", most: 0}}] | from_entries;
@@ -47,6 +49,9 @@ def unit:
 	elif . == "dns_block_step" then "ms"
 	elif test("^dns_block_") then "us"
 	elif test("^(dns|upstream)_(p|cpu|resumed)") then "us"
+	elif . == "rules_mem" then "MB"
+	elif test("^rules_co(st|ld)") then "us"
+	elif startswith("rules_") then "s"
 	elif startswith("mem_") then "bytes"
 	elif startswith("start_") then "ms"
 	elif . == "flows_timers_idle" then "timers"
