@@ -3,7 +3,8 @@
  * Rules about flows: the kernel half, the same code here, and what the manual says (read rule
  * by rule) agree on random flows and random rules; a change of rules is all or nothing.
  *
- * FULL: 200 sets of rules x 5,000 flows; ROUNDS=N and FLOWS=N for other numbers.
+ * FULL: 200 sets of rules x 5,000 flows; ROUNDS=N, FLOWS=N, NETWORKS=N, SWAPS=N for other
+ * numbers, where the machine is slow.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -164,8 +165,8 @@ static void a_thousand_rules_and_100000_networks_agree(void **state)
 	struct conf *c;
 
 	rules_world_seed(77);
-	c = rules_world_conf_networks(1024, 100000);
-	agree(c, 2000, true);
+	c = rules_world_conf_networks(1024, number("NETWORKS", 100000));
+	agree(c, number("FLOWS", 2000), true);
 	conf_free(c);
 }
 
