@@ -126,6 +126,26 @@ static void doctor_capture(struct findings *f, const json_t *point)
 			    doctor_text(point, "device"));
 }
 
+/* Route capture and strict mode say themselves what is wrong with them. */
+static void doctor_ways(struct findings *f, const json_t *status)
+{
+	static const char *const ways[] = { "route", "strict" };
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		const json_t *way = json_object_get(status, ways[i]);
+
+		if (doctor_text(way, "error")[0])
+			finding_add(f, FINDING_ERROR, "instance", NULL, "capture.%s: %s", ways[i],
+				    doctor_text(way, "error"));
+		if (doctor_count(way, "repaired"))
+			finding_add(
+				f, FINDING_WARNING, "instance",
+				"find out who removes it: its log says when",
+				"capture.%s: what was removed by others was put back %lld times",
+				ways[i], doctor_count(way, "repaired"));
+	}
+}
+
 void doctor_status(struct findings *f, const json_t *status, struct doctor_instance *ret_in)
 {
 	const json_t *captures = json_object_get(status, "captures"), *role, *point;
@@ -137,7 +157,8 @@ void doctor_status(struct findings *f, const json_t *status, struct doctor_insta
 		ret_in->loopback |= !strcmp(doctor_text(point, "point"), "loopback");
 		doctor_capture(f, point);
 	}
-	ret_in->route = json_object_get(status, "route") != NULL;
+	ret_in->route = json_is_object(json_object_get(status, "route"));
+	doctor_ways(f, status);
 	finding_add(f, FINDING_OK, "instance", NULL, "%s: headraced %s, pid %lld",
 		    doctor_text(status, "instance"), doctor_text(status, "version"),
 		    doctor_count(status, "pid"));

@@ -9,6 +9,7 @@
 #include "tools/client.h"
 #include "tools/command.h"
 #include "tools/explain.h"
+#include "tools/object.h"
 
 struct explain_options {
 	struct client_options client; /* first: the common options are told by their place in it */
@@ -152,6 +153,13 @@ static const char *explain_text(const json_t *o, const char *key)
 	return json_string_value(json_object_get(o, key));
 }
 
+static const char *explain_said(const json_t *o, const char *key)
+{
+	const char *text = explain_text(o, key);
+
+	return text ? text : "?";
+}
+
 static long long explain_number(const json_t *o, const char *key)
 {
 	return json_integer_value(json_object_get(o, key));
@@ -163,7 +171,8 @@ static void explain_list(const json_t *list, const char *between, FILE *out)
 	size_t i;
 
 	json_array_foreach(list, i, text)
-		fprintf(out, "%s%s", i ? between : "", json_string_value(text));
+		fprintf(out, "%s%s", i ? between : "",
+			json_is_string(text) ? json_string_value(text) : "?");
 }
 
 static void explain_fact(const json_t *o, const char *label, const char *key, FILE *out)
@@ -178,7 +187,7 @@ static void explain_fact(const json_t *o, const char *label, const char *key, FI
 
 static void explain_route(const json_t *route, FILE *out)
 {
-	const char *error = explain_text(route, "error"), *device = explain_text(route, "device");
+	const char *error = explain_text(route, "error");
 	const char *gateway = explain_text(route, "gateway");
 
 	if (!route)
@@ -188,7 +197,8 @@ static void explain_route(const json_t *route, FILE *out)
 		return;
 	}
 	fprintf(out, "  %-11s%s%s by %s, table %lld\n", "route", gateway ? "via " : "directly",
-		gateway ? gateway : "", device ? device : "?", explain_number(route, "table"));
+		gateway ? gateway : "", explain_said(route, "device"),
+		explain_number(route, "table"));
 }
 
 static void explain_name(const json_t *o, FILE *out)
@@ -201,11 +211,10 @@ static void explain_name(const json_t *o, FILE *out)
 
 static void explain_facts(const json_t *o, FILE *out)
 {
-	const char *saddr = explain_text(o, "saddr");
 	long long port = explain_number(o, "dport");
 
-	fprintf(out, "%s %s -> %s", explain_text(o, "proto"), saddr ? saddr : "?",
-		explain_text(o, "daddr"));
+	fprintf(out, "%s %s -> %s", explain_said(o, "proto"), explain_said(o, "saddr"),
+		explain_said(o, "daddr"));
 	if (port)
 		fprintf(out, " port %lld", port);
 	fputc('\n', out);
@@ -226,10 +235,9 @@ static void explain_facts(const json_t *o, FILE *out)
 static void explain_tried(const json_t *o, FILE *out)
 {
 	const json_t *unknown = json_object_get(o, "unknown");
-	const char *name = explain_text(o, "rule_name"), *action = explain_text(o, "action");
 
-	fprintf(out, "  rule %lld (%s, %s): ", explain_number(o, "rule"), name ? name : "?",
-		action ? action : "?");
+	fprintf(out, "  rule %lld (%s, %s): ", explain_number(o, "rule"),
+		explain_said(o, "rule_name"), explain_said(o, "action"));
 	if (json_is_true(json_object_get(o, "matches"))) {
 		fputs("matches", out);
 	} else {
@@ -252,22 +260,22 @@ static void explain_tried(const json_t *o, FILE *out)
 
 static void explain_verdict(const json_t *o, FILE *out)
 {
-	const char *name = explain_text(o, "rule_name"), *verdict = explain_text(o, "verdict");
+	const char *verdict = explain_said(o, "verdict");
 	bool decides = json_is_true(json_object_get(o, "decides"));
 	long long rule = explain_number(o, "rule");
 
 	fputs(decides ? "verdict: " : "the rules would say: ", out);
-	if (!strcmp(verdict ? verdict : "", "none")) {
+	if (!strcmp(verdict, "none")) {
 		fputs("none yet, as this cgroup has not been looked at: the first packet is lost "
 		      "and sent again\n",
 		      out);
 		return;
 	}
-	fprintf(out, "%s, by ", verdict ? verdict : "?");
+	fprintf(out, "%s, by ", verdict);
 	if (!rule)
 		fputs("the default, as no rule matches\n", out);
 	else
-		fprintf(out, "rule %lld (%s)\n", rule, name ? name : "?");
+		fprintf(out, "rule %lld (%s)\n", rule, explain_said(o, "rule_name"));
 }
 
 void explain_print(const char *kind, const json_t *o, FILE *out)
@@ -275,8 +283,8 @@ void explain_print(const char *kind, const json_t *o, FILE *out)
 	if (!strcmp(kind, "facts"))
 		explain_facts(o, out);
 	else if (!strcmp(kind, "before"))
-		fprintf(out, "verdict: %s, before any rule: %s\n", explain_text(o, "verdict"),
-			explain_text(o, "why"));
+		fprintf(out, "verdict: %s, before any rule: %s\n", explain_said(o, "verdict"),
+			explain_said(o, "why"));
 	else if (!strcmp(kind, "tried"))
 		explain_tried(o, out);
 	else if (!strcmp(kind, "explained"))
@@ -291,6 +299,7 @@ static void explain_object(void *arg, const char *kind, json_t *object)
 	if (!strcmp(kind, "facts") && *begun)
 		putchar('\n');
 	*begun = true;
+	object_clean(object);
 	explain_print(kind, object, stdout);
 }
 

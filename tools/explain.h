@@ -14,7 +14,7 @@
  * what is wrong.
  */
 const char *explain_split(const char *operand, char dest[EXPLAIN_DEST_MAX], long *ret_port);
-/* One object of the answer in words. */
+/* One object of the answer, which is clean (object_clean()), in words. */
 void explain_print(const char *kind, const json_t *object, FILE *out);
 
 #endif

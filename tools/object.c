@@ -174,3 +174,18 @@ void object_print(const json_t *object, FILE *out)
 {
 	print_object(object, 0, out);
 }
+
+void object_clean(json_t *value)
+{
+	char text[OBJECT_VALUE_MAX];
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	if (json_is_string(value))
+		json_string_set(value, format_text(json_string_value(value), text, sizeof(text)));
+	json_array_foreach(value, i, item)
+		object_clean(item);
+	json_object_foreach(value, key, item)
+		object_clean(item);
+}

@@ -20,6 +20,9 @@ const char *object_label(const char *key, char buf[OBJECT_LABEL_MAX]);
 /* `value` of `key` as text; NULL for objects, arrays and null. Returns buf or a string. */
 const char *object_value(const char *key, const json_t *value, char buf[OBJECT_VALUE_MAX]);
 
+/* Makes every text in it, at any depth, safe on a terminal: for those who print it themselves. */
+void object_clean(json_t *value);
+
 /*
  * Prints "label  value" lines, then nested objects and arrays as indented sections. Numbers
  * that are zero are left out in nested ones: counters of what did not happen.

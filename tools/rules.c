@@ -6,6 +6,7 @@
 #include "tools/client.h"
 #include "tools/command.h"
 #include "tools/format.h"
+#include "tools/object.h"
 #include "tools/table.h"
 
 #define RULES_TEXT_MAX 480
@@ -54,8 +55,7 @@ static void rules_warn(struct rules_view *v, const json_t *rule)
 	json_array_foreach(json_object_get(rule, "warnings"), i, text) {
 		snprintf(line, sizeof(line), "rule %lld (%s): %s",
 			 (long long)json_integer_value(json_object_get(rule, "rule")),
-			 json_string_value(json_object_get(rule, "name")),
-			 json_string_value(text));
+			 json_string_value(json_object_get(rule, "name")), json_string_value(text));
 		json_array_append_new(v->warnings, json_string(line));
 	}
 }
@@ -76,6 +76,7 @@ static void rules_object(void *arg, const char *kind, json_t *object)
 	char place[FORMAT_MAX], conditions[RULES_TEXT_MAX];
 	struct rules_view *v = arg;
 
+	object_clean(object);
 	if (!strcmp(kind, "rules")) {
 		json_decref(v->head);
 		v->head = json_incref(object);

@@ -10,10 +10,13 @@
 #include "tests/fuzz/fuzz.h"
 #include "tools/client.c"
 #include "tools/event_line.c"
+#include "tools/explain.c"
+#include "tools/flow_list.c"
 #include "tools/flow_row.c"
 #include "tools/format.c"
 #include "tools/names.c"
 #include "tools/object.c"
+#include "tools/option.c"
 #include "tools/table.c"
 
 static void show(json_t *object, FILE *out)
@@ -30,6 +33,22 @@ static void show(json_t *object, FILE *out)
 	table_free(table);
 }
 
+/* As all that "explain" and "flows" can be sent. */
+static void show_as_kinds(json_t *object, FILE *out)
+{
+	static const char *const kinds[] = { "facts", "before", "tried", "explained" };
+	struct flow_list list = { 0 };
+
+	require(!flow_list_add(&list, object));
+	flow_list_rates(&list, &list, 1000);
+	flow_list_sort(&list, "name");
+	require(!flow_list_print(&list, 0, out));
+	flow_list_clear(&list);
+	object_clean(object);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		explain_print(kinds[i], object, out);
+}
+
 static void fuzz_line(const char *line)
 {
 	char *text = NULL;
@@ -40,8 +59,10 @@ static void fuzz_line(const char *line)
 	json_t *object;
 
 	require(out);
-	if (client_parse(line, &root, &kind, &object) == ANSWER_OBJECT)
+	if (client_parse(line, &root, &kind, &object) == ANSWER_OBJECT) {
 		show(object, out);
+		show_as_kinds(object, out);
+	}
 	json_decref(root);
 	fclose(out);
 	for (size_t i = 0; i < size; i++)

@@ -337,9 +337,13 @@ static void what_an_instance_says_is_judged(void **state)
 	       "\"devices\":[{\"device\":\"eth9\",\"error\":\"no such device\"}],"
 	       "\"captures\":[{\"device\":\"lan0\",\"point\":\"lan\",\"mode\":\"clsact\"},"
 	       "{\"device\":\"lo\",\"point\":\"loopback\",\"mode\":\"tcx\"},"
-	       "{\"device\":\"eth0\",\"point\":\"egress\",\"error\":\"gone\"}]}",
+	       "{\"device\":\"eth0\",\"point\":\"uplink\",\"error\":\"gone\"}],"
+	       "\"route\":{\"way\":\"table\",\"repaired\":3},\"strict\":{\"error\":\"no nft\"}}",
 	       &in);
-	assert_true(in.running && in.host && in.lan && in.loopback && !in.route);
+	assert_true(in.running && in.host && in.lan && in.loopback && in.route);
+	expect(FINDING_WARNING, "capture.route: what was removed by others was put back 3 times",
+	       NULL);
+	expect(FINDING_ERROR, "capture.strict: no nft", NULL);
 	expect(FINDING_NOTE, "attached by clsact", NULL);
 	expect(FINDING_WARNING, "keep CAP_NET_ADMIN", NULL);
 	expect(FINDING_WARNING, "worker 1 was restarted 2 times, 1 of them", NULL);
@@ -360,9 +364,9 @@ static void an_instance_in_order_has_no_fault(void **state)
 	status("{\"instance\":\"run-1\",\"version\":\"1\",\"pid\":7,"
 	       "\"features\":{\"attach\":\"tcx\",\"protect\":\"cgroup hook\"},"
 	       "\"roles\":[{\"name\":\"worker 1\",\"state\":\"ready\",\"restarts\":0}],"
-	       "\"kernel\":{\"events_lost\":0},\"advice\":[]}",
+	       "\"kernel\":{\"events_lost\":0},\"advice\":[],\"route\":null}",
 	       &in);
-	assert_true(in.running && !in.host && !in.lan);
+	assert_true(in.running && !in.host && !in.lan && !in.route);
 	assert_int_equal(findings_worst(&found), FINDING_OK);
 }
 

@@ -11,6 +11,7 @@
 #include "tools/client.c"
 #include "tools/explain.c"
 #include "tools/format.c"
+#include "tools/object.c"
 #include "tools/option.c"
 #include "tools/rules.c"
 #include "tools/table.c"
