@@ -26,9 +26,14 @@
 
 static struct kernel *kernel;
 
+/* As on a host: only there direct flows have room. */
 static int setup(void **state)
 {
-	kernel = load_bpf(false);
+	struct kernel_options opt = { .instance = instance, .flows_max = 512, .host = true };
+	char err[256] = "";
+
+	assert_int_equal(kernel_load(&opt, &kernel, err), 0);
+	assert_true(kernel_features(kernel)->bpf);
 	return 0;
 }
 
