@@ -258,16 +258,17 @@ static __always_inline struct capture_device *host_from(struct __sk_buff *skb, s
 	return d;
 }
 
-/* What strict mode has led back to traffic control: its marks are not for anybody else. */
-static __always_inline void host_strict(struct __sk_buff *skb)
+/* Was the packet led back to traffic control by strict mode? Its marks are for nobody else. */
+static __always_inline int host_strict(struct __sk_buff *skb)
 {
 	struct settings *s = settings_get();
 
 	if (!s || !s->strict_priority || skb->mark != s->strict_mark ||
 	    skb->priority != s->strict_priority)
-		return;
+		return 0;
 	skb->mark = 0;
 	skb->priority = 0;
+	return 1;
 }
 
 #define HOST_DECIDE (-2) /* no action yet: decide_flow() finds one */
@@ -309,7 +310,8 @@ static __always_inline int host_out(struct __sk_buff *skb, __u32 l2)
 		return TC_ACT_UNSPEC;
 	if (packet_is_ours(skb, s))
 		return pass(STAT_PASS_OWN);
-	if (skb->ingress_ifindex)
+	/* what strict mode leads back looks like forwarded, too */
+	if (skb->ingress_ifindex && !host_strict(skb))
 		return pass(STAT_PASS_DECIDED);
 	sk = skb->sk;
 	sk = sk ? bpf_sk_fullsock(sk) : NULL;
