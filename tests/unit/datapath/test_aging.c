@@ -30,7 +30,7 @@ static struct kernel *k;
 
 static int up(void **state)
 {
-	struct kernel_options opt = { .instance = instance, .flows_max = 64 };
+	struct kernel_options opt = { .instance = instance, .flows_max = 64, .host = true };
 	char err[256] = "";
 
 	return kernel_load(&opt, &k, err) || !kernel_features(k)->bpf ? -1 : 0;
