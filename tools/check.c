@@ -15,8 +15,9 @@ static void print_count(const char *sep, size_t num, const char *one, const char
 	printf("%s%zu %s", sep, num, num == 1 ? one : many);
 }
 
-static void print_config(const char *file, const struct conf_dns *d)
+static void print_config(const char *file, const struct conf *conf)
 {
+	const struct conf_dns *d = &conf->dns;
 	size_t rules = 0;
 
 	for (size_t i = 0; i < d->policies; i++)
@@ -28,6 +29,7 @@ static void print_config(const char *file, const struct conf_dns *d)
 	print_count(", ", d->policies, "policy", "policies");
 	print_count(", ", rules, "rule", "rules");
 	print_count(", ", d->listeners, "listener", "listeners");
+	print_count(", ", conf->rules, "rule about flows", "rules about flows");
 	putchar('\n');
 }
 
@@ -50,7 +52,7 @@ static int check_main(int argc, char **argv)
 	conf = config_check(argv[first]);
 	if (!conf)
 		return EXIT_TROUBLE;
-	print_config(argv[first], &conf->dns);
+	print_config(argv[first], conf);
 	conf_free(conf);
 	return EXIT_SUCCESS;
 }

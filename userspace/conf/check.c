@@ -81,25 +81,34 @@ static void warn_unused_upstreams(struct reader *r, const struct conf_dns *d)
 					 d->upstream[i].name);
 }
 
-static void warn_unused_by_rules(struct reader *r, const struct conf_dns *d)
+static void warn_unused_groups(struct reader *r, const struct conf_dns *d)
 {
-	uint64_t groups = 1, lists = d->rule_lists;
+	uint64_t groups = 1;
 
 	for (size_t i = 0; i < d->policies; i++) {
 		const struct conf_policy *p = &d->policy[i];
 
 		groups |= 1ULL << p->group;
-		for (size_t j = 0; j < p->rules; j++) {
-			lists |= p->rule[j].lists;
+		for (size_t j = 0; j < p->rules; j++)
 			if (p->rule[j].group != CONF_NONE)
 				groups |= 1ULL << p->rule[j].group;
-		}
 	}
 	for (size_t i = 0; i < d->groups; i++)
 		if (!(groups >> i & 1))
 			reader_warn_line(r, d->group[i].line,
 					 "dns.groups.%s: no policy and no rule uses it",
 					 d->group[i].name);
+}
+
+void warn_unused_lists(struct reader *r, const struct conf_dns *d)
+{
+	uint64_t lists = d->rule_lists;
+
+	if (r->errors_num || r->no_memory)
+		return;
+	for (size_t i = 0; i < d->policies; i++)
+		for (size_t j = 0; j < d->policy[i].rules; j++)
+			lists |= d->policy[i].rule[j].lists;
 	for (size_t i = 0; i < d->lists; i++)
 		if (!(lists >> i & 1))
 			reader_warn_line(r, d->list[i].line, "dns.lists.%s: no rule uses it",
@@ -213,6 +222,6 @@ void dns_done(struct reader *r, struct node *n, void *to)
 		return; /* what names what may be half of it */
 	warn_plaintext(r, d);
 	warn_unused_upstreams(r, d);
-	warn_unused_by_rules(r, d);
+	warn_unused_groups(r, d);
 	warn_policies(r, d);
 }

@@ -137,5 +137,7 @@ void groups_after(struct reader *r, struct node *n, void *to);
 void policies_after(struct reader *r, struct node *n, void *to);
 void flow_rules_after(struct reader *r, struct node *n, void *to);
 void dns_done(struct reader *r, struct node *n, void *to);
+/* Once both kinds of rules have been read. */
+void warn_unused_lists(struct reader *r, const struct conf_dns *d);
 
 #endif

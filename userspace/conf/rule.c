@@ -151,6 +151,7 @@ void flow_rules_after(struct reader *r, struct node *n, void *to)
 		note_names(&c->dns, &c->rule[i].is);
 		note_names(&c->dns, &c->rule[i].isnt);
 	}
+	warn_unused_lists(r, &c->dns);
 	if (!n)
 		return;
 	check_names(r, c);

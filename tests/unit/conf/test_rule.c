@@ -230,6 +230,15 @@ static void warns_of_rules_that_are_never_used(void **state)
 	assert_int_equal(errors.warnings, 0);
 }
 
+static void a_list_is_used_by_either_kind_of_rule(void **state)
+{
+	good("dns: {lists: {a: {file: a}, b: {file: b}}}\n"
+	     "rules: [{not: {lists: a}, action: drop}, {lists: b, action: drop}]\n");
+	assert_int_equal(errors.warnings, 0);
+	good("dns: {lists: {a: {file: a}, b: {file: b}}}\nrules: [{lists: a, action: drop}]\n");
+	assert_string_equal(errors.text, "f.yaml:1: warning: dns.lists.b: no rule uses it\n");
+}
+
 /* `num` rules, each of what `format` says of its number. */
 static char *many(const char *format, unsigned int num)
 {
@@ -300,6 +309,7 @@ int main(void)
 		cmocka_unit_test_teardown(refuses_each_with_line_key_and_what_was_expected,
 					  teardown),
 		cmocka_unit_test_teardown(warns_of_rules_that_are_never_used, teardown),
+		cmocka_unit_test_teardown(a_list_is_used_by_either_kind_of_rule, teardown),
 		cmocka_unit_test_teardown(a_thousand_and_24_rules_are_room_for_no_more, teardown),
 		cmocka_unit_test_teardown(sixteen_different_marks_are_room_for_no_more, teardown),
 		cmocka_unit_test_teardown(a_hundred_thousand_networks_are_read, teardown),

@@ -83,7 +83,7 @@ static void a_good_file_is_summed_up_in_one_line(void **state)
 			     "  - rules: [{list: ads, block: zero}, {type: A, pass: true}]\n");
 	assert_int_equal(check((char *)"c.yaml"), 0);
 	assert_string_equal(out, "c.yaml: ok: 1 upstream, 1 group, 1 list, 1 policy, 2 rules, "
-				 "0 listeners\n");
+				 "0 listeners, 0 rules about flows\n");
 	assert_string_equal(err, "");
 }
 
