@@ -438,7 +438,10 @@ session_start() {
 	wait_for -t 20 session_up
 	session_command=$(cat "$T/session.pid" 2>/dev/null) ||
 		die "headrace run: $(cat "$T/session.log")"
+	wait_for kernel_dns || true # without BPF, or with it out of reach: the resolver alone
 }
+# kernel_dns: has the kernel half begun to answer DNS? It is loaded after the start.
+kernel_dns() { [ "$(json status ".status.features | .bpf and .dns == \"resolver\"")" = false ]; }
 session_up() { [ -e "$T/session.pid" ] || gone "$session"; }
 # session_stop: its command is killed, the client ends in order.
 session_stop() {

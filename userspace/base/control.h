@@ -66,6 +66,7 @@
  *            process), drops (all reasons together), ROLE_STATS...}];
  *            devices [{device, mode ("xdp", "xdp, alone", "tcx", "clsact") or error}], if the
  *            configuration names any;
+ *            features.dns: who answers DNS, "resolver" until the kernel half is ready for it;
  *            captures [{device, point ("uplink", "lan", "loopback"), mode ("tcx", "clsact") or
  *            error, dns_only, bridged}] of the daemon of a host;
  *            advice [TEXT]: what the user may want to change on the host

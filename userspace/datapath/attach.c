@@ -168,6 +168,8 @@ static int attach_clsact(struct attachment *a, const struct hook *hook, unsigned
 	for (unsigned int i = 0; !err && i < hooks; i++) {
 		unsigned int *priority = next_of(next, hook[i].point);
 
+		if (*priority < hook[i].priority)
+			*priority = hook[i].priority;
 		err = filter_attach_free(&hook[i], a, priority);
 		if (!err)
 			a->hook[a->hooks++] = (struct attached){ .point = hook[i].point,

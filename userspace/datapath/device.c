@@ -44,7 +44,7 @@ const char *device_how(const struct device *d)
 
 static int attach_tc(struct device *d, struct kernel *k)
 {
-	const struct hook hook = { kernel_program_fd(k, "dns_eth"), BPF_TC_INGRESS };
+	const struct hook hook = { kernel_program_fd(k, "dns_eth"), BPF_TC_INGRESS, 0 };
 
 	if (hook.program < 0)
 		return hook.program;

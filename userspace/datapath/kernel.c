@@ -9,9 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "base/clock.h"
@@ -72,7 +75,6 @@ static void take_descriptors(struct kernel *k)
 	KERNEL_MAPS(TAKE_MAP)
 	k->maps.own_cgroups = bpf_map__fd(s->maps.own_cgroups);
 	k->programs = (struct kernel_programs){
-		.dns_tun = bpf_program__fd(s->progs.dns_tun),
 		.tun_egress = bpf_program__fd(s->progs.tun_egress),
 		.tun_ingress = bpf_program__fd(s->progs.tun_ingress),
 		.tun_steer = bpf_program__fd(s->progs.tun_steer),
@@ -85,7 +87,7 @@ static void take_descriptors(struct kernel *k)
 /* --- programs that few need ---------------------------------------------------------------- */
 
 /* What is verified when it is first used: each of them takes as long as all the others. */
-static const char *const late_programs[] = { "dns_eth", "dns_xdp", "rules_try" };
+static const char *const late_programs[] = { "dns_tun", "dns_eth", "dns_xdp", "rules_try" };
 
 /* Those that are used together, by which much of the work is done once. */
 static const char *const groups[][2] = {
@@ -229,12 +231,49 @@ static int size_maps(struct headrace *s, bool host)
 	return err;
 }
 
-static int load_skeleton(struct headrace *s, bool host)
+/*
+ * Of the programs that every instance loads none reads structures of the kernel, but libbpf
+ * would read its types (megabytes) for the sake of those that do: an empty set will do.
+ */
+static int no_types(char path[32])
 {
-	int err = size_maps(s, host);
+	struct btf *btf = btf__new_empty();
+	int fd = memfd_create("no types", MFD_CLOEXEC);
+	const void *bytes;
+	__u32 len = 0;
 
+	bytes = libbpf_get_error(btf) ? NULL : btf__raw_data(btf, &len);
+	if (fd >= 0 && (!bytes || write(fd, bytes, len) != (ssize_t)len))
+		fd = fd_close(fd);
+	snprintf(path, 32, "/proc/self/fd/%d", fd);
+	btf__free(btf);
+	return fd;
+}
+
+static int load_sized(struct headrace *s, uint32_t flows_max, bool host)
+{
+	int err = bpf_map__set_max_entries(s->maps.flows, flows_max);
+
+	if (!err)
+		err = bpf_map__set_max_entries(s->maps.flow_info, flows_max);
+	if (!err)
+		err = size_maps(s, host);
 	leave_late(s);
 	return err ? err : headrace__load(s);
+}
+
+static int load_skeleton(struct headrace **ret_skeleton, uint32_t flows_max, bool host)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts);
+	char path[32];
+	int err, fd = no_types(path);
+
+	if (fd >= 0)
+		opts.btf_custom_path = path;
+	*ret_skeleton = headrace__open_opts(&opts);
+	err = *ret_skeleton ? load_sized(*ret_skeleton, flows_max, host) : -errno;
+	fd_close(fd);
+	return err;
 }
 
 static int load_programs(struct kernel *k, uint32_t flows_max, bool host)
@@ -242,14 +281,7 @@ static int load_programs(struct kernel *k, uint32_t flows_max, bool host)
 	int err;
 
 	libbpf_set_print(print_debug);
-	k->skeleton = headrace__open();
-	if (!k->skeleton)
-		return -errno;
-	err = bpf_map__set_max_entries(k->skeleton->maps.flows, flows_max);
-	if (!err)
-		err = bpf_map__set_max_entries(k->skeleton->maps.flow_info, flows_max);
-	if (!err)
-		err = load_skeleton(k->skeleton, host);
+	err = load_skeleton(&k->skeleton, flows_max, host);
 	if (err)
 		goto err_destroy;
 	take_descriptors(k);
@@ -323,10 +355,12 @@ static struct kernel *kernel_alloc(void)
 		return NULL;
 	k->features.attach = "none";
 	k->features.protect = "SO_MARK";
+	k->features.dns = "resolver";
 	k->features.owners = "not known";
 	k->features.bpffs = "none";
 	maps_none(k);
 	attachment_init(&k->tun);
+	late_init(&k->late);
 	cgroup_init(&k->cgroup);
 	owners_init(&k->owners);
 	owners_init(&k->route);
@@ -380,6 +414,7 @@ void kernel_unload(struct kernel *k)
 {
 	if (!k)
 		return;
+	late_done(&k->late);
 	attachment_detach(&k->tun);
 	owners_detach(&k->route);
 	owners_detach(&k->owners);
@@ -443,11 +478,10 @@ static void pin_owners(struct kernel *k)
 
 int kernel_attach_tun(struct kernel *k, int ifindex)
 {
-	/* what dns_tun does not answer is tun_egress's */
+	/* priority 1 is dns_tun's, see late.c */
 	const struct hook hooks[] = {
-		{ k->programs.dns_tun, BPF_TC_EGRESS },
-		{ k->programs.tun_egress, BPF_TC_EGRESS },
-		{ k->programs.tun_ingress, BPF_TC_INGRESS },
+		{ k->programs.tun_egress, BPF_TC_EGRESS, 2 },
+		{ k->programs.tun_ingress, BPF_TC_INGRESS, 1 },
 	};
 
 	if (!k->features.bpf)

@@ -19,6 +19,7 @@ struct kernel_features {
 	bool bpf; /* programs loaded at all */
 	char bpf_error[128]; /* why not */
 	const char *attach; /* "tcx" | "clsact" | "none" */
+	const char *dns; /* who answers: "resolver" | "kernel, then resolver" */
 	const char *protect; /* "cgroup hook" | "SO_MARK" */
 	const char *owners; /* "cgroup hooks" | "not known" */
 	const char *bpffs; /* "mounted" | "private mount" | "none" */
@@ -63,6 +64,13 @@ int kernel_attach_tun(struct kernel *k, int ifindex);
  * kernel_attach_tun(). 0 or -errno: what they open goes to the TUN then.
  */
 int kernel_attach_route(struct kernel *k);
+/*
+ * Begins to load what answers DNS in the kernel half, once: *ret_fd gets readable when
+ * kernel_dns_attach() can be called, which closes it. 0 or -errno.
+ */
+int kernel_dns_load(struct kernel *k, int *ret_fd);
+/* 0, or -errno: the resolver answers alone. */
+int kernel_dns_attach(struct kernel *k);
 /* Descriptor of the steering program for TUNSETSTEERINGEBPF, -1 without BPF. */
 int kernel_steer_fd(const struct kernel *k);
 

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "datapath/kernel.h"
 #include "datapath/tc.h"
@@ -57,7 +58,6 @@ struct kernel_maps {
 };
 
 struct kernel_programs {
-	int dns_tun;
 	int tun_egress;
 	int tun_ingress;
 	int tun_steer;
@@ -153,6 +153,14 @@ struct aging {
 	void *arg;
 };
 
+/* late.c */
+struct late {
+	int fd; /* from the child that loads, -1 = there is none */
+	pid_t pid; /* of it, 0 = likewise */
+	int program;
+	struct attachment attachment;
+};
+
 #define KERNEL_GROUPS 7 /* of programs that are loaded when they are needed */
 struct kernel {
 	struct headrace *skeleton; /* NULL = no BPF */
@@ -163,6 +171,7 @@ struct kernel {
 	int flows_readonly; /* what roles get: the kernel half alone writes `flows` */
 	int domains_readonly; /* what workers get: the resolver alone writes `domains` */
 	struct attachment tun;
+	struct late late;
 	enum kernel_attach attach;
 	struct cgroup cgroup;
 	struct owners owners;
@@ -241,6 +250,9 @@ void counters_init(struct counters *c);
 /* map_fd = -1: in a memfd. 0 or -errno. */
 int counters_open(struct counters *c, int map_fd);
 void counters_close(struct counters *c);
+
+void late_init(struct late *l);
+void late_done(struct late *l);
 
 void strays_init(struct strays *s);
 

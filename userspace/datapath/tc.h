@@ -19,6 +19,7 @@
 struct hook {
 	int program; /* its descriptor */
 	enum bpf_tc_attach_point point;
+	unsigned int priority; /* of a filter: the least one, 0 = any */
 };
 
 /* Programs on one device. */

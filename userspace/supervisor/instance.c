@@ -291,6 +291,7 @@ static int hold_uplinks(struct instance *in)
 
 static void release_uplinks(struct instance *in)
 {
+	loop_remove(in->loop, &in->dns_loaded);
 	uplinks_stop(&in->uplinks);
 }
 
@@ -488,6 +489,27 @@ int instance_capture_again(struct instance *in, char err[ERROR_TEXT_MAX])
 	return r ? r : host_again(in, err);
 }
 
+static void dns_loaded(struct watch *w, uint32_t events)
+{
+	struct instance *in = container_of(w, struct instance, dns_loaded);
+	int err;
+
+	loop_remove(in->loop, w); /* which forgets the descriptor; it is not ours */
+	err = kernel_dns_attach(in->kernel);
+	if (err)
+		log_warn("main", "DNS is not answered in the kernel: %s", strerror(-err));
+}
+
+static void load_dns(struct instance *in)
+{
+	int err = kernel_dns_load(in->kernel, &in->dns_loaded.fd);
+
+	if (!err)
+		err = loop_add(in->loop, &in->dns_loaded, EPOLLIN);
+	if (err)
+		log_debug("main", "DNS is not answered in the kernel: %s", strerror(-err));
+}
+
 static void crew_ready(struct crew *c)
 {
 	struct instance *in = container_of(c, struct instance, crew);
@@ -505,6 +527,7 @@ static void crew_ready(struct crew *c)
 	in->listen_fd = -1;
 	in->started_ms = clock_ms();
 	set_state(in, INSTANCE_RUNNING);
+	load_dns(in);
 	in->ops->ready(in);
 }
 
@@ -562,6 +585,7 @@ void instance_init(struct instance *in, struct loop *loop, const struct instance
 	in->listen_fd = -1;
 	in->capture.netns_fd = -1;
 	in->events = (struct watch){ .ready = events_ready, .fd = -1 };
+	in->dns_loaded = (struct watch){ .ready = dns_loaded, .fd = -1 };
 	options_init(&in->options);
 	config_init(&in->config);
 	reload_init(&in->reload);

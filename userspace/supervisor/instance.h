@@ -78,6 +78,7 @@ struct instance {
 	struct flow_lists flow_lists;
 	struct report report;
 	struct watch events; /* ring buffer of the kernel half */
+	struct watch dns_loaded; /* what answers DNS in the kernel half can be attached */
 	struct timer events_delay; /* armed from the first unread event to the read */
 	struct timer heartbeat;
 	struct timer beat; /* what the kernel half sees of main */

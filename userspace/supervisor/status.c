@@ -67,6 +67,7 @@ static json_t *features(const struct instance *in)
 	if (!o)
 		return NULL;
 	set(o, "owners", json_string(f->owners));
+	set(o, "dns", json_string(f->dns));
 	if (f->bpf_error[0])
 		set(o, "bpf_error", json_string(f->bpf_error));
 	if (f->pin_directory[0])

@@ -40,9 +40,9 @@ struct programs {
 
 static struct programs programs(void)
 {
-	struct programs p = { { { pass_program("dns_tun"), BPF_TC_EGRESS },
-				{ pass_program("tun_egress"), BPF_TC_EGRESS },
-				{ pass_program("tun_ingress"), BPF_TC_INGRESS } } };
+	struct programs p = { { { pass_program("dns_tun"), BPF_TC_EGRESS, 0 },
+				{ pass_program("tun_egress"), BPF_TC_EGRESS, 0 },
+				{ pass_program("tun_ingress"), BPF_TC_INGRESS, 0 } } };
 
 	if (p.hook[0].program == -EPERM)
 		skip();
@@ -209,7 +209,7 @@ static void best_way_is_taken_and_named(void **state)
 static void those_that_go_first_go_before_others(void **state)
 {
 	int tun = tun_open(), others = pass_program("others"), link;
-	const struct hook hook = { others, BPF_TC_EGRESS };
+	const struct hook hook = { others, BPF_TC_EGRESS, 0 };
 	struct programs p = programs();
 	const char *how = NULL;
 	struct attachment a;

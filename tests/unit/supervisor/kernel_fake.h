@@ -66,7 +66,7 @@ static void fake_kernel_reset(void)
 {
 	memset(&fake_kernel, 0, sizeof(fake_kernel));
 	fake_kernel.features =
-		(struct kernel_features){ .attach = "none", .protect = "SO_MARK", .bpffs = "none" };
+		(struct kernel_features){ .attach = "none", .dns = "resolver", .protect = "SO_MARK", .bpffs = "none" };
 	fake_kernel.ended_slot = -2;
 	fake_load_error[0] = '\0';
 	fake_loaded = 0;
@@ -361,6 +361,16 @@ int kernel_attach_capture(struct kernel *k, const char *name, int ifindex, enum 
 	assert_non_null(*ret_hooks);
 	(*ret_hooks)->ifindex = ifindex;
 	k->captured++;
+	return 0;
+}
+
+int kernel_dns_load(struct kernel *k, int *ret_fd)
+{
+	return -EOPNOTSUPP;
+}
+
+int kernel_dns_attach(struct kernel *k)
+{
 	return 0;
 }
 
