@@ -19,6 +19,7 @@
 #include "base/role.h"
 #include "datapath/kernel.h"
 #include "dns/resolver.h"
+#include "netdev/tun.h"
 #include "supervisor/config.h"
 #include "supervisor/host.h"
 #include "supervisor/privilege.h"
@@ -35,6 +36,7 @@ struct arguments {
 	bool named; /* --instance was given */
 	int run_fd;
 	const char *config; /* NULL = none */
+	const char *tun; /* name of one that is there, NULL = none */
 	struct instance_options options;
 };
 
@@ -94,6 +96,14 @@ static int take_tun_fd(struct arguments *a, const char *value, char *err)
 
 	a->options.tun_handed = true;
 	return r ? r : set_mode(a, MODE_TUN_FD, err);
+}
+
+/* Opened when everything else is read. */
+static int take_tun(struct arguments *a, const char *value, char *err)
+{
+	a->tun = value;
+	a->options.tun_handed = true;
+	return set_mode(a, MODE_TUN_FD, err);
 }
 
 static int take_clean(struct arguments *a, const char *value, char *err)
@@ -171,6 +181,7 @@ static const struct option_spec {
 	  "name of the instance (default: host, with --tun-fd run-PID)" },
 	{ "--tun-fd", "N", take_tun_fd,
 	  "serve the TUN that is open as descriptor N, and nothing else of the host" },
+	{ "--tun", "NAME", take_tun, "the same with a persistent TUN, see ip-tuntap(8)" },
 	{ "--clean", NULL, take_clean,
 	  "take away what a daemon of that name has left that was killed, and end" },
 	{ "--dns", "ADDRESS[:PORT]", take_dns,
@@ -361,6 +372,11 @@ int main(int argc, char **argv)
 		config_init(&config);
 		if (!configure(&a, argc, argv, &config))
 			return EXIT_FAILURE;
+		/* who is not root is told why not by the instance */
+		if (a.tun && !geteuid() && tun_open_existing(a.tun, &a.options.tun_fd, err)) {
+			fprintf(stderr, "headraced: %s\n", err);
+			return EXIT_FAILURE;
+		}
 		serve_host(&a);
 		return run_foreground(&a.options, &config);
 	}

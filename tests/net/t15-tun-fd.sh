@@ -73,4 +73,34 @@ not_a_tun() {
 	return 1
 }
 check descriptor_that_is_not_a_tun not_a_tun
+
+# T-01: a persistent TUN that is there, whoever owns it; what is routed to it is its maker's business.
+in_host ip tuntap add dev owned0 mode tun user 65534
+in_host ip addr add 10.0.0.2/24 dev owned0
+in_host ip link set owned0 up
+in_host ip route add default dev owned0 table 77
+in_host ip rule add not fwmark 0x68720000 iif lo to $WEB4 lookup 77
+served() { in_host curl -sSf -m 60 "http://$WEB4/file.bin" | sha256sum; }
+by_name() {
+	start_host owned "$B/headraced" --tun owned0 --dns $DNS4 --instance "owned-$$"
+	owned=$started_pid
+	wait_for headrace status --instance "owned-$$" || { cat "$T/owned.log"; return 1; }
+}
+says() { # STATUS TEXT COMMAND...: it ends so, and one line says that
+	local status=0
+	"${@:3}" >"$T/said" 2>&1 || status=$?
+	same "$1" $status && grep -q "$2" "$T/said" && return 0
+	cat "$T/said"
+	return 1
+}
+check T-01_a_persistent_tun_by_its_name by_name
+check T-01_is_served same "$sum" "$(served)"
+busy() { says 1 "cannot open owned0" in_host "$B/headraced" --tun owned0 --instance "busy-$$"; }
+check T-01_one_that_is_in_use_is_refused busy
+kill "$owned"
+wait_for gone "$owned"
+check T-01_stays_when_its_server_ends in_host ip link show owned0
+check T-01_one_that_is_not_there says 1 "ip tuntap add dev none0" in_host "$B/headraced" --tun none0
+owner() { in_host setpriv --reuid 65534 --regid 65534 --clear-groups "$B/headraced" "$@"; }
+check T-01_its_owner_is_told_what_needs_root says 1 "root is needed, by whomever the TUN is owned" owner --tun owned0
 finish

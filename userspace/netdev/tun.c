@@ -132,6 +132,33 @@ err_close:
 	return r;
 }
 
+int tun_open_existing(const char *name, int *ret_fd, char err[ERROR_TEXT_MAX])
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
+	int fd = -1, r;
+
+	if (!if_nametoindex(name))
+		return error_text(
+			err, -ENODEV,
+			"there is no device %s: make it with 'ip tuntap add dev %s mode tun'", name,
+			name);
+	r = open_device(&fd, err);
+	if (r)
+		return r;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
+		r = -errno;
+		fd_close(fd);
+		return error_at(
+			err, r,
+			"cannot open %s: it has to be a TUN of one queue that nobody else has "
+			"open, and yours",
+			name);
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
 /* A byte order that was set against the host's would make every header value wrong. */
 static bool is_foreign_endian(int fd)
 {

@@ -30,6 +30,9 @@ int tun_open(struct tun *t, unsigned int queues, char err[ERROR_TEXT_MAX]);
 /* The same with a name of choice, or another pattern. -EBUSY: there is such a device. */
 int tun_open_named(struct tun *t, const char *name, unsigned int queues, char err[ERROR_TEXT_MAX]);
 
+/* Opens a persistent TUN that is there, as ip-tuntap(8) makes them. 0 or -errno with err filled. */
+int tun_open_existing(const char *name, int *ret_fd, char err[ERROR_TEXT_MAX]);
+
 /*
  * Takes over a TUN that was handed in as `fd` (on success the caller's no more) as one queue.
  * Refuses what is no TUN, a TAP, and packet information (IFF_NO_PI missing). *ret_netns: the

@@ -51,8 +51,9 @@ static int check(struct instance *in)
 
 	if (geteuid())
 		return error_text(in->error, -EPERM,
-				  "root is needed: use sudo (running without "
-				  "privilege is not supported yet)");
+				  "root is needed, by whomever the TUN is owned: to load BPF "
+				  "programs, and to mark sockets so that what they send does "
+				  "not come back; use sudo");
 	err = kernel_check_version(in->error);
 	if (err)
 		return err;
