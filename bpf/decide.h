@@ -83,6 +83,8 @@ __weak __noinline int decide_send(struct __sk_buff *skb)
 		return capture_send(skb, x, s);
 	if (!s->closed)
 		return pass(STAT_PASS_STALE);
+	if (x->light && packet_load(skb, x->l2))
+		return drop(DROP_MALFORMED);
 	return packet_refuse(skb, DROP_STALE, END_SHUTDOWN);
 }
 
@@ -155,6 +157,8 @@ __weak __noinline int decide_act(struct __sk_buff *skb)
 	decide_forget(skb, x);
 	if (x->packet.is_fragment)
 		fragment_note(x);
+	if (verdict == VERDICT_REJECT && x->light && packet_load(skb, x->l2))
+		return drop(DROP_MALFORMED);
 	if (verdict == VERDICT_REJECT)
 		return packet_refuse(skb, DROP_RULE_REJECT, END_REJECTED);
 	if (verdict != VERDICT_FORWARD && verdict != VERDICT_DNS)

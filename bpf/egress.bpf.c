@@ -298,6 +298,83 @@ __noinline int host_look(struct __sk_buff *skb, __u32 l2)
 	return why < 0 ? HOST_DECIDE : decide_passed(x, why);
 }
 
+/* Is it the SYN of this socket's own? `at`: bytes of IP header. */
+static __always_inline int open_is_own(const __u8 *tcp, const struct bpf_sock *sk)
+{
+	__u8 flags = TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST | TCP_FLAG_FIN;
+
+	return (tcp[13] & flags) == TCP_FLAG_SYN && sk->src_port == parse_be16(tcp) &&
+	       sk->dst_port == *(const __u16 *)(tcp + 2);
+}
+
+/* Reads the SYN at `ip` into x->packet, as far as its flow goes; 0 = it is another packet. */
+static __always_inline int open_read(struct scratch *x, const struct bpf_sock *sk, const __u8 *ip,
+				     const void *end, int v4)
+{
+	__u32 at = v4 ? IP4_HEADER_BYTES : IP6_HEADER_BYTES;
+	struct packet *p = &x->packet;
+	const __u8 *tcp = ip + at;
+
+	if ((const void *)(tcp + TCP_HEADER_BYTES) > end || !open_is_own(tcp, sk))
+		return 0;
+	__builtin_memset(p, 0, sizeof(*p));
+	if (v4) {
+		if (ip[0] != 0x45 || ip[9] != PROTO_TCP ||
+		    *(const __u16 *)(ip + 6) & CSUM_BE16(IP4_FRAGMENT))
+			return 0;
+		p->tos = ip[1];
+		p->saddr.b[10] = p->saddr.b[11] = p->daddr.b[10] = p->daddr.b[11] = 0xff;
+		__builtin_memcpy(p->saddr.b + 12, ip + 12, 4);
+		__builtin_memcpy(p->daddr.b + 12, ip + 16, 4);
+	} else {
+		if (ip[6] != PROTO_TCP)
+			return 0;
+		p->tos = (ip[0] & 15) << 4 | ip[1] >> 4;
+		__builtin_memcpy(p->saddr.b, ip + 8, 16);
+		__builtin_memcpy(p->daddr.b, ip + 24, 16);
+	}
+	p->version = v4 ? 4 : 6;
+	p->proto = PROTO_TCP;
+	p->tcp_flags = tcp[13];
+	p->l4_offset = at;
+	p->payload_offset = at + (tcp[12] >> 4) * 4;
+	parse_port(&p->sport, tcp);
+	parse_port(&p->dport, tcp + 2);
+	return 1;
+}
+
+/*
+ * A connection that one of the host's sockets opens, which is what most packets here are:
+ * whose it is, and where it goes, needs no parser. 0 = it is another packet.
+ */
+__noinline int host_open(struct __sk_buff *skb, __u32 l2)
+{
+	const __u8 *ip = (const __u8 *)(long)skb->data + (l2 == ETH_BYTES ? ETH_BYTES : 0);
+	const void *end = (const void *)(long)skb->data_end;
+	int v4 = skb->protocol == CSUM_BE16(ETH_TYPE_IP);
+	struct scratch *x = scratch_get();
+	struct capture_device *device;
+	struct bpf_sock *sk = skb->sk;
+
+	sk = sk ? bpf_sk_fullsock(sk) : NULL;
+	if (!x || !sk || sk->protocol != PROTO_TCP || sk->state != TCP_STATE_SYN_SENT ||
+	    (!v4 && skb->protocol != CSUM_BE16(ETH_TYPE_IP6)))
+		return 0;
+	if (v4 ? !open_read(x, sk, ip, end, 1) : !open_read(x, sk, ip, end, 0))
+		return 0;
+	device = host_from(skb, x);
+	if (addr_ends_at_link(&x->packet, &x->packet.daddr) ||
+	    (l2 == ETH_BYTES && host_frame(skb, device) >= 0))
+		return 0;
+	x->from.own = 1;
+	x->light = 1;
+	x->l2 = l2;
+	x->packet.total_len = skb->len - l2;
+	x->segments = 1;
+	x->payload = x->packet.total_len - x->packet.payload_offset;
+	return 1;
+}
+
 static __always_inline int host_out(struct __sk_buff *skb, __u32 l2)
 {
 	struct settings *s = settings_get();
@@ -317,7 +394,7 @@ static __always_inline int host_out(struct __sk_buff *skb, __u32 l2)
 	sk = sk ? bpf_sk_fullsock(sk) : NULL;
 	if (sk && quick_pass(skb, sk, l2))
 		return TC_ACT_UNSPEC;
-	action = host_look(skb, l2);
+	action = sk && host_open(skb, l2) ? HOST_DECIDE : host_look(skb, l2);
 	return action == HOST_DECIDE ? decide_flow(skb) : action;
 }
 

@@ -60,7 +60,8 @@ struct scratch {
 	struct capture_note from; /* stays from a capture program to the TUN's, on one CPU */
 	__u8 earlier; /* enum verdict under rules that hold no more */
 	__u8 flags; /* FLOW_INBOUND, FLOW_OLDER */
-	__u8 pad[2];
+	__u8 light; /* 1 = of `packet` only what tells its flow was read, and nothing is in `head` */
+	__u8 pad;
 	__u32 l2; /* bytes in front of the IP header */
 	__u32 payload; /* L4 payload bytes */
 	__u32 segments; /* packets on a wire */

@@ -45,6 +45,7 @@ __weak __noinline int packet_load(struct __sk_buff *skb, __u32 l2)
 	if (!x || skb->len <= l2)
 		return -DROP_MALFORMED;
 	x->l2 = l2;
+	x->light = 0;
 	PARSE_MERGE(); /* few values to be kept: 6.1 forgets the bounds of one that was put aside */
 	if (len > PARSE_HEAD_MAX)
 		len = PARSE_HEAD_MAX;

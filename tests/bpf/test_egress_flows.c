@@ -53,16 +53,22 @@ static void heartbeat_is_stale_after_what_settings_say(void **state)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	s.heartbeat_ns = (now.tv_sec - 100) * 1000000000ULL;
+	s.heartbeat_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
 	s.stale_ns = 3600 * 1000000000ULL;
 	settings_are(&s);
 	assert_int_equal(run(&syn4, NULL), HARNESS_REDIRECT);
-	s.stale_ns = 50 * 1000000000ULL;
+	s.heartbeat_ns = 1;
+	s.stale_ns = 1;
 	settings_are(&s);
 	assert_int_equal(run(&syn4, NULL), -1);
 	s.stale_ns = 0;
+	s.heartbeat_ns = now.tv_sec * 1000000000ULL + 3600 * 1000000000ULL; /* 5 s after that */
 	settings_are(&s);
-	assert_int_equal(run(&syn4, NULL), -1);
+	assert_int_equal(run(&syn4, NULL), HARNESS_REDIRECT);
+	s.heartbeat_ns = 1;
+	s.stale_ns = now.tv_sec * 1000000000ULL + 3600 * 1000000000ULL;
+	settings_are(&s);
+	assert_int_equal(run(&syn4, NULL), HARNESS_REDIRECT);
 }
 
 static void datagrams_go_on_as_their_flow_was_decided(void **state)

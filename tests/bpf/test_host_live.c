@@ -463,6 +463,35 @@ static void direct_connection_is_reset_by_new_rules(void **state)
 	world_close();
 }
 
+/* The TUN is there, and nobody beats. */
+static void gone_main_is_passed_by_or_stands_in_the_way(void **state)
+{
+	EACH_FAMILY(i)
+	{
+		struct pair p;
+		int fd;
+
+		begin(VERDICT_FORWARD);
+		world.settings.heartbeat_ns = 0;
+		world_settings();
+		p = pair_open(families[i]);
+		pair_talk(&p);
+		pair_close(&p);
+		assert_true(stat_of(STAT_PASS_STALE) >= 1);
+		world.settings.closed = 1;
+		world_settings();
+		fd = dial(world.host, families[i], peer(families[i]), 4711, SOCK_STREAM);
+		assert_int_equal(dialled(fd), ECONNREFUSED);
+		close(fd);
+		fd = dial(world.host, families[i], peer(families[i]), 4711, SOCK_DGRAM);
+		say(fd, "x");
+		assert_true(ready(fd, POLLERR));
+		close(fd);
+		assert_int_equal(drops_of(DROP_STALE), 2);
+		world_close();
+	}
+}
+
 /* With mark and cgroup, to the last ACK, which TIME_WAIT sends without a cgroup. */
 static void own_connection_passes_to_its_last_ack(void **state)
 {
@@ -507,8 +536,8 @@ static void tunnel_over_the_uplink_lives_though_all_is_dropped(void **state)
 	int server, client;
 
 	world_open(false, false);
-	if (system("ip link add hrvx type vxlan id 5 dstport 4789 local " HOST4 " remote " PEER4
-		   " dev hrup0 2>/dev/null")) {
+	if (sh_status("ip link add hrvx type vxlan id 5 dstport 4789 local " HOST4 " remote " PEER4
+		      " dev hrup0 2>/dev/null")) {
 		world_close();
 		skip();
 	}
@@ -627,6 +656,7 @@ int main(void)
 		cmocka_unit_test(refused_port_of_the_host_is_refused_to_the_outside),
 		cmocka_unit_test(udp_server_answers_though_all_is_dropped),
 		cmocka_unit_test(direct_connection_is_reset_by_new_rules),
+		cmocka_unit_test(gone_main_is_passed_by_or_stands_in_the_way),
 		cmocka_unit_test(own_connection_passes_to_its_last_ack),
 		cmocka_unit_test(tunnel_over_the_uplink_lives_though_all_is_dropped),
 		cmocka_unit_test(clsact_carries_the_same_programs),

@@ -267,6 +267,28 @@ int tun_steer(struct tun *t, int prog_fd)
 	return ioctl(t->fd[0], TUNSETSTEERINGEBPF, &prog_fd) < 0 ? -errno : 0;
 }
 
+static int put_setting(const struct tun *t, const char *family)
+{
+	char path[128];
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/forwarding", family, t->name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, "1", 1) != 1)
+		err = -errno;
+	fd_close(fd);
+	return err;
+}
+
+int tun_forward(const struct tun *t)
+{
+	int err4 = put_setting(t, "ipv4"), err6 = put_setting(t, "ipv6");
+
+	return err4 || err6 == -ENOENT ? err4 : err6;
+}
+
 bool tun_is_there(const struct tun *t)
 {
 	struct ifreq ifr = { 0 };

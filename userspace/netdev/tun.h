@@ -43,6 +43,14 @@ int tun_adopt(struct tun *t, int fd, int *ret_netns, char err[ERROR_TEXT_MAX]);
 /* Lets the program choose the queue of a packet; prog_fd = -1 takes it off. 0 or -errno. */
 int tun_steer(struct tun *t, int prog_fd);
 
+/*
+ * Says that the device forwards, which bpf_fib_lookup() wants of it before it looks for a route;
+ * what the device brings, the kernel half takes before any of it is forwarded. The calling
+ * process is in the device's network namespace. A host without IPv6 has nothing to say of it.
+ * 0 or -errno.
+ */
+int tun_forward(const struct tun *t);
+
 /* False once the device was removed: its queues are dead, and no other will take them. */
 bool tun_is_there(const struct tun *t);
 

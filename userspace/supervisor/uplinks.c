@@ -291,8 +291,11 @@ static int watch_changes(struct uplinks *u)
 int uplinks_start(struct uplinks *u, struct kernel *kernel, struct tun *tun,
 		  const struct conf_capture *conf, char err[ERROR_TEXT_MAX])
 {
-	int r = 0;
+	int r = tun_forward(tun);
 
+	if (r) /* then only answers of flows that are forgotten do not find their way */
+		log_warn("capture", "the TUN cannot look for routes error=%s", strerror(-r));
+	r = 0;
 	u->kernel = kernel;
 	u->tun = tun;
 	u->conf = conf;

@@ -118,6 +118,32 @@ static int foreign_tun(short flags)
 	return fd;
 }
 
+static char setting(const char *path)
+{
+	char byte = '?';
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(read(fd, &byte, 1), 1);
+	close(fd);
+	return byte;
+}
+
+static void forwards_on_that_device_alone(void **state)
+{
+	struct tun t;
+
+	NEEDS_TUN();
+	assert_int_equal(tun_open(&t, 1, err), 0);
+	assert_int_equal(tun_forward(&t), 0);
+	assert_int_equal(setting("/proc/sys/net/ipv4/conf/headrace0/forwarding"), '1');
+	assert_int_equal(setting("/proc/sys/net/ipv6/conf/headrace0/forwarding"), '1');
+	assert_int_equal(setting("/proc/sys/net/ipv4/conf/all/forwarding"), '0');
+	assert_int_equal(setting("/proc/sys/net/ipv6/conf/all/forwarding"), '0');
+	tun_close(&t);
+	assert_int_equal(tun_forward(&t), -ENOENT);
+}
+
 static void notices_that_the_device_was_removed(void **state)
 {
 	struct tun t;
@@ -224,6 +250,7 @@ int main(void)
 		cmocka_unit_test(refuses_a_number_of_queues_that_no_role_could_use),
 		cmocka_unit_test_setup_teardown(takes_the_steering_program_off_without_one, enter,
 						leave),
+		cmocka_unit_test_setup_teardown(forwards_on_that_device_alone, enter, leave),
 		cmocka_unit_test_setup_teardown(notices_that_the_device_was_removed, enter, leave),
 		cmocka_unit_test_setup_teardown(adopts_a_plain_tun, enter, leave),
 		cmocka_unit_test_setup_teardown(adopts_a_tun_with_header_from_another_namespace,
