@@ -371,10 +371,11 @@ struct capture_device {
 	__u8 mac[6]; /* own address; of a bridge's port: the bridge's; zero: none */
 	__u8 capture; /* enum capture_point */
 	__u8 l2; /* bytes in front of the IP header: 14 or 0 */
-	__u32 flags; /* CAPTURE_BRIDGED, CAPTURE_DNS_ONLY */
+	__u32 flags; /* CAPTURE_BRIDGED, CAPTURE_PORT, CAPTURE_DNS_ONLY */
 };
 
 #define CAPTURE_BRIDGED 1U /* frames between ports of the bridge are captured, too */
+#define CAPTURE_PORT 4U /* likewise, and those alone: the bridge is captured itself */
 #define CAPTURE_DNS_ONLY 2U /* nothing but DNS is captured there */
 
 /*

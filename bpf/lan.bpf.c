@@ -121,6 +121,8 @@ __noinline int lan_look(struct __sk_buff *skb, __u32 l2)
 		return drop(DROP_MALFORMED);
 	if (x->from.bridged && !(d->flags & CAPTURE_BRIDGED))
 		return pass(STAT_PASS_BRIDGED);
+	if (!x->from.bridged && d->flags & CAPTURE_PORT)
+		return TC_ACT_UNSPEC; /* the bridge meets it next */
 	why = packet_load(skb, l2);
 	if (why)
 		return drop(-why);
@@ -173,14 +175,26 @@ __noinline int lan_follow_down(struct __sk_buff *skb)
 	return 0;
 }
 
+/* Has the bridge, which is captured itself, sent the frame that leaves by this port of it? */
+static __always_inline int frame_was_met(struct __sk_buff *skb, const struct capture_device *d)
+{
+	struct eth_header eth;
+
+	return d->flags & CAPTURE_PORT && !bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)) &&
+	       mac_same(eth.from, d->mac);
+}
+
 /*
  * To a client. What the host itself sends opens nothing that would be captured; what was
  * written to the TUN, or answered where it came in, has been counted.
  */
 static __always_inline int lan_out(struct __sk_buff *skb, __u32 l2)
 {
+	struct capture_device *d = device_here(skb);
 	struct settings *s = settings_get();
 
+	if (!d || frame_was_met(skb, d))
+		return TC_ACT_UNSPEC;
 	if (!s || !skb->ingress_ifindex || skb->ingress_ifindex == s->tun_ifindex ||
 	    capture_is_ours(skb, s) || skb->vlan_present || !skb_is_ip(skb))
 		return TC_ACT_UNSPEC;

@@ -151,6 +151,28 @@ static void bridged_frames_are_a_rules_not_the_fallbacks(void **state)
 	assert_int_equal(up(&udp4), HARNESS_REDIRECT);
 }
 
+/* What the bridge's own program meets next, or has met before, is decided and counted once. */
+static void port_of_a_captured_bridge_leaves_the_rest_to_it(void **state)
+{
+	struct craft answer = back(&udp4, 0, 40);
+
+	if (layer3)
+		return;
+	device_is(CAPTURE_LAN, CAPTURE_BRIDGED | CAPTURE_PORT);
+	frame(bridge_mac, client_mac);
+	assert_int_equal(up(&udp4), -1);
+	assert_int_equal(entries(h->skel->maps.direct_flows), 0);
+	rule(RULE_DEVICE, DEVICE, VERDICT_DIRECT, VERDICT_FORWARD);
+	frame(neighbour_mac, client_mac);
+	assert_int_equal(up(&udp4), -1);
+	frame(client_mac, bridge_mac);
+	assert_int_equal(down_from(&answer, UPLINK), -1);
+	assert_int_equal(direct_flow(NULL).packets_down, 0);
+	frame(client_mac, neighbour_mac);
+	assert_int_equal(down_from(&answer, UPLINK), -1);
+	assert_int_equal(direct_flow(NULL).packets_down, 1);
+}
+
 /* --- what the rules say -------------------------------------------------------------------- */
 
 static void direct_passes_unchanged_and_is_entered(void **state)
@@ -343,6 +365,7 @@ int main(void)
 		T(no_ip_passes),
 		T(frames_between_ports_of_a_bridge_pass),
 		T(bridged_frames_are_a_rules_not_the_fallbacks),
+		T(port_of_a_captured_bridge_leaves_the_rest_to_it),
 		T(direct_passes_unchanged_and_is_entered),
 		T(forward_goes_to_the_tun_and_the_flow_names_the_client),
 		T(captured_flow_stays_captured),

@@ -114,7 +114,9 @@ static bool plan_link(const struct conf_capture *conf, const struct net_table *t
 		ret_plan->device.flags |= CAPTURE_BRIDGED;
 	if (lan && lan->dns_only)
 		ret_plan->device.flags |= CAPTURE_DNS_ONLY;
-	if (bridge && is_captured(conf, bridge))
+	if (bridge && is_captured(conf, bridge) && lan && lan->bridged)
+		ret_plan->device.flags |= CAPTURE_PORT;
+	else if (bridge && is_captured(conf, bridge))
 		snprintf(ret_plan->why_not, sizeof(ret_plan->why_not),
 			 "a port of %s, which is captured", bridge->name);
 	return true;

@@ -107,7 +107,7 @@ static void what_is_lan_is_no_uplink(void **state)
 {
 	struct conf_point lan[] = { { .name = "docker*" },
 				    { .name = "lan0", .dns_only = true },
-				    { .name = "veth*", .bridged = true } };
+				    { .name = "veth*" } };
 	const struct conf_capture conf = { .uplinks_mode = CONF_UPLINKS_AUTO,
 					   .lan = lan,
 					   .lans = NUM(lan) };
@@ -119,6 +119,20 @@ static void what_is_lan_is_no_uplink(void **state)
 	assert_int_equal(planned("lan0")->device.flags, CAPTURE_DNS_ONLY);
 	assert_not("veth1", "a port of docker0");
 	assert_captured("eth0", CAPTURE_EGRESS, 14);
+}
+
+/* Of what the ports send each other the bridge itself sees nothing. */
+static void a_port_adds_to_its_bridge_what_ports_send_each_other(void **state)
+{
+	struct conf_point lan[] = { { .name = "docker*" }, { .name = "veth*", .bridged = true } };
+	const struct conf_capture conf = { .uplinks_mode = CONF_UPLINKS_AUTO,
+					   .lan = lan,
+					   .lans = NUM(lan) };
+
+	make_plan(&conf);
+	assert_captured("docker0", CAPTURE_LAN, 14);
+	assert_captured("veth1", CAPTURE_LAN, 14);
+	assert_int_equal(planned("veth1")->device.flags, CAPTURE_BRIDGED | CAPTURE_PORT);
 }
 
 static void a_port_has_the_address_of_its_bridge(void **state)
@@ -200,6 +214,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(auto_is_what_is_up_and_leads_somewhere),
 		cmocka_unit_test(what_is_lan_is_no_uplink),
+		cmocka_unit_test(a_port_adds_to_its_bridge_what_ports_send_each_other),
 		cmocka_unit_test(a_port_has_the_address_of_its_bridge),
 		cmocka_unit_test(named_ones_need_neither_route_nor_be_up),
 		cmocka_unit_test(loopback_where_it_is_asked_for),
