@@ -298,7 +298,7 @@ __noinline int host_look(struct __sk_buff *skb, __u32 l2)
 	return why < 0 ? HOST_DECIDE : decide_passed(x, why);
 }
 
-/* Is it the SYN of this socket's own? `at`: bytes of IP header. */
+/* Is it the SYN of this very socket, and no tunnel's packet around it? */
 static __always_inline int open_is_own(const __u8 *tcp, const struct bpf_sock *sk)
 {
 	__u8 flags = TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST | TCP_FLAG_FIN;

@@ -4,6 +4,7 @@
  * device's and XDP's, IPv4 and IPv6; every packet also runs through the code as compiled for
  * the host, which must agree (dns_world_run()).
  */
+#include "bpf/captured.h"
 #include "bpf/dns_expect.h"
 
 #include <sys/utsname.h>
@@ -99,6 +100,35 @@ static void leaves_what_the_resolver_decides(void **state)
 	h->state.enabled = 0;
 	dns_world_push(w);
 	left_everywhere(w, &(struct dns_ask){ .name = "bad.example" });
+}
+
+/* What a capture point sent to the TUN is answered there, if it is the resolver's to answer. */
+static void answers_captured_queries_where_they_were_captured(void **state)
+{
+	struct __sk_buff dns = capture_ctx(CAPTURE_IFINDEX, CAPTURE_EGRESS, VERDICT_DNS);
+	struct __sk_buff other = capture_ctx(CAPTURE_IFINDEX, CAPTURE_EGRESS, VERDICT_FORWARD);
+	struct dns_ask ask = { .name = "bad.example", .type = 1, .id = 7 };
+	uint8_t msg[DNS_ASK_MAX], packet[CRAFT_MAX], mac[] = CAPTURE_MAC;
+	struct craft c = { .proto = IPPROTO_UDP, .sport = 5353, .dport = 53, .data = msg };
+	struct settings s = capture_settings();
+	struct dns_world *w = *state;
+	struct dns_host *h = dns_world_reset(w);
+	size_t len;
+
+	block(h, DNS_NXDOMAIN);
+	h->settings = s;
+	dns_world_push(w);
+	capture_device_put(w->h, CAPTURE_IFINDEX, CAPTURE_EGRESS, 0);
+	c.payload = dns_ask(&ask, msg);
+	len = craft(&c, packet);
+	assert_int_equal(harness_run(w->h, w->h->skel->progs.dns_tun, packet, len, &other, 1), -1);
+	assert_int_equal(harness_run(w->h, w->h->skel->progs.dns_tun, packet, len, &dns, 1),
+			 HARNESS_REDIRECT);
+	assert_int_equal(w->h->mark, 0);
+	assert_memory_equal(w->h->out, mac, sizeof(mac)); /* in a frame, to the uplink itself */
+	assert_int_equal(w->h->out[12] << 8 | w->h->out[13], 0x0800);
+	assert_true(craft_checksums_right(w->h->out + 2 * HARNESS_L2, w->h->out_len - HARNESS_L2));
+	assert_int_equal(w->h->out[2 * HARNESS_L2 + 28 + 3] & 15, 3); /* NXDOMAIN */
 }
 
 /* --- cached answers ---------------------------------------------------------------------- */
@@ -397,6 +427,7 @@ int main(void)
 		cmocka_unit_test(blocks_by_every_mode),
 		cmocka_unit_test(leaves_names_of_no_list),
 		cmocka_unit_test(leaves_what_the_resolver_decides),
+		cmocka_unit_test(answers_captured_queries_where_they_were_captured),
 		cmocka_unit_test(answers_what_is_kept),
 		cmocka_unit_test(tells_flags_apart),
 		cmocka_unit_test(leaves_what_is_not_good_any_more),
