@@ -69,6 +69,9 @@
  *            features.dns: who answers DNS, "resolver" until the kernel half is ready for it;
  *            captures [{device, point ("uplink", "lan", "loopback"), mode ("tcx", "clsact") or
  *            error, dns_only, bridged}] of the daemon of a host;
+ *            route {way, mode, tun, table, repaired (routes and rules that somebody else removed),
+ *            uplink4, uplink6, error}, with route capture; strict {devices, repaired} or {error}
+ *            with strict mode;
  *            advice [TEXT]: what the user may want to change on the host
  *   dns      flat, told apart by type; keys are in dns/show.h
  */

@@ -188,10 +188,10 @@ json_t *status_show(struct instance *in)
 		set(o, "devices", devices_show(&in->devices));
 	if (in->options.host)
 		set(o, "captures", uplinks_show(&in->uplinks));
-	if (in->options.host) {
+	if (in->routing.active)
 		set(o, "route", routing_show(&in->routing));
+	if (in->options.host && in->config.conf->capture.strict)
 		set(o, "strict", strict_show(&in->strict));
-	}
 	set(o, "limits", limits(in));
 	set(o, "budgets", budgets(in, &stats));
 	set(o, "kernel", show_kernel_stats(&stats));
