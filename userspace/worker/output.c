@@ -92,15 +92,32 @@ void worker_write_l4(struct worker *w, const struct packet_path *path, uint8_t p
 	worker_writev(w, iov, 3, NULL);
 }
 
+/*
+ * Who sends our own ICMP errors about a packet, whose header is whole: the stack. On a host
+ * they arrive where the packet would have left, and no route leads to the stack there
+ * (rp_filter): its destination sends them.
+ */
+static struct addr error_source(const struct worker *w, const uint8_t *packet)
+{
+	const struct settings *s = &w->config.settings;
+	bool v4 = *packet >> 4 == 4;
+	__be32 daddr;
+
+	if (!s->host)
+		return v4 ? s->stack4 : s->stack6;
+	memcpy(&daddr, packet + IP4_HEADER_BYTES - sizeof(daddr), sizeof(daddr));
+	return v4 ? addr_from_v4(daddr) : addr_from_v6(packet + 24);
+}
+
 void worker_icmp_error(struct worker *w, int icmp_error, uint32_t mtu, const struct addr *from,
 		       const void *quoted, size_t quoted_len)
 {
-	const struct settings *s = &w->config.settings;
+	struct addr here = error_source(w, quoted);
 	uint8_t buf[PACKET_ICMP_MAX];
 	size_t len;
 
 	if (!from)
-		from = *(const uint8_t *)quoted >> 4 == 4 ? &s->stack4 : &s->stack6;
+		from = &here;
 	len = packet_icmp_error(buf, (enum icmp_error)icmp_error, mtu, from, quoted, quoted_len);
 	if (len)
 		worker_write(w, buf, len);

@@ -103,7 +103,9 @@ static struct addr offender_of(const struct udp_session *s, const struct sock_ex
 
 	if (endpoint_from_sockaddr(SO_EE_OFFENDER(ee), &ep) || addr_is_zero(&ep.addr) ||
 	    addr_is_v4(&ep.addr) != addr_is_v4(daddr))
-		return addr_is_v4(daddr) ? settings->stack4 : settings->stack6;
+		return settings->host	 ? *daddr :
+		       addr_is_v4(daddr) ? settings->stack4 :
+					   settings->stack6;
 	if (addr_is_loopback(&ep.addr)) /* config.host_loopback */
 		return *daddr;
 	return ep.addr;

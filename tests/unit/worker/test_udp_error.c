@@ -195,6 +195,25 @@ static void a_socket_that_cannot_be_marked_is_not_used(void **state)
 	end();
 }
 
+/* There the stack's address is no route's: strict filtering would drop what it says. */
+static void on_a_host_errors_come_from_where_the_packet_was_for(void **state)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct packet_path path;
+		bool v6 = families[i] == AF_INET6;
+
+		begin(families[i]);
+		f.worker.config.settings.host = 1;
+		socket_protect_setup(PROTECT_CGROUP, 0x12345678); /* no hook sets it here */
+		path = fake_path(&f, families[i], SPORT, port);
+		fake_write_udp(&f, &path, payload, 10);
+		expect_icmp(&path, v6 ? 1 : 3, v6 ? 1 : 13, 0, &path.dst);
+		end();
+	}
+}
+
 static void an_orphan_is_told_that_its_port_is_gone(void **state)
 {
 	struct packet_path path;
@@ -224,6 +243,7 @@ int main(void)
 		cmocka_unit_test(a_refusal_of_the_application_ends_the_session),
 		cmocka_unit_test(out_of_descriptors_the_one_flow_is_told),
 		cmocka_unit_test(a_socket_that_cannot_be_marked_is_not_used),
+		cmocka_unit_test(on_a_host_errors_come_from_where_the_packet_was_for),
 		cmocka_unit_test(an_orphan_is_told_that_its_port_is_gone),
 	};
 	int status = fake_namespace();
