@@ -54,6 +54,7 @@ int flow_end(struct flow_end_args *args)
 	} else {
 		count_stat(STAT_EVENTS_LOST, 1);
 	}
+	flow_note_past(&key, f);
 	bpf_map_delete_elem(&flow_info, &key);
 	bpf_map_delete_elem(&flows, &key);
 	count_stat(STAT_FLOWS_CLOSED, 1);

@@ -8,6 +8,7 @@
  *   of a captured flow                          sent to the TUN
  *   of a direct flow                            passed
  *   TCP, no SYN, of no flow                     passed and noted: it began before us
+ *   TCP, no SYN, of a captured flow that ended  refused: it must not slip by
  *   UDP of a flow that was opened from outside  passed and noted
  *   DNS, where it is wanted                     sent to the TUN
  *   any other                                   what the rules say
@@ -415,6 +416,7 @@ __weak __noinline int decide_end(struct __sk_buff *skb)
 	if (!f)
 		return 0;
 	flow_tell_end(&x->key, f, NULL, END_RULES);
+	flow_note_past(&x->key, f);
 	bpf_map_delete_elem(&flow_info, &x->key);
 	bpf_map_delete_elem(&flows, &x->key);
 	count_stat(STAT_FLOWS_CLOSED, 1);
@@ -463,6 +465,25 @@ static __always_inline int decide_pass(struct __sk_buff *skb, struct scratch *x,
 	return pass(why);
 }
 
+#define PAST_NS 120000000000ULL /* for which TCP may send again what was not acknowledged */
+
+/* Is the segment of a captured flow that has ended? Its application may not know it yet. */
+static __always_inline int flow_is_past(const struct scratch *x)
+{
+	__u64 *ended = bpf_map_lookup_elem(&past_flows, &x->key);
+
+	return ended && !(x->packet.tcp_flags & TCP_FLAG_SYN) &&
+	       bpf_ktime_get_coarse_ns() < *ended + PAST_NS;
+}
+
+/* A segment of no flow that is known, and that opens none. */
+static __always_inline int decide_segment(struct __sk_buff *skb, struct scratch *x)
+{
+	if (flow_is_past(x))
+		return packet_refuse(skb, DROP_STRAY, END_REJECTED);
+	return decide_pass(skb, x, FLOW_OLDER, STAT_PASS_OLDER);
+}
+
 /* What is known of the packet's flow, or said of it by the rules. DECIDE_ACT, or an action. */
 static __always_inline int decide_find(struct __sk_buff *skb, struct scratch *x,
 				       const struct settings *s)
@@ -474,7 +495,7 @@ static __always_inline int decide_find(struct __sk_buff *skb, struct scratch *x,
 	if (known == KNOWN_DIRECT)
 		return TC_ACT_UNSPEC;
 	if (known == KNOWN_NONE && x->packet.proto == PROTO_TCP && !packet_opens_tcp(&x->packet))
-		return decide_pass(skb, x, FLOW_OLDER, STAT_PASS_OLDER);
+		return decide_segment(skb, x);
 	if (known == KNOWN_NONE && x->packet.proto == PROTO_UDP && udp_note_inbound(&x->key))
 		return decide_pass(skb, x, FLOW_INBOUND, STAT_PASS_INBOUND);
 	action = decide_new(skb, x, s);

@@ -197,6 +197,15 @@ static __always_inline void flow_replace(struct scratch *x, const struct flow *o
 
 #define FRAGMENT_PASSED 1U /* in `pad` of the key that `fragments` has */
 
+/* A segment that comes late must not pass for one of a flow older than we are. */
+static __always_inline void flow_note_past(const struct flow_key *key, const struct flow *f)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	if (key->proto == PROTO_TCP && f->capture != CAPTURE_TUN)
+		bpf_map_update_elem(&past_flows, key, &now, BPF_ANY);
+}
+
 static __always_inline void fragment_key_fill(struct scratch *x)
 {
 	x->fragment.saddr = x->packet.saddr;

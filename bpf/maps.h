@@ -236,6 +236,14 @@ struct {
 	__uint(max_entries, DIRECT_FLOWS_MAX);
 } direct_flows __weak SEC(".maps");
 
+/* TCP flows of capture points that are over, and when: what still comes of them is no new one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct flow_key);
+	__type(value, __u64); /* bpf_ktime_get_ns() */
+	__uint(max_entries, PAST_FLOWS_MAX); /* (load) */
+} past_flows __weak SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

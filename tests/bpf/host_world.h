@@ -86,6 +86,7 @@ static inline int begin(void **state)
 	empty(h->skel->maps.flows);
 	empty(h->skel->maps.direct_flows);
 	empty(h->skel->maps.udp_notes);
+	empty(h->skel->maps.past_flows);
 	empty(h->skel->maps.fragments);
 	empty(h->skel->maps.host_addrs);
 	empty(h->skel->maps.capture_devices);

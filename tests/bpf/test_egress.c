@@ -268,6 +268,52 @@ static void forward_goes_to_the_tun_with_what_was_decided(void **state)
 	assert_int_equal(harness_stat(h, STAT_CAPTURED), before + KINDS_NUM);
 }
 
+/* As a role ends it; `key` is the flow's of syn4. */
+static void end_of_syn4(enum capture_point point)
+{
+	struct flow_end_args args = { .created_ns = NOW_NS, .info = { .end = END_LIMIT } };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &args, .ctx_size_in = sizeof(args));
+	struct flow f = { .capture = point, .state = FLOW_OPEN, .verdict = VERDICT_FORWARD };
+
+	args.key = (struct flow_key){ .saddr = { { TUN_MAPPED, 192, 0, 2, 10 } },
+				      .daddr = { { TUN_MAPPED, 198, 51, 100, 9 } },
+				      .sport = htons(syn4.sport),
+				      .dport = htons(syn4.dport),
+				      .proto = IPPROTO_TCP };
+	put(h->skel->maps.flows, &args.key, &f);
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(h->skel->progs.flow_end), &opts),
+			 0);
+	assert_int_equal(opts.retval, 0);
+}
+
+static void rest_of_a_captured_flow_is_no_older_flow(void **state)
+{
+	struct craft rst = { .proto = IPPROTO_TCP,
+			     .src = OUTSIDE4,
+			     .dst = HOST4,
+			     .sport = 80,
+			     .dport = 4000,
+			     .tcp_flags = CRAFT_RST,
+			     .seq = 0x1234 };
+	const uint8_t macs[12] = { 2, 0, 0, 0, 0, 0x88, 2, 0, 0, 0, 0, 0x77 };
+	uint64_t before = harness_drops(h, DROP_STRAY);
+
+	end_of_syn4(CAPTURE_EGRESS);
+	memcpy(h->macs, macs, sizeof(macs));
+	assert_int_equal(run(&ack4, NULL), HARNESS_REDIRECT);
+	expect_answer(&rst);
+	assert_int_equal(harness_drops(h, DROP_STRAY), before + 1);
+	assert_int_equal(run(&syn4, NULL), HARNESS_REDIRECT);
+	assert_int_equal(h->cb[2], VERDICT_FORWARD << 16 | CAPTURE_EGRESS << 24);
+	assert_int_equal(harness_drops(h, DROP_STRAY), before + 1);
+}
+
+static void rest_of_a_flow_of_the_tun_is_none_of_an_uplinks(void **state)
+{
+	end_of_syn4(CAPTURE_TUN);
+	assert_int_equal(run(&ack4, NULL), -1);
+}
+
 static void drop_is_counted(void **state)
 {
 	uint64_t before = harness_drops(h, DROP_RULE);
@@ -386,6 +432,8 @@ int main(void)
 		cmocka_unit_test_setup(frames_of_others_and_to_groups_pass, begin),
 		cmocka_unit_test_setup(direct_passes_unchanged_and_is_entered, begin),
 		cmocka_unit_test_setup(forward_goes_to_the_tun_with_what_was_decided, begin),
+		cmocka_unit_test_setup(rest_of_a_captured_flow_is_no_older_flow, begin),
+		cmocka_unit_test_setup(rest_of_a_flow_of_the_tun_is_none_of_an_uplinks, begin),
 		cmocka_unit_test_setup(drop_is_counted, begin),
 		cmocka_unit_test_setup(refusals_are_answered_in_place, begin),
 		cmocka_unit_test_setup(

@@ -223,7 +223,8 @@ int map_open_readonly(int map_fd, int *ret_fd)
 static int size_maps(struct headrace *s, bool host)
 {
 	struct bpf_map *const maps[] = { s->maps.direct_flows, s->maps.udp_notes,
-					 s->maps.host_addrs, s->maps.capture_devices };
+					 s->maps.past_flows, s->maps.host_addrs,
+					 s->maps.capture_devices };
 	int err = 0;
 
 	for (size_t i = 0; !host && !err && i < sizeof(maps) / sizeof(maps[0]); i++)
