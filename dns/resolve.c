@@ -145,9 +145,8 @@ static void prefetch(struct service *s, const struct query *q, const struct inta
 static bool note_domains(struct service *s, const struct query *q, const uint8_t *msg, size_t len)
 {
 	domains_note(s->datapath, q->verdict.policy, &q->question, msg, len);
-	return q->kind == QUERY_CLIENT &&
-	       facts_note(s->facts, q->generation->policies, &q->client.flow.saddr, &q->question,
-			  msg, len);
+	return q->kind == QUERY_CLIENT && facts_note(s->facts, q->generation->policies,
+						     &q->client.flow.saddr, &q->question, msg, len);
 }
 
 /* Puts an answer to what was asked behind a CNAME from what the client asked. */

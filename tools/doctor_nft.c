@@ -1,26 +1,78 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The firewall: base chains that stand in the way, or that flows of ours do not pass. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "bpf/contract.h"
 #include "tools/doctor.h"
 
+#define NFT_WAIT_MS 5000
+#define NFT_OUTPUT_MAX (4U << 20)
 #define NFT_TABLE "headrace" /* our own */
+
+/* Its output by *ret_fd; it is looked for in PATH. */
+static int nft_spawn(pid_t *ret_pid, int *ret_fd)
+{
+	static char *const argv[] = { (char *)"nft", (char *)"-j", (char *)"list", (char *)"chains",
+				      NULL };
+	posix_spawn_file_actions_t actions;
+	int ends[2], err;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+	err = -posix_spawnp(ret_pid, argv[0], &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(ends[1]);
+	if (err)
+		close(ends[0]);
+	*ret_fd = ends[0];
+	return err;
+}
+
+/* All that it says within NFT_WAIT_MS; NULL = nothing. */
+static char *nft_output_of(int fd)
+{
+	char *text = malloc(NFT_OUTPUT_MAX + 1);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	size_t len = 0;
+	ssize_t n = 1;
+
+	while (text && len < NFT_OUTPUT_MAX && n > 0 && poll(&p, 1, NFT_WAIT_MS) > 0) {
+		n = read(fd, text + len, NFT_OUTPUT_MAX - len);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	if (text)
+		text[len] = '\0';
+	return text;
+}
 
 /* NULL: there is no nft, or it may not be asked. */
 json_t *doctor_nft_read(void)
 {
-	FILE *p = popen("exec timeout 5 nft -j list chains 2>/dev/null", "re");
-	json_t *ruleset;
+	json_t *ruleset = NULL;
+	int fd, status;
+	char *text;
+	pid_t pid;
 
-	if (!p)
+	if (nft_spawn(&pid, &fd))
 		return NULL;
-	ruleset = json_loadf(p, JSON_DISABLE_EOF_CHECK, NULL);
-	if (pclose(p)) {
-		json_decref(ruleset);
-		return NULL;
-	}
+	text = nft_output_of(fd);
+	close(fd);
+	kill(pid, SIGKILL); /* it has ended, or says nothing any more */
+	if (waitpid(pid, &status, 0) == pid && text)
+		ruleset = json_loads(text, 0, NULL);
+	free(text);
 	return ruleset;
 }
 

@@ -25,7 +25,6 @@ static void batch_free(struct batch *b)
 
 static int batch_alloc(struct batch *b, __u32 entries)
 {
-	batch_free(b);
 	b->entries = entries;
 	b->keys = calloc(entries, b->key_bytes);
 	b->values = calloc(entries, b->value_bytes);
@@ -56,6 +55,7 @@ int batch_read(struct batch *b, int map_fd, __u32 *ret_count)
 			break;
 		if (err != -ENOSPC || b->entries >= BATCH_ENTRIES_MAX)
 			return err;
+		batch_free(b);
 		err = batch_alloc(b, b->entries * 2);
 		if (err)
 			return err;

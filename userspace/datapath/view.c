@@ -70,9 +70,7 @@ static int visit(void *arg, const struct flow_key *key, const struct flow *flow)
 	const struct part *p = arg;
 	struct kernel_flow f = { .key = *key, .flow = *flow };
 
-	if (p->view->direct)
-		name_of(p->kernel, p->view, &f);
-	else if (bpf_map_lookup_elem(p->kernel->maps.flow_info, key, &f.info))
+	if (p->view->direct || bpf_map_lookup_elem(p->kernel->maps.flow_info, key, &f.info))
 		name_of(p->kernel, p->view, &f);
 	return p->fn(p->arg, &f);
 }

@@ -256,7 +256,7 @@ const char *rule_name(const struct instance *in, uint32_t epoch, uint32_t place)
 static json_t *show_rule(const struct conf *c, size_t i, uint64_t hits)
 {
 	const struct conf_flow_rule *r = &c->rule[i];
-	json_t *o = json_pack("{s:I, s:s, s:i, s:s, s:I, s:o}", "rule", (json_int_t)(i + 1), "name",
+	json_t *o = json_pack("{s:I, s:s, s:i, s:s, s:I, s:o}", "rule", (json_int_t)i + 1, "name",
 			      r->name, "line", (int)r->line, "action", verdicts[r->action], "hits",
 			      (json_int_t)hits, "conditions", rule_conditions(c, r));
 	json_t *warnings = rule_warnings(r);
