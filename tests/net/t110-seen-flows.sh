@@ -147,6 +147,12 @@ check later_ones_too wait_for two
 check what_the_filter_leaves_out_is_not_told same '' \
 	"$(jq -r 'select(.event.verdict == "forward") | .event.daddr' "$T/follow.log")"
 stop "$follow_pid"
+start_host screen script -qfc "$B/headrace flows --follow --sort rate --instance $INSTANCE" /dev/null
+screen_pid=$started_pid
+drawn() { [ "$(grep -c 'flows, by rate' "$T/screen.log")" -ge 3 ]; }
+check on_a_terminal_the_table_is_drawn_anew wait_for drawn
+check with_what_there_is grep -q "bash/$straight_pid" "$T/screen.log"
+stop "$screen_pid"
 browser_pid=$(flow --rule named .pid | head -1)
 for name in straight carried client browser; do
 	pid=${name}_pid
