@@ -5,6 +5,7 @@
  * So a child of main loads it once the instance runs, with main's own maps, and passes back its
  * descriptor; the child dies with main, and when it is no longer wanted.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -75,12 +76,36 @@ static int receive_descriptor(int sock, int *ret_fd)
 	return 0;
 }
 
+/*
+ * Of main's descriptors it keeps the maps alone: while it ends, a lock, a listening socket or a
+ * link that it held would be what a killed main has left.
+ */
+static int keep_maps(int sock)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		char target[64] = "";
+		int fd = (int)strtol(entry->d_name, NULL, 10);
+
+		if (fd <= STDERR_FILENO || fd == sock || fd == dirfd(dir) ||
+		    readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1) < 0)
+			continue;
+		if (strcmp(target, "anon_inode:bpf-map") != 0)
+			close(fd);
+	}
+	closedir(dir);
+	return 0;
+}
+
 __attribute__((noreturn)) static void child(const struct kernel *k, int sock, pid_t parent)
 {
 	struct bpf_object *obj;
 
-	/* it holds duplicates of all that main has: they must not outlive it */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent || keep_maps(sock))
 		_exit(EXIT_FAILURE);
 	setpriority(PRIO_PROCESS, 0, CHILD_NICE);
 	if (kernel_object_of(k, PROGRAM, &obj) || bpf_object__load(obj))
