@@ -101,6 +101,103 @@ __noinline int lan_passes(struct __sk_buff *skb)
 	return is_other_than_dns(x, s, d) ? STAT_PASS_OTHER : -1;
 }
 
+/* --- packets of flows that pass: the headers alone, and one look-up ------------------------ */
+
+#define QUICK_TCP_FLAGS (TCP_FLAG_FIN | TCP_FLAG_SYN | TCP_FLAG_RST)
+
+/* The transport header at `l4` goes into the key. Its bytes, or 0: more has to be looked at. */
+static __always_inline __u32 quick_ports(struct flow_key *key, const __u8 *l4, const void *end,
+					 int up)
+{
+	__u32 bytes = UDP_HEADER_BYTES;
+
+	if ((const void *)(l4 + UDP_HEADER_BYTES) > end)
+		return 0;
+	__builtin_memcpy(up ? &key->sport : &key->dport, l4, 2);
+	__builtin_memcpy(up ? &key->dport : &key->sport, l4 + 2, 2);
+	if (key->proto == PROTO_UDP)
+		return bytes;
+	if (key->proto != PROTO_TCP || (const void *)(l4 + TCP_HEADER_BYTES) > end ||
+	    l4[13] & QUICK_TCP_FLAGS)
+		return 0;
+	bytes = (__u32)(l4[12] >> 4) * 4;
+	return bytes < TCP_HEADER_BYTES ? 0 : bytes;
+}
+
+/* Bytes of the packet's payload, its flow in x->key; -1: more has to be looked at. */
+static __always_inline int quick_read4(struct scratch *x, const __u8 *ip, const void *end,
+				       __u32 room, int up)
+{
+	__u32 length, l4;
+
+	if ((const void *)(ip + IP4_HEADER_BYTES) > end || ip[0] != 0x45 ||
+	    parse_be16(ip + 6) & 0x3fff)
+		return -1;
+	parse_mapped(up ? &x->key.saddr : &x->key.daddr, ip + 12);
+	parse_mapped(up ? &x->key.daddr : &x->key.saddr, ip + 16);
+	x->key.proto = ip[9];
+	length = parse_be16(ip + 2);
+	l4 = quick_ports(&x->key, ip + IP4_HEADER_BYTES, end, up);
+	if (!l4 || length > room || length < IP4_HEADER_BYTES + l4)
+		return -1;
+	return length - IP4_HEADER_BYTES - l4;
+}
+
+static __always_inline int quick_read6(struct scratch *x, const __u8 *ip, const void *end,
+				       __u32 room, int up)
+{
+	__u32 length, l4;
+
+	if ((const void *)(ip + IP6_HEADER_BYTES) > end)
+		return -1;
+	__builtin_memcpy(up ? &x->key.saddr : &x->key.daddr, ip + 8, 16);
+	__builtin_memcpy(up ? &x->key.daddr : &x->key.saddr, ip + 24, 16);
+	x->key.proto = ip[6];
+	length = parse_be16(ip + 4);
+	l4 = quick_ports(&x->key, ip + IP6_HEADER_BYTES, end, up);
+	if (!l4 || length + IP6_HEADER_BYTES > room || length < l4)
+		return -1;
+	return length - l4;
+}
+
+/*
+ * Is the packet of a flow that passes here, in the middle of its life, and decided by rules in
+ * force? Then it is counted. All else, and all that changes a flow's state, is looked at whole.
+ */
+__noinline int lan_quick(struct __sk_buff *skb, __u32 l2, __u32 up)
+{
+	const void *end = (const void *)(long)skb->data_end;
+	struct scratch *x = scratch_get();
+	__u32 segments = skb->gso_segs;
+	struct flow *f;
+	const __u8 *ip;
+	int bytes = -1;
+
+	PARSE_HIDE(l2);
+	if (!x || skb->vlan_present || l2 > ETH_BYTES)
+		return 0;
+	ip = (const __u8 *)(long)skb->data + l2;
+	x->key.pad[0] = x->key.pad[1] = x->key.pad[2] = 0;
+	if (skb->protocol == CSUM_BE16(ETH_TYPE_IP))
+		bytes = quick_read4(x, ip, end, skb->len - l2, up);
+	else if (skb->protocol == CSUM_BE16(ETH_TYPE_IP6))
+		bytes = quick_read6(x, ip, end, skb->len - l2, up);
+	if (bytes < 0)
+		return 0;
+	f = direct_find(&x->key);
+	if (!f || f->ifindex != skb->ifindex || f->capture != CAPTURE_LAN ||
+	    (!f->flags && !epoch_holds(f->epoch)))
+		return 0;
+	/* datagrams that nobody has answered yet change nothing either */
+	if (f->state != FLOW_OPEN && (f->state != FLOW_OPENING || !up || x->key.proto != PROTO_UDP))
+		return 0;
+	if (x->key.proto == PROTO_UDP &&
+	    f->last_seen_ns + UDP_NOTE_FRESH_NS < bpf_ktime_get_coarse_ns())
+		return 0;
+	direct_count(f, up, bytes, segments ? segments : 1);
+	return 1;
+}
+
 #define LAN_DECIDE (-3) /* no action yet: decide_flow() finds one */
 
 /* Reads a client's packet. LAN_DECIDE, or an action. */
@@ -135,7 +232,7 @@ static __always_inline int lan_in(struct __sk_buff *skb, __u32 l2)
 	struct settings *s = settings_get();
 	int action;
 
-	if (!s || (s->pass_mark[0].mask && pass_marked(skb)))
+	if (!s || (s->pass_mark[0].mask && pass_marked(skb)) || lan_quick(skb, l2, 1))
 		return TC_ACT_UNSPEC;
 	action = lan_look(skb, l2);
 	return action == LAN_DECIDE ? decide_flow(skb) : action;
@@ -190,15 +287,16 @@ static __always_inline int frame_was_met(struct __sk_buff *skb, const struct cap
  */
 static __always_inline int lan_out(struct __sk_buff *skb, __u32 l2)
 {
-	struct capture_device *d = device_here(skb);
 	struct settings *s = settings_get();
+	struct capture_device *d;
 
-	if (!d || frame_was_met(skb, d))
-		return TC_ACT_UNSPEC;
 	if (!s || !skb->ingress_ifindex || skb->ingress_ifindex == s->tun_ifindex ||
 	    capture_is_ours(skb, s) || skb->vlan_present || !skb_is_ip(skb))
 		return TC_ACT_UNSPEC;
-	if (!packet_load(skb, l2))
+	if (lan_quick(skb, l2, 0))
+		return TC_ACT_UNSPEC;
+	d = device_here(skb);
+	if (d && !frame_was_met(skb, d) && !packet_load(skb, l2))
 		lan_follow_down(skb);
 	return TC_ACT_UNSPEC;
 }

@@ -48,6 +48,35 @@ static void connection_is_counted_and_followed_to_its_end(void **state)
 	assert_int_equal(up(&syn4), HARNESS_DROP);
 }
 
+static void datagrams_are_counted_answered_or_not(void **state)
+{
+	static const struct craft *const both[] = { &udp4, &udp6 };
+
+	all(VERDICT_DIRECT, EPOCH, 0);
+	for (size_t i = 0; i < 2; i++) {
+		struct craft answer = back(both[i], 0, 11), options = *both[i];
+		struct flow f;
+
+		empty(h->skel->maps.direct_flows);
+		for (int n = 0; n < 3; n++)
+			assert_int_equal(up(both[i]), -1);
+		assert_int_equal(direct_flow(NULL).state, FLOW_OPENING);
+		assert_int_equal(down_from(&answer, UPLINK), -1);
+		assert_int_equal(down_from(&answer, UPLINK), -1);
+		if (i) /* headers that take a longer look */
+			options.chain = "d";
+		else
+			options.ip_options = 8;
+		assert_int_equal(up(&options), -1);
+		f = direct_flow(NULL);
+		assert_int_equal(f.state, FLOW_OPEN);
+		assert_int_equal(f.packets_up, 4);
+		assert_int_equal(f.bytes_up, 20);
+		assert_int_equal(f.packets_down, 2);
+		assert_int_equal(f.bytes_down, 22);
+	}
+}
+
 static void resets_end_a_flow_with_their_side(void **state)
 {
 	struct craft rst = back(&syn4, CRAFT_RST, 0), own = TCP(CLIENT4, OUTSIDE4, CRAFT_RST, );
@@ -207,6 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(connection_is_counted_and_followed_to_its_end),
+		T(datagrams_are_counted_answered_or_not),
 		T(resets_end_a_flow_with_their_side),
 		T(older_flow_is_entered_as_one),
 		T(later_fragments_go_the_way_of_the_first),
