@@ -72,6 +72,14 @@ static void doctor_features(struct findings *f, const json_t *features)
 	else if (!strcmp(doctor_text(features, "attach"), "clsact"))
 		finding_add(f, FINDING_NOTE, "instance", "a kernel from 6.6 on",
 			    "attached by clsact: tcx is not to be had");
+	if (!strcmp(doctor_text(features, "owners"), "not known"))
+		finding_add(f, FINDING_WARNING, "instance",
+			    "cgroup2 mounted, and a kernel with BTF",
+			    "processes of flows are not known: rules by process or executable do "
+			    "not match");
+	if (json_is_false(json_object_get(features, "uso")))
+		finding_add(f, FINDING_NOTE, "instance", NULL,
+			    "the TUN takes UDP datagrams one by one: no USO (kernel 6.2)");
 	if (!strcmp(doctor_text(features, "protect"), "SO_MARK"))
 		finding_add(f, FINDING_WARNING, "instance", "mount cgroup2 where it can be written",
 			    "own sockets are marked by the roles themselves, which keep "
@@ -110,10 +118,16 @@ static void doctor_advice(struct findings *f, const json_t *status)
 
 	json_array_foreach(json_object_get(status, "advice"), i, text)
 		finding_add(f, FINDING_NOTE, "instance", NULL, "%s", json_string_value(text));
-	json_array_foreach(json_object_get(status, "devices"), i, device)
+	json_array_foreach(json_object_get(status, "devices"), i, device) {
 		if (json_object_get(device, "error"))
 			finding_add(f, FINDING_WARNING, "instance", NULL, "%s: %s",
 				    doctor_text(device, "device"), doctor_text(device, "error"));
+		else if (strncmp(doctor_text(device, "mode"), "xdp", 3) != 0)
+			finding_add(
+				f, FINDING_NOTE, "instance", NULL,
+				"%s: DNS is answered by %s, as its driver has no XDP of its own",
+				doctor_text(device, "device"), doctor_text(device, "mode"));
+	}
 }
 
 static void doctor_capture(struct findings *f, const json_t *point)

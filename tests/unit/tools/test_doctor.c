@@ -330,11 +330,12 @@ static void what_an_instance_says_is_judged(void **state)
 	struct doctor_instance in;
 
 	status("{\"instance\":\"host\",\"version\":\"1\",\"pid\":7,"
-	       "\"features\":{\"attach\":\"clsact\",\"protect\":\"SO_MARK\"},"
+	       "\"features\":{\"attach\":\"clsact\",\"protect\":\"SO_MARK\",\"owners\":\"not known\",\"uso\":false},"
 	       "\"roles\":[{\"name\":\"worker 1\",\"state\":\"ready\",\"restarts\":2,\"hangs\":1},"
 	       "{\"name\":\"resolver\",\"state\":\"dead\"}],"
 	       "\"kernel\":{\"events_lost\":3,\"pass_stale\":4},\"advice\":[\"do this\"],"
-	       "\"devices\":[{\"device\":\"eth9\",\"error\":\"no such device\"}],"
+	       "\"devices\":[{\"device\":\"eth9\",\"error\":\"no such device\"},"
+	       "{\"device\":\"eth8\",\"mode\":\"tcx\"},{\"device\":\"eth7\",\"mode\":\"xdp\"}],"
 	       "\"captures\":[{\"device\":\"lan0\",\"point\":\"lan\",\"mode\":\"clsact\"},"
 	       "{\"device\":\"lo\",\"point\":\"loopback\",\"mode\":\"tcx\"},"
 	       "{\"device\":\"eth0\",\"point\":\"uplink\",\"error\":\"gone\"}],"
@@ -352,6 +353,9 @@ static void what_an_instance_says_is_judged(void **state)
 	expect(FINDING_WARNING, "4 packets passed natively", NULL);
 	expect(FINDING_NOTE, "do this", NULL);
 	expect(FINDING_WARNING, "eth9: no such device", NULL);
+	expect(FINDING_NOTE, "eth8: DNS is answered by tcx", NULL);
+	expect(FINDING_NOTE, "no USO", NULL);
+	expect(FINDING_WARNING, "processes of flows are not known", NULL);
 	expect(FINDING_NOTE, "lan0: captured by clsact", NULL);
 	expect(FINDING_ERROR, "eth0 is not captured: gone", NULL);
 	assert_int_equal(findings_worst(&found), FINDING_ERROR);
