@@ -81,7 +81,43 @@ static __always_inline int is_other_than_dns(struct scratch *x, const struct set
 	return !bpf_map_lookup_elem(&flows, &x->key);
 }
 
-/* As what a client's packet, which is read, passes: enum kernel_stat, or -1. */
+/*
+ * An ICMP error of a client: is it about an answer that we have sent it? Who it seems to be for
+ * has never sent that, so it is the worker's that has.
+ */
+static __always_inline int error_is_ours(struct scratch *x)
+{
+	struct flow_key *key = &x->key;
+	__u32 at = x->packet.payload_offset;
+	struct addr from;
+	__be16 port;
+	struct flow *f;
+
+	if (!packet_is_icmp_error(&x->packet))
+		return 0;
+	PARSE_HIDE(at);
+	if (at > PARSE_HEAD_MAX - IP6_HEADER_BYTES || flow_key_quoted(x, at))
+		return 0;
+	from = key->saddr;
+	key->saddr = key->daddr;
+	key->daddr = from;
+	if (key->proto == PROTO_TCP || key->proto == PROTO_UDP) {
+		port = key->sport;
+		key->sport = key->dport;
+		key->dport = port;
+	}
+	f = bpf_map_lookup_elem(&flows, key);
+	if (!f || f->capture != CAPTURE_LAN)
+		return 0;
+	x->from.verdict = f->verdict;
+	x->from.rule = f->rule;
+	x->from.epoch = f->epoch;
+	return 1;
+}
+
+#define LAN_ERROR (-2) /* lan_passes(): an ICMP error that is a worker's business */
+
+/* As what a client's packet, which is read, passes: enum kernel_stat; LAN_ERROR, or -1. */
 __noinline int lan_passes(struct __sk_buff *skb)
 {
 	struct capture_device *d = device_here(skb);
@@ -95,7 +131,7 @@ __noinline int lan_passes(struct __sk_buff *skb)
 	if (packet_is_essential(p) || addr_ends_at_link(p, &p->saddr))
 		return STAT_PASS_ESSENTIAL;
 	if (packet_is_icmp(p) && !p->fragment_offset && !packet_is_echo_request(p))
-		return STAT_PASS_ESSENTIAL;
+		return error_is_ours(x) ? LAN_ERROR : STAT_PASS_ESSENTIAL;
 	if (bpf_map_lookup_elem(&host_addrs, &x->packet.daddr))
 		return STAT_PASS_LOCAL;
 	return is_other_than_dns(x, s, d) ? STAT_PASS_OTHER : -1;
@@ -224,6 +260,8 @@ __noinline int lan_look(struct __sk_buff *skb, __u32 l2)
 	if (why)
 		return drop(-why);
 	why = lan_passes(skb);
+	if (why == LAN_ERROR)
+		return decide_send(skb);
 	return why < 0 ? LAN_DECIDE : decide_passed(x, why);
 }
 

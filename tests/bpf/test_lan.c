@@ -225,6 +225,34 @@ static void forward_goes_to_the_tun_and_the_flow_names_the_client(void **state)
 	}
 }
 
+static void errors_about_our_answers_are_the_workers(void **state)
+{
+	static const struct craft *const both[] = { &udp4, &udp6 };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct craft answer = back(both[i], 0, 30), error = *both[i];
+		struct __sk_buff ctx = { 0 };
+		uint8_t quoted[CRAFT_MAX];
+
+		error.proto = i ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+		error.icmp_type = i ? 1 : 3;
+		error.icmp_code = i ? 4 : 3;
+		error.sport = error.dport = 0;
+		error.data = quoted;
+		error.payload = craft(&answer, quoted);
+		all(VERDICT_FORWARD, EPOCH, 0);
+		assert_int_equal(up(&error), -1); /* about nothing that we know */
+		assert_int_equal(up(both[i]), HARNESS_REDIRECT);
+		memcpy(ctx.cb, h->cb, sizeof(ctx.cb));
+		assert_int_equal(run_prog(h->skel->progs.tun_egress, both[i], &ctx), HARNESS_OK);
+		assert_int_equal(up(&error), HARNESS_REDIRECT);
+		assert_int_equal(h->cb[2], VERDICT_FORWARD << 16 | CAPTURE_LAN << 24);
+		memcpy(ctx.cb, h->cb, sizeof(ctx.cb));
+		assert_int_equal(run_prog(h->skel->progs.tun_egress, &error, &ctx), HARNESS_OK);
+		assert_int_equal(h->mark & QUEUE_MARK_MASK, QUEUE_MARK);
+	}
+}
+
 /* What is known of a flow does not depend on what the rules say by now. */
 static void captured_flow_stays_captured(void **state)
 {
@@ -368,6 +396,7 @@ int main(void)
 		T(port_of_a_captured_bridge_leaves_the_rest_to_it),
 		T(direct_passes_unchanged_and_is_entered),
 		T(forward_goes_to_the_tun_and_the_flow_names_the_client),
+		T(errors_about_our_answers_are_the_workers),
 		T(captured_flow_stays_captured),
 		T(refusal_goes_back_to_the_client),
 		T(rules_by_client_and_device_decide),
