@@ -183,18 +183,27 @@ static pid_t peer_pid(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) ? 0 : cred.pid;
 }
 
-/* True: it has said that all is undone, and hung up. */
-static bool down_ask(struct client *c)
+enum down_answer { DOWN_DONE, DOWN_GONE, DOWN_HANGS };
+
+/*
+ * DONE: it has said that all is undone, and hung up; GONE: it hung up and said nothing, as one
+ * that was killed a moment ago and whose socket the kernel has not closed yet.
+ */
+static enum down_answer down_ask(struct client *c)
 {
 	json_t *stop = json_pack("{s:s}", "command", "stop");
+	bool answered = false;
 	const char *line;
-	bool sent;
+	int err = stop ? client_request(c, stop, -1) : -ENOMEM;
 
-	sent = stop && !client_request(c, stop, -1);
 	json_decref(stop);
-	while (sent && client_line(c, DOWN_TIMEOUT_MS, &line) > 0)
-		; /* "done", or the error that ended it */
-	return sent && client_fill(c) == 0;
+	if (err == -EPIPE || err == -ECONNRESET)
+		return DOWN_GONE;
+	while (!err && client_line(c, DOWN_TIMEOUT_MS, &line) > 0)
+		answered = true; /* "done", or the error that ended it */
+	if (err || client_fill(c) == -EAGAIN)
+		return DOWN_HANGS;
+	return answered ? DOWN_DONE : DOWN_GONE;
 }
 
 /* It hangs: what it has no time to undo, its end or the cleaning undoes. */
@@ -232,7 +241,17 @@ static int down_instance(const char *instance)
 		return EXIT_TROUBLE;
 	}
 	client_init(c, fd);
-	status = down_ask(c) ? EXIT_SUCCESS : down_kill(c, instance);
+	switch (down_ask(c)) {
+	case DOWN_DONE:
+		status = EXIT_SUCCESS;
+		break;
+	case DOWN_GONE:
+		status = daemon_clean(instance) ? EXIT_TROUBLE : EXIT_SUCCESS;
+		break;
+	default:
+		status = down_kill(c, instance);
+		break;
+	}
 	client_done(c);
 	free(c);
 	return status;
