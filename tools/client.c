@@ -50,7 +50,8 @@ static const char *instance_only(char names[][INSTANCE_NAME_MAX])
 		return names[0];
 	if (!count) {
 		fprintf(stderr, "headrace: nothing is running in this network namespace; "
-				"start something with `headrace run -- COMMAND`\n");
+				"start something with `headrace run -- COMMAND` or "
+				"`headrace up`\n");
 		return NULL;
 	}
 	fprintf(stderr, "headrace: several instances are running; choose one with --instance: ");

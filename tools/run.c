@@ -279,6 +279,10 @@ static int run_config(struct run *r)
 		return EXIT_TROUBLE;
 	}
 	conf = config_check(r->opts->config);
+	if (conf && (conf->given & CONF_GIVEN_CAPTURE))
+		fprintf(stderr,
+			"headrace: %s: `capture` is for `headrace up` and not heeded here\n",
+			r->opts->config);
 	conf_free(conf);
 	return conf ? 0 : EXIT_TROUBLE;
 }

@@ -47,7 +47,7 @@ nothing_left() {
 # config [LINES OF capture:]: a heartbeat that a loaded machine does not miss.
 config() {
 	printf 'capture:\n  heartbeat: %s\n%s\ndns:\n  upstreams: {nsd: {type: plain, address: %s}}\n' \
-		"${HEARTBEAT:-5s}" "${1:-}" $DNS4 >"$T/host.yaml"
+		"${HEARTBEAT:-5s}" "${1:-}" "$DNS4" >"$T/host.yaml"
 }
 client() { in_host "$B/headrace" "$@" --instance "$INSTANCE" 8>&-; }
 up() {
@@ -60,7 +60,7 @@ down() { client down && wait_for gone "$main_pid"; }
 status() { client status --json | jq -r "$1"; }
 how() { status ".status.captures[] | select(.device == \"$1\") | .mode // .error"; }
 is_captured_by() { [ "$(how "$1")" = "$2" ]; }
-query() { in_host dig +short +tries=1 +time=${1:-5} @$NOWHERE www.$ZONE; }
+query() { in_host dig +short +tries=1 +time="${1:-5}" @$NOWHERE "www.$ZONE"; }
 resolves() { same $WEB4 "$(query)"; }
 asked_nobody() { [ "$(query 1)" != $WEB4 ]; }
 fetches() { in_host curl -sf -m 10 -o /dev/null "http://$WEB4/"; }
@@ -131,9 +131,15 @@ bad_listener() {
 check a_start_that_fails_says_why bad_listener
 check nothing_is_left_of_a_failed_start nothing_left
 
+config
+no_capture_in_run() {
+	in_host "$B/headrace" run --quiet -c "$T/host.yaml" -- true 2>"$T/run.err" 8>&- &&
+		grep -q '`capture` is for `headrace up`' "$T/run.err"
+}
+check run_does_not_capture_and_says_so no_capture_in_run
+
 # --- killed -----------------------------------------------------------------------------------
 
-config
 up || die "no second start: $(cat "$T/case")"
 killed
 check open_nothing_is_captured_when_it_is_killed asked_nobody
