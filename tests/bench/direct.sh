@@ -54,7 +54,7 @@ direct_yaml() {
 	headrace-route) default=forward uplinks=none route=table ;;
 	esac
 	cat <<-END
-		log: warning
+		log: warn
 		capture: {uplinks: $uplinks, lan: $lan, route: $route}
 		dns:
 		  upstreams: {server: {type: plain, address: $SERVER}}
