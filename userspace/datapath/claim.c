@@ -68,6 +68,18 @@ int claim_make(const char *path, mode_t mode, int *ret_fd)
 	return err;
 }
 
+int claim_left(int parent_fd, const char *name, int *ret_fd)
+{
+	int err = -EBUSY;
+
+	for (int i = 0; i < CLAIM_TRIES && err == -EBUSY; i++) {
+		if (i)
+			poll(NULL, 0, CLEANER_MS);
+		err = claim_stale(parent_fd, name, ret_fd);
+	}
+	return err;
+}
+
 int claim_stale(int parent_fd, const char *name, int *ret_fd)
 {
 	int fd = openat(parent_fd, name, OPEN_FLAGS), err;

@@ -16,5 +16,10 @@
 int claim_make(const char *path, mode_t mode, int *ret_fd);
 /* Locks `name` below parent_fd if no living instance has it. 0 or -errno. */
 int claim_stale(int parent_fd, const char *name, int *ret_fd);
+/*
+ * The same where the owner is known to be dead, or is not expected to live: somebody else who
+ * is just looking, as every start does, is waited for.
+ */
+int claim_left(int parent_fd, const char *name, int *ret_fd);
 
 #endif

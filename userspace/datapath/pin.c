@@ -175,7 +175,7 @@ void pins_clean_old(struct pins *p)
 
 static int claim_path(const char *path, int *ret_fd)
 {
-	return claim_stale(AT_FDCWD, path, ret_fd);
+	return claim_left(AT_FDCWD, path, ret_fd);
 }
 
 /* One that was set aside by a start which was killed in turn is older still: it goes. */
@@ -314,7 +314,7 @@ static void clean_version(int version_fd, const char *starting, const char *only
 	}
 	while ((entry = readdir(dir))) {
 		if (!is_concerned(entry->d_name, starting, only) ||
-		    claim_stale(dirfd(dir), entry->d_name, &fd))
+		    (only ? claim_left : claim_stale)(dirfd(dir), entry->d_name, &fd))
 			continue;
 		look_at_left(fd, &left);
 		if (only || !left.closed) {
