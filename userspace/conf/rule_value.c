@@ -41,9 +41,9 @@ static bool take_action(struct reader *r, struct node *n, const struct key *k, v
 
 	if (!is_text(n))
 		return reader_refuse(r, n, k, "");
-	for (uint8_t i = 0; i < VERDICT_NUM; i++)
+	for (unsigned int i = 0; i < VERDICT_NUM; i++)
 		if (words[i] && !strcmp(n->text, words[i])) {
-			*(uint8_t *)to = i;
+			*(uint8_t *)to = (uint8_t)i;
 			return true;
 		}
 	if (!strncmp(n->text, "proxy", 5) && (!n->text[5] || n->text[5] == ' '))
