@@ -46,17 +46,18 @@ for address in 127.0.0.1 ::1; do
 	check "T-12_refused_udp_by_${address}_is_refused" by_worker refuses udp "$address"
 done
 check T-12_flow_names_its_owner flow '.flow.process == "seen" and .flow.verdict == "forward"'
-web_local() { # one connection that carries a lot, both ends on this host
-	in_host timeout 30 python3 - "$T/big" <<-'END' | sha256sum
+web_local() { # ADDRESS: one connection that carries a lot, both ends on this host
+	in_host timeout 30 python3 - "$T/big" "$1" <<-'END' | sha256sum
 		import socket, sys, threading
 		data = open(sys.argv[1], "rb").read()
-		server = socket.create_server(("127.0.0.1", 0))
+		family = socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET
+		server = socket.create_server((sys.argv[2], 0), family=family)
 		def serve():
 		    c = server.accept()[0]
 		    c.sendall(data)
 		    c.close()
 		threading.Thread(target=serve).start()
-		c = socket.create_connection(server.getsockname())
+		c = socket.create_connection(server.getsockname()[:2])
 		while True:
 		    part = c.recv(65536)
 		    if not part:
@@ -64,8 +65,9 @@ web_local() { # one connection that carries a lot, both ends on this host
 		    sys.stdout.buffer.write(part)
 	END
 }
-bulk() { same "$sum" "$(web_local)"; }
-check T-12_bytes_arrive_whole by_worker bulk
+bulk() { same "$sum" "$(web_local "$1")"; }
+check T-12_bytes_arrive_whole by_worker bulk 127.0.0.1
+check T-12_bytes_arrive_whole_by_ipv6 by_worker bulk ::1
 check T-12_own_addresses_are_no_loopback eval \
 	'n=$(captured); in_host "$HELPERS/seen" ping '$HOST4' | grep -q answered && same "$n" "$(captured)"'
 looks_up() { same "$WEB4" "$(in_host dig +short +tries=1 +time=5 @127.0.0.53 "www.$ZONE")"; }
