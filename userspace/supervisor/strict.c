@@ -185,7 +185,7 @@ static bool table_is_whole(const struct strict *s)
 
 	if (!s->listing)
 		return true; /* there is none */
-	if (table_list(s, &now))
+	if (table_list(s, &now) || !now)
 		return false;
 	whole = !strcmp(now, s->listing);
 	free(now);
