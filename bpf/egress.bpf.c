@@ -21,6 +21,8 @@
 #include "bpf/pass.h"
 
 #define ETH_TYPE_ARP 0x0806
+#define ETH_TYPE_VLAN 0x8100
+#define ETH_TYPE_QINQ 0x88a8
 #define ETH_GROUP 1U /* bit of a destination's first byte: multicast or broadcast */
 #define SOCK_KIND_RAW 3 /* SOCK_RAW */
 #define TCP_STATE_SYN_SENT 2
@@ -273,26 +275,51 @@ static __always_inline int host_strict(struct __sk_buff *skb)
 
 #define HOST_DECIDE (-2) /* no action yet: decide_flow() finds one */
 
-/* Reads a packet of which its socket does not say enough. HOST_DECIDE, or an action. */
-__noinline int host_look(struct __sk_buff *skb, __u32 l2)
+/* What the packet is. Of a frame its header says so: a packet socket may say anything. */
+static __always_inline __be16 host_type(struct __sk_buff *skb, __u32 l2)
 {
+	__be16 type = skb->protocol;
+
+	if (type == CSUM_BE16(ETH_TYPE_IP) || type == CSUM_BE16(ETH_TYPE_IP6) || l2 != ETH_BYTES)
+		return type;
+	bpf_skb_load_bytes(skb, offsetof(struct eth_header, type), &type, sizeof(type));
+	return type;
+}
+
+/* No IP: passes, but for the tagged frames of a packet socket, which strict mode is to stop. */
+static __always_inline int host_other(__be16 type, __u32 strict)
+{
+	if (type == CSUM_BE16(ETH_TYPE_ARP))
+		return pass(STAT_PASS_ESSENTIAL);
+	if (strict && (type == CSUM_BE16(ETH_TYPE_VLAN) || type == CSUM_BE16(ETH_TYPE_QINQ)))
+		return drop(DROP_PROTOCOL);
+	return pass(STAT_PASS_PROTOCOL);
+}
+
+/*
+ * Reads a packet of which its socket does not say enough. strict: it is known to be led back.
+ * HOST_DECIDE, or an action.
+ */
+__noinline int host_look(struct __sk_buff *skb, __u32 l2, __u32 strict)
+{
+	__be16 type = host_type(skb, l2);
 	struct scratch *x = scratch_get();
 	struct capture_device *device;
 	int why;
 
 	if (!x)
 		return TC_ACT_UNSPEC;
-	host_strict(skb);
-	if (skb->protocol != CSUM_BE16(ETH_TYPE_IP) && skb->protocol != CSUM_BE16(ETH_TYPE_IP6))
-		return pass(skb->protocol == CSUM_BE16(ETH_TYPE_ARP) ? STAT_PASS_ESSENTIAL :
-								       STAT_PASS_PROTOCOL);
+	strict |= host_strict(skb);
+	if (type != CSUM_BE16(ETH_TYPE_IP) && type != CSUM_BE16(ETH_TYPE_IP6))
+		return host_other(type, strict);
 	device = host_from(skb, x);
 	why = packet_load(skb, l2);
 	if (why == -DROP_DESTINATION) /* by further hops of a routing header: rules see the next */
 		flow_measure(skb, x);
 	else if (why)
 		return drop(-why);
-	why = l2 == ETH_BYTES ? host_frame(skb, device) : -1;
+	/* addresses that a packet socket of the host's has written say nothing */
+	why = l2 == ETH_BYTES && !strict ? host_frame(skb, device) : -1;
 	if (why < 0)
 		why = host_passes(skb);
 	return why < 0 ? HOST_DECIDE : decide_passed(x, why);
@@ -378,6 +405,7 @@ __noinline int host_open(struct __sk_buff *skb, __u32 l2)
 static __always_inline int host_out(struct __sk_buff *skb, __u32 l2)
 {
 	struct settings *s = settings_get();
+	__u32 strict = 0;
 	struct bpf_sock *sk;
 	int action;
 
@@ -388,13 +416,16 @@ static __always_inline int host_out(struct __sk_buff *skb, __u32 l2)
 	if (packet_is_ours(skb, s))
 		return pass(STAT_PASS_OWN);
 	/* what strict mode leads back looks like forwarded, too */
-	if (skb->ingress_ifindex && !host_strict(skb))
-		return pass(STAT_PASS_DECIDED);
+	if (skb->ingress_ifindex) {
+		strict = host_strict(skb);
+		if (!strict)
+			return pass(STAT_PASS_DECIDED);
+	}
 	sk = skb->sk;
 	sk = sk ? bpf_sk_fullsock(sk) : NULL;
 	if (sk && quick_pass(skb, sk, l2))
 		return TC_ACT_UNSPEC;
-	action = sk && host_open(skb, l2) ? HOST_DECIDE : host_look(skb, l2);
+	action = sk && host_open(skb, l2) ? HOST_DECIDE : host_look(skb, l2, strict);
 	return action == HOST_DECIDE ? decide_flow(skb) : action;
 }
 

@@ -24,6 +24,9 @@
  *   other SOURCE               the same as protocol 253 (RFC 3692)
  *   packet SOURCE DEVICE MAC   the same by AF_PACKET to that neighbour
  *   bypass SOURCE DEVICE MAC   and with PACKET_QDISC_BYPASS
+ *   disguised ...              and as a protocol that is not what is in the frame
+ *   foreign ...                and with the source address of another station
+ *   tagged ...                 and with the tag of no VLAN, a priority
  *
  * With SLIP_WAIT=FILE in the environment the socket is made at once, and used when that file
  * (a FIFO) was written to. Says "answered" (status 0) if a byte came back within a second, or
@@ -43,6 +46,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -352,6 +356,63 @@ static void send_raw(const struct target *t, uint8_t proto, int part)
 	close(fd);
 }
 
+static void read_mac(const char *text, uint8_t mac[6])
+{
+	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &mac[0], &mac[1], &mac[2], &mac[3],
+		   &mac[4], &mac[5]) != 6)
+		die("MAC address");
+}
+
+/* The frame's header. Returns its length. */
+static size_t make_frame(const struct target *t, bool foreign, bool tagged, uint8_t *p)
+{
+	struct ifreq own = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	size_t at = 12;
+
+	snprintf(own.ifr_name, sizeof(own.ifr_name), "%s", t->args[1]);
+	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &own) < 0)
+		die(t->args[1]);
+	close(fd);
+	read_mac(t->args[2], p);
+	memcpy(p + 6, own.ifr_hwaddr.sa_data, 6);
+	p[11] ^= foreign;
+	if (tagged) {
+		raw_put16(p + at, ETH_P_8021Q);
+		raw_put16(p + at + 2, 1 << 13); /* priority 1, VLAN 0 */
+		at += 4;
+	}
+	raw_put16(p + at, t->six ? ETH_P_IPV6 : ETH_P_IP);
+	return at + 2;
+}
+
+/* A frame of our own making, by AF_PACKET round traffic control. */
+static void send_frame(const struct target *t, const char *way)
+{
+	bool tagged = !strcmp(way, "tagged");
+	uint16_t type = t->six ? ETH_P_IPV6 : ETH_P_IP;
+	struct sockaddr_ll to = { .sll_family = AF_PACKET,
+				  .sll_ifindex = device_of(t->args[1]),
+				  .sll_halen = 6 };
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	uint8_t frame[18 + PACKET_MAX];
+	size_t len = make_frame(t, !strcmp(way, "foreign"), tagged, frame);
+
+	if (tagged)
+		type = ETH_P_8021Q;
+	else if (!strcmp(way, "disguised"))
+		type = ETH_P_802_EX1;
+	to.sll_protocol = htons(type);
+	memcpy(to.sll_addr, frame, 6);
+	len += make_packet(t, proto_of(t), 0, frame + len);
+	if (fd < 0)
+		die("AF_PACKET");
+	set_int(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
+	if (sendto(fd, frame, len, 0, (struct sockaddr *)&to, sizeof(to)) < 0)
+		die("AF_PACKET");
+	close(fd);
+}
+
 static void send_packet(const struct target *t, bool bypass)
 {
 	struct sockaddr_ll to = { .sll_family = AF_PACKET,
@@ -362,10 +423,9 @@ static void send_packet(const struct target *t, bool bypass)
 	uint8_t packet[PACKET_MAX];
 	size_t len = make_packet(t, proto_of(t), 0, packet);
 
-	if (fd < 0 || sscanf(t->args[2], "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &to.sll_addr[0],
-			     &to.sll_addr[1], &to.sll_addr[2], &to.sll_addr[3], &to.sll_addr[4],
-			     &to.sll_addr[5]) != 6)
+	if (fd < 0)
 		die("AF_PACKET");
+	read_mac(t->args[2], to.sll_addr);
 	if (bypass)
 		set_int(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
 	if (sendto(fd, packet, len, 0, (struct sockaddr *)&to, sizeof(to)) < 0)
@@ -399,6 +459,9 @@ static const struct way {
 	{ "other", 1, NULL },
 	{ "packet", 3, NULL },
 	{ "bypass", 3, NULL },
+	{ "disguised", 3, NULL },
+	{ "foreign", 3, NULL },
+	{ "tagged", 3, NULL },
 };
 
 static int is(const struct way *way, const char *name)
@@ -420,6 +483,8 @@ static bool crafted(const struct way *way, const struct target *t)
 		send_raw(t, OTHER_PROTOCOL, 0);
 	} else if (is(way, "packet") || is(way, "bypass")) {
 		send_packet(t, is(way, "bypass"));
+	} else if (is(way, "disguised") || is(way, "foreign") || is(way, "tagged")) {
+		send_frame(t, way->name);
 	} else {
 		return false;
 	}

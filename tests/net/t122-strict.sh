@@ -28,6 +28,9 @@ table() { in_host nft list tables netdev | grep headrace; }
 
 watch_start
 check a_packet_socket_reaches_anybody_without_headrace by_hand bypass "${TO4[drop]}"
+for way in disguised foreign tagged; do
+	check frames_of_its_own_making_do_without_headrace,_"$way" by_hand $way "${TO4[drop]}"
+done
 host_config rules="$(host_rules)" strict=false
 must_up
 check by_traffic_control_a_rule_stops_it stopped packet "${TO4[drop]}"
@@ -40,6 +43,10 @@ must_up
 check status_names_its_devices eval '[ "$(json status ".status.strict.devices | sort | join(\" \")")" = "uplink uplink2" ]'
 check with_it_a_rule_stops_it stopped bypass "${TO4[drop]}"
 check by_traffic_control_as_well stopped packet "${TO4[drop]}"
+for way in disguised foreign tagged; do
+	check a_rule_stops_frames_of_its_own_making,_"$way" stopped $way "${TO4[drop]}"
+done
+check a_disguised_one_that_is_direct_passes by_hand disguised "${TO4[direct]}"
 check what_is_direct_passes_round_traffic_control by_hand bypass "${TO4[direct]}"
 check and_by_it by_hand packet "${TO4[direct]}"
 check TCP_is_direct_as_before seen tcp "${TO4[direct]}" answered

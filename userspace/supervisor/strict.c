@@ -3,10 +3,11 @@
  * The table, and whoever changes it.
  *
  * A packet socket's packet is told from all others by two things together: it belongs to a
- * socket, and no route was looked up for it. It gets two marks, the fwmark and the priority,
- * 64 random bits of this start, and is sent to its device again (`fwd`): then it goes by
- * traffic control whatever its socket asked for, and what has both marks passes here. The
- * kernel half takes them off again. Without CAP_NET_ADMIN nobody can read them.
+ * socket, and no route was looked up for it; what protocol it says that it is, it need not be.
+ * It gets two marks, the fwmark and the priority, 64 random bits of this start, and is sent to
+ * its device again (`fwd`): then it goes by traffic control whatever its socket asked for, and
+ * what has both marks passes here. The kernel half takes them off again. Without CAP_NET_ADMIN
+ * nobody can read them.
  *
  * nftables is spoken to by libnftables, which is opened when it is needed: most instances never
  * do, and its memory would be each role's.
@@ -123,8 +124,7 @@ static void put_chain(FILE *out, const struct strict *s, size_t i)
 	/* a load that fails (no route; no socket) ends a rule */
 	fprintf(out,
 		"  meta rtclassid 0-4294967295 accept\n"
-		"  meta protocol { 0x0800, 0x86dd } meta skuid 0-4294967295 "
-		"meta mark set 0x%x meta priority set 0x%x fwd to \"%s\"\n }\n",
+		"  meta skuid 0-4294967295 meta mark set 0x%x meta priority set 0x%x fwd to \"%s\"\n }\n",
 		st->strict_mark, st->strict_priority, s->device[i]);
 }
 
