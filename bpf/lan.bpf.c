@@ -115,6 +115,12 @@ static __always_inline int error_is_ours(struct scratch *x)
 	return 1;
 }
 
+/* Sources that the kernel routes no further; 169.254/16 is none of them, and masqueraded. */
+static __always_inline int lan_stays(const struct packet *p)
+{
+	return addr_ends_at_link(p, &p->saddr) && (p->version == 6 || p->saddr.b[12] != 169);
+}
+
 #define LAN_ERROR (-2) /* lan_passes(): an ICMP error that is a worker's business */
 
 /* As what a client's packet, which is read, passes: enum kernel_stat; LAN_ERROR, or -1. */
@@ -128,7 +134,7 @@ __noinline int lan_passes(struct __sk_buff *skb)
 	if (!x || !s || !d)
 		return STAT_PASS_OTHER;
 	p = &x->packet;
-	if (packet_is_essential(p) || addr_ends_at_link(p, &p->saddr))
+	if (packet_is_essential(p) || lan_stays(p))
 		return STAT_PASS_ESSENTIAL;
 	if (packet_is_icmp(p) && !p->fragment_offset && !packet_is_echo_request(p))
 		return error_is_ours(x) ? LAN_ERROR : STAT_PASS_ESSENTIAL;
@@ -236,6 +242,17 @@ __noinline int lan_quick(struct __sk_buff *skb, __u32 l2, __u32 up)
 
 #define LAN_DECIDE (-3) /* no action yet: decide_flow() finds one */
 
+/*
+ * A client that sends as the host: what the host's flows are answered must not go to it, nor
+ * may it go their way. LAN_DECIDE, or an action.
+ */
+static __always_inline int lan_forged(struct scratch *x)
+{
+	if (!bpf_map_lookup_elem(&host_addrs, &x->packet.saddr))
+		return LAN_DECIDE;
+	return x->from.bridged ? pass(STAT_PASS_BRIDGED) : drop(DROP_SOURCE);
+}
+
 /* Reads a client's packet. LAN_DECIDE, or an action. */
 __noinline int lan_look(struct __sk_buff *skb, __u32 l2)
 {
@@ -262,7 +279,7 @@ __noinline int lan_look(struct __sk_buff *skb, __u32 l2)
 	why = lan_passes(skb);
 	if (why == LAN_ERROR)
 		return decide_send(skb);
-	return why < 0 ? LAN_DECIDE : decide_passed(x, why);
+	return why < 0 ? lan_forged(x) : decide_passed(x, why);
 }
 
 static __always_inline int lan_in(struct __sk_buff *skb, __u32 l2)

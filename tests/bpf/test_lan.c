@@ -54,16 +54,33 @@ static void what_no_rule_decides_passes_and_is_counted(void **state)
 static void near_misses_are_the_rules_business(void **state)
 {
 	static const struct craft near[] = {
-		UDP(CLIENT4, 68, OUTSIDE4, 69, ),
-		UDP(CLIENT4, 7, "169.253.1.1", 7, ),
-		UDP(CLIENT6, 7, "fec0::1", 7, V6),
-		TCP(CLIENT4, "223.255.255.255", CRAFT_SYN, ),
+		UDP(CLIENT4, 68, OUTSIDE4, 69, ),     UDP(CLIENT4, 7, "169.253.1.1", 7, ),
+		UDP("169.254.7.7", 7, OUTSIDE4, 7, ), /* routed, and masqueraded */
+		UDP(CLIENT6, 7, "fec0::1", 7, V6),    TCP(CLIENT4, "223.255.255.255", CRAFT_SYN, ),
 	};
 	uint64_t before = harness_drops(h, DROP_RULE);
 
 	for (size_t i = 0; i < sizeof(near) / sizeof(near[0]); i++)
 		assert_int_equal(up(&near[i]), HARNESS_DROP);
-	assert_int_equal(harness_drops(h, DROP_RULE), before + 4);
+	assert_int_equal(harness_drops(h, DROP_RULE), before + sizeof(near) / sizeof(near[0]));
+}
+
+/* Of a flow of the host's own, which is captured: its answers would go to the client. */
+static void nobody_sends_as_the_host(void **state)
+{
+	static const struct addr own4 = { { TUN_MAPPED, 192, 0, 2, 10 } };
+	uint64_t before = harness_drops(h, DROP_SOURCE);
+	struct craft c = udp4;
+	uint32_t one = 1;
+
+	all(VERDICT_FORWARD, EPOCH, 0);
+	put(h->skel->maps.host_addrs, &own4, &one);
+	c.src = "192.0.2.10";
+	assert_int_equal(up(&c), HARNESS_DROP);
+	assert_int_equal(harness_drops(h, DROP_SOURCE), before + 1);
+	c.sport = 68; /* what a link needs passes: an address may be in use twice */
+	c.dport = 67;
+	assert_int_equal(up(&c), -1);
 }
 
 static void own_addresses_pass(void **state)
@@ -387,6 +404,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(what_no_rule_decides_passes_and_is_counted),
 		T(near_misses_are_the_rules_business),
+		T(nobody_sends_as_the_host),
 		T(own_addresses_pass),
 		T(marks_pass_first),
 		T(device_nobody_captures_is_left_alone),
