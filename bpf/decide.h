@@ -72,23 +72,6 @@ __weak __noinline int decide_alive(struct __sk_buff *skb)
 	return bpf_check_mtu(skb, s->tun_ifindex, &mtu, 0, 0) != -BPF_ENODEV;
 }
 
-/* To the TUN; when main is down, what when-down says. */
-__weak __noinline int decide_send(struct __sk_buff *skb)
-{
-	struct settings *s = settings_get();
-	struct scratch *x = scratch_get();
-
-	if (!x || !s)
-		return TC_ACT_UNSPEC;
-	if (decide_alive(skb))
-		return capture_send(skb, x, s);
-	if (!s->closed)
-		return pass(STAT_PASS_STALE);
-	if (x->light && packet_load(skb, x->l2))
-		return drop(DROP_MALFORMED);
-	return packet_refuse(skb, DROP_STALE, END_SHUTDOWN);
-}
-
 /* Notes with the socket what was decided about x->key, so that its next packets are quick. */
 __weak __noinline int decide_note(struct __sk_buff *skb)
 {
@@ -107,6 +90,26 @@ __weak __noinline int decide_note(struct __sk_buff *skb)
 	note->ticks = bpf_jiffies64();
 	note->folded_ns = bpf_ktime_get_coarse_ns();
 	return 0;
+}
+
+/* To the TUN; when main is down, what when-down says. */
+__weak __noinline int decide_send(struct __sk_buff *skb)
+{
+	struct settings *s = settings_get();
+	struct scratch *x = scratch_get();
+
+	if (!x || !s)
+		return TC_ACT_UNSPEC;
+	if (decide_alive(skb))
+		return capture_send(skb, x, s);
+	if (!s->closed) {
+		x->fresh.verdict = VERDICT_NONE; /* and what follows it is of no captured flow */
+		decide_note(skb);
+		return pass(STAT_PASS_STALE);
+	}
+	if (x->light && packet_load(skb, x->l2))
+		return drop(DROP_MALFORMED);
+	return packet_refuse(skb, DROP_STALE, END_SHUTDOWN);
 }
 
 /* Enters the packet's flow as one that passes; flags: FLOW_INBOUND, FLOW_OLDER. */
@@ -476,10 +479,19 @@ static __always_inline int flow_is_past(const struct scratch *x)
 	       bpf_ktime_get_coarse_ns() < *ended + PAST_NS;
 }
 
+/* Does its socket know of it that it did not pass? One may be silent for longer than that. */
+static __always_inline int flow_was_kept(struct __sk_buff *skb, const struct scratch *x)
+{
+	struct sock_note *note = x->from.own ? packet_note(skb, 0) : NULL;
+
+	return note && note->verdict != VERDICT_NONE && note->verdict != VERDICT_DIRECT &&
+	       flow_key_same(&note->key, &x->key);
+}
+
 /* A segment of no flow that is known, and that opens none. */
 static __always_inline int decide_segment(struct __sk_buff *skb, struct scratch *x)
 {
-	if (flow_is_past(x))
+	if (flow_is_past(x) || flow_was_kept(skb, x))
 		return packet_refuse(skb, DROP_STRAY, END_REJECTED);
 	return decide_pass(skb, x, FLOW_OLDER, STAT_PASS_OLDER);
 }

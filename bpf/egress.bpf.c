@@ -71,7 +71,7 @@ static __always_inline int quick_udp(struct __sk_buff *skb, const struct sock_no
 	const __u8 *ip = (const __u8 *)(long)skb->data + l2;
 	const void *end = (const void *)(long)skb->data_end;
 
-	if (note->key.proto != PROTO_UDP)
+	if (note->key.proto != PROTO_UDP || skb->vlan_present)
 		return -1;
 	if (skb->protocol == CSUM_BE16(ETH_TYPE_IP)) {
 		if ((const void *)(ip + IP4_HEADER_BYTES + UDP_HEADER_BYTES) > end ||
@@ -310,6 +310,8 @@ __noinline int host_look(struct __sk_buff *skb, __u32 l2, __u32 strict)
 	if (!x)
 		return TC_ACT_UNSPEC;
 	strict |= host_strict(skb);
+	if (skb->vlan_present) /* a VLAN is a device of its own */
+		return pass(STAT_PASS_PROTOCOL);
 	if (type != CSUM_BE16(ETH_TYPE_IP) && type != CSUM_BE16(ETH_TYPE_IP6))
 		return host_other(type, strict);
 	device = host_from(skb, x);
@@ -385,7 +387,7 @@ __noinline int host_open(struct __sk_buff *skb, __u32 l2)
 
 	sk = sk ? bpf_sk_fullsock(sk) : NULL;
 	if (!x || !sk || sk->protocol != PROTO_TCP || sk->state != TCP_STATE_SYN_SENT ||
-	    (!v4 && skb->protocol != CSUM_BE16(ETH_TYPE_IP6)))
+	    skb->vlan_present || (!v4 && skb->protocol != CSUM_BE16(ETH_TYPE_IP6)))
 		return 0;
 	if (v4 ? !open_read(x, sk, ip, end, 1) : !open_read(x, sk, ip, end, 0))
 		return 0;
@@ -516,7 +518,7 @@ static __always_inline int host_in(struct __sk_buff *skb, __u32 l2)
 	const __u8 *ip = (const __u8 *)(long)skb->data + l2;
 	const void *end = (const void *)(long)skb->data_end;
 
-	if (skb->pkt_type || (const void *)(ip + IP4_HEADER_BYTES) > end)
+	if (skb->pkt_type || skb->vlan_present || (const void *)(ip + IP4_HEADER_BYTES) > end)
 		return TC_ACT_UNSPEC;
 	if (skb->protocol == CSUM_BE16(ETH_TYPE_IP) ? ip[9] == PROTO_TCP : ip[6] == PROTO_TCP)
 		return TC_ACT_UNSPEC;
