@@ -104,6 +104,19 @@ no_second() {
 	[ $? = 1 ] && grep -q 'is running already' "$T/second"
 }
 check a_second_one_of_the_name_is_refused no_second
+# Each would capture what the other one's workers send, for ever.
+other() { in_host "$B/headrace" "$1" --instance "$INSTANCE-other" "${@:2}" 8>&- >"$T/other" 2>&1; }
+no_other() {
+	other up -c "$T/host.yaml"
+	[ $? = 1 ] && grep -q 'another instance captures what this host sends' "$T/other"
+}
+check one_of_another_name_is_refused no_other
+printf 'capture: {uplinks: none, lan: [%s]}\n' docker0 >"$T/other.yaml"
+check one_of_clients_alone_is_not other up -c "$T/other.yaml"
+printf 'capture: {uplinks: auto, lan: [%s]}\n' docker0 >"$T/other.yaml"
+no_uplinks() { other reload; grep -q 'another instance captures' "$T/other"; }
+check but_gets_no_uplinks_by_a_reload no_uplinks
+check and_goes other down
 check the_first_one_goes_on resolves
 check the_only_instance_needs_no_name \
 	same "$INSTANCE" "$(in_host "$B/headrace" status --json | jq -r .status.instance)"

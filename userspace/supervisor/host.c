@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "datapath/claim.h"
 #include "datapath/kernel.h"
 #include "supervisor/host.h"
 #include "supervisor/instance.h"
@@ -63,6 +64,7 @@ static void uplinks_looked(struct uplinks *u)
 
 void host_init(struct instance *in)
 {
+	in->uplinks_claim = -1;
 	in->uplinks.looked = uplinks_looked;
 	routing_init(&in->routing, in->loop, &routing_ops);
 	strict_init(&in->strict, in->loop);
@@ -138,6 +140,68 @@ static void start_strict(struct instance *in)
 		log_warn("strict", "%s", err);
 }
 
+/* --- one to a host -------------------------------------------------------------------------- */
+
+/* A directory whose lock says: somebody captures what this network namespace sends itself. */
+static const char *claim_path(char path[PATH_MAX])
+{
+	struct stat st;
+
+	if (stat("/proc/thread-self/ns/net", &st))
+		st.st_ino = 0;
+	snprintf(path, PATH_MAX, RECORD_DIRECTORY "/uplinks-%llu", (unsigned long long)st.st_ino);
+	return path;
+}
+
+#define CLAIM_TRIES 4 /* an instance that ends removes RECORD_DIRECTORY, where it is empty */
+
+int host_claim(struct instance *in, char err[ERROR_TEXT_MAX])
+{
+	const struct conf_capture *c = &in->config.conf->capture;
+	char path[PATH_MAX];
+	int r = -ENOENT;
+
+	if (!in->options.host || in->uplinks_claim >= 0 ||
+	    (c->uplinks_mode == CONF_UPLINKS_NONE && c->loopback == CONF_LOOPBACK_NO))
+		return 0;
+	for (int i = 0; i < CLAIM_TRIES && r == -ENOENT; i++) {
+		r = record_directory(err);
+		if (r)
+			return r;
+		r = claim_make(claim_path(path), 0700, &in->uplinks_claim);
+	}
+	if (r == -EBUSY)
+		return error_text(err, r,
+				  "another instance captures what this host sends, and each would "
+				  "capture what the other one carries: end it, or give this one "
+				  "`uplinks: none`");
+	return r ? error_at(err, r, "cannot make %s", path) : 0;
+}
+
+void host_unclaim(struct instance *in)
+{
+	char path[PATH_MAX];
+
+	if (in->uplinks_claim < 0)
+		return;
+	rmdir(claim_path(path));
+	in->uplinks_claim = fd_close(in->uplinks_claim);
+	rmdir(RECORD_DIRECTORY);
+}
+
+static void clean_claim(void)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (claim_stale(AT_FDCWD, claim_path(path), &fd))
+		return;
+	rmdir(path);
+	fd_close(fd);
+}
+
+/* --- settings, and what they need ----------------------------------------------------------- */
+
 int host_prepare(struct instance *in)
 {
 	int r;
@@ -145,7 +209,9 @@ int host_prepare(struct instance *in)
 	if (!in->options.host)
 		return 0;
 	host_clean(in->options.instance);
-	r = routes(in) ? prepare_routes(in) : 0;
+	r = host_claim(in, in->error);
+	if (!r && routes(in))
+		r = prepare_routes(in);
 	if (!r && in->config.conf->capture.strict)
 		start_strict(in);
 	return r;
@@ -232,5 +298,6 @@ void host_clean(const char *instance)
 	undo_clean_stale(RECORD_DIRECTORY);
 	if (!unlink(strict_record(instance, path)))
 		strict_clean(instance);
+	clean_claim();
 	rmdir(RECORD_DIRECTORY);
 }

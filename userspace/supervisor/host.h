@@ -14,6 +14,13 @@ struct instance;
 /* Once, with the instance's loop. */
 void host_init(struct instance *in);
 /*
+ * Of the instances in one network namespace one captures what the host itself sends: two would
+ * capture each other's. Does nothing if it has been done, or the configuration does not want
+ * it. 0; -EBUSY, or another -errno, with err filled. host_unclaim() is harmless at any time.
+ */
+int host_claim(struct instance *in, char err[ERROR_TEXT_MAX]);
+void host_unclaim(struct instance *in);
+/*
  * Fills in the kernel half's settings, before they are written and the roles get them. 0 or
  * -errno with in->error filled.
  */

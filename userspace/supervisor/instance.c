@@ -220,8 +220,10 @@ static int open_capture(struct instance *in)
 		if (err)
 			capture_close(&in->capture);
 	}
-	if (err)
+	if (err) {
 		host_end(in);
+		host_unclaim(in);
+	}
 	return err;
 }
 
@@ -229,6 +231,7 @@ static void close_capture(struct instance *in)
 {
 	host_end(in);
 	capture_close(&in->capture);
+	host_unclaim(in);
 }
 
 static int attach_devices(struct instance *in)
@@ -479,6 +482,9 @@ int instance_capture_again(struct instance *in, char err[ERROR_TEXT_MAX])
 
 	if (!in->options.host)
 		return 0;
+	r = host_claim(in, err);
+	if (r)
+		return r;
 	settings_from_conf(in);
 	in->settings.heartbeat_ns = clock_ns();
 	r = kernel_settings(in->kernel, &in->settings);

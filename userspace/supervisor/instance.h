@@ -70,6 +70,7 @@ struct instance {
 	struct devices devices;
 	struct rules rules;
 	struct uplinks uplinks; /* capture points of a host */
+	int uplinks_claim; /* see host_claim(); -1 = not taken */
 	struct routing routing; /* see supervisor/host.h */
 	struct strict strict;
 	struct crew crew;

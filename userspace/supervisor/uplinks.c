@@ -66,6 +66,8 @@ static void attach(struct uplinks *u, struct uplink *e)
 					    &e->hooks, error);
 	if (!err)
 		pin(u, e);
+	else /* as many come and go as there are containers: none may keep a place */
+		kernel_capture_device_set(u->kernel, (uint32_t)p->ifindex, NULL);
 	if (err && strcmp(error, e->error) != 0)
 		log_warn("capture", "not captured: %s", error);
 	if (!err)
@@ -204,6 +206,9 @@ static int look(struct uplinks *u)
 	if (err)
 		return err;
 	num = uplinks_plan(u->conf, &t, u->tun->ifindex, plan, CAPTURE_DEVICES_MAX);
+	if (num == CAPTURE_DEVICES_MAX && u->uplinks < num)
+		log_warn("capture", "no more than %d devices are captured: the rest passes",
+			 CAPTURE_DEVICES_MAX);
 	if (t.locals > HOST_ADDRS_MAX)
 		log_warn("capture", "more than %d addresses: the rest is taken for foreign",
 			 HOST_ADDRS_MAX);
@@ -310,6 +315,10 @@ int uplinks_start(struct uplinks *u, struct kernel *kernel, struct tun *tun,
 			pin(u, &u->uplink[i]);
 	if (!r)
 		r = look(u);
+	if (r == -EAGAIN) { /* too much changes just now */
+		loop_arm(u->loop, &u->delay, UPLINKS_RETRY_MS);
+		r = 0;
+	}
 	return r ? error_at(err, r, "cannot follow the host's devices") : 0;
 }
 
