@@ -3,6 +3,7 @@
 #
 # Rules about flows: what 1,024 of them with 100,000 networks cost to load and to ask (rules.c).
 # Sourced by session.sh.
+# shellcheck disable=SC2154 # variables of session.sh
 
 part_rules() {
 	local metric value

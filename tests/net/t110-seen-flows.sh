@@ -153,10 +153,8 @@ drawn() { [ "$(grep -c 'flows, by rate' "$T/screen.log")" -ge 3 ]; }
 check on_a_terminal_the_table_is_drawn_anew wait_for drawn
 check with_what_there_is grep -q "bash/$straight_pid" "$T/screen.log"
 stop "$screen_pid"
-browser_pid=$(flow --rule named .pid | head -1)
-for name in straight carried client browser; do
-	pid=${name}_pid
-	stop "${!pid}"
+for pid in "$straight_pid" "$carried_pid" "$client_pid" "$(flow --rule named .pid | head -1)"; do
+	stop "$pid"
 done
 check it_ends_in_order down
 finish

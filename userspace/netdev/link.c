@@ -94,8 +94,7 @@ int link_add_default_route(int ifindex, int family)
 	struct rtmsg *rtm;
 	struct rtnl_request req;
 
-	rtm = rtnl_start(&req, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
-			    sizeof(*rtm));
+	rtm = rtnl_start(&req, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sizeof(*rtm));
 	rtm->rtm_family = (uint8_t)family;
 	rtm->rtm_table = RT_TABLE_MAIN;
 	rtm->rtm_protocol = RTPROT_STATIC;

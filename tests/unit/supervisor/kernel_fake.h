@@ -65,8 +65,9 @@ static int fake_attach_result;
 static void fake_kernel_reset(void)
 {
 	memset(&fake_kernel, 0, sizeof(fake_kernel));
-	fake_kernel.features =
-		(struct kernel_features){ .attach = "none", .dns = "resolver", .protect = "SO_MARK", .bpffs = "none" };
+	fake_kernel.features = (struct kernel_features){
+		.attach = "none", .dns = "resolver", .protect = "SO_MARK", .bpffs = "none"
+	};
 	fake_kernel.ended_slot = -2;
 	fake_load_error[0] = '\0';
 	fake_loaded = 0;
