@@ -458,4 +458,41 @@ static inline uint32_t be32_of(const uint8_t *b)
 	return (uint32_t)be16_of(b) << 16 | be16_of(b + 2);
 }
 
+/* --- what the tests begin with ----------------------------------------------------------- */
+
+static const int families[] = { AF_INET, AF_INET6 };
+#define EACH_FAMILY(f) for (size_t f = 0; f < 2; f++)
+
+static inline const char *peer(int family)
+{
+	return family == AF_INET ? PEER4 : PEER6;
+}
+
+static inline const char *host(int family)
+{
+	return family == AF_INET ? HOST4 : HOST6;
+}
+
+static inline void begin(enum verdict fallback)
+{
+	world_open(false, false);
+	world_attach();
+	rules_say(fallback, 0, 0);
+}
+
+/* An answer to `packet`, which came out of the TUN. */
+static inline struct craft answer_to(int family, const uint8_t *packet)
+{
+	const uint8_t *l4 = l4_of(packet);
+	struct craft c = { .version = family == AF_INET ? 4 : 6,
+			   .proto = family == AF_INET ? packet[9] : packet[6],
+			   .src = peer(family),
+			   .dst = host(family),
+			   .window = 60000 };
+
+	c.sport = be16_of(l4 + 2);
+	c.dport = be16_of(l4);
+	return c;
+}
+
 #endif

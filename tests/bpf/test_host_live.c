@@ -1,44 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The capture programs on an uplink, with real sockets, by tcx and by clsact. */
 #include "bpf/host_live.h"
-#include "bpf/owner.h"
 
 #include "datapath/mountinfo.h"
-
-static const int families[] = { AF_INET, AF_INET6 };
-#define EACH_FAMILY(f) for (size_t f = 0; f < 2; f++)
-
-static const char *peer(int family)
-{
-	return family == AF_INET ? PEER4 : PEER6;
-}
-
-static const char *host(int family)
-{
-	return family == AF_INET ? HOST4 : HOST6;
-}
-
-static void begin(enum verdict fallback)
-{
-	world_open(false, false);
-	world_attach();
-	rules_say(fallback, 0, 0);
-}
-
-/* An answer to `packet`, which came out of the TUN. */
-static struct craft answer_to(int family, const uint8_t *packet)
-{
-	const uint8_t *l4 = l4_of(packet);
-	struct craft c = { .version = family == AF_INET ? 4 : 6,
-			   .proto = family == AF_INET ? packet[9] : packet[6],
-			   .src = peer(family),
-			   .dst = host(family),
-			   .window = 60000 };
-
-	c.sport = be16_of(l4 + 2);
-	c.dport = be16_of(l4);
-	return c;
-}
 
 static struct flow the_flow(struct bpf_map *map)
 {
@@ -464,71 +428,6 @@ static void direct_connection_is_reset_by_new_rules(void **state)
 	world_close();
 }
 
-/* A connection whose socket has a note, as the hooks of connect() make it. */
-static int dial_noted(int family, uint16_t port)
-{
-	int fd = socket_at(world.host, family, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	struct sock_note note = { .pid = 1 };
-	struct sockaddr_storage at;
-	socklen_t len = address(family, peer(family), port, &at);
-
-	put(world.skel->maps.sock_notes, &fd, &note);
-	if (connect(fd, (struct sockaddr *)&at, len))
-		assert_int_equal(errno, EINPROGRESS);
-	return fd;
-}
-
-/* Its flow has ended long ago, and nobody has told it. */
-static void silent_connection_that_was_captured_does_not_slip_by(void **state)
-{
-	EACH_FAMILY(i)
-	{
-		uint8_t packet[CRAFT_MAX];
-		struct craft c;
-		int fd;
-
-		begin(VERDICT_FORWARD);
-		fd = dial_noted(families[i], 4711);
-		assert_true(packet_from(world.tun, packet, sizeof(packet)) > 0);
-		c = answer_to(families[i], packet);
-		c.tcp_flags = CRAFT_SYN | CRAFT_ACK;
-		c.seq = 500;
-		c.ack = be32_of(l4_of(packet) + 4) + 1;
-		packet_to(world.tun, &c);
-		assert_int_equal(dialled(fd), 0);
-		assert_true(packet_from(world.tun, packet, sizeof(packet)) > 0); /* ACK */
-		empty(world.skel->maps.flows);
-		say(fd, "late");
-		assert_true(ready(fd, POLLERR));
-		assert_int_equal(dialled(fd), ECONNRESET);
-		assert_int_equal(drops_of(DROP_STRAY), 1);
-		assert_int_equal(stat_of(STAT_PASS_OLDER), 0);
-		close(fd);
-		world_close();
-	}
-}
-
-/* While main is gone, for the whole of it, though rules would capture it. */
-static void connection_that_opened_while_main_was_gone_stays_native(void **state)
-{
-	int listener, fd, far;
-
-	begin(VERDICT_FORWARD);
-	world.settings.heartbeat_ns = 0;
-	world_settings();
-	listener = serve(world.outside, AF_INET, peer(AF_INET), 0, SOCK_STREAM);
-	fd = dial_noted(AF_INET, port_of(listener));
-	assert_int_equal(dialled(fd), 0);
-	far = accept(listener, NULL, NULL);
-	say(fd, "native");
-	expect(far, "native");
-	assert_int_equal(drops_of(DROP_STRAY), 0);
-	close(far);
-	close(fd);
-	close(listener);
-	world_close();
-}
-
 /* The TUN is there, and nobody beats. */
 static void gone_main_is_passed_by_or_stands_in_the_way(void **state)
 {
@@ -722,8 +621,6 @@ int main(void)
 		cmocka_unit_test(refused_port_of_the_host_is_refused_to_the_outside),
 		cmocka_unit_test(udp_server_answers_though_all_is_dropped),
 		cmocka_unit_test(direct_connection_is_reset_by_new_rules),
-		cmocka_unit_test(silent_connection_that_was_captured_does_not_slip_by),
-		cmocka_unit_test(connection_that_opened_while_main_was_gone_stays_native),
 		cmocka_unit_test(gone_main_is_passed_by_or_stands_in_the_way),
 		cmocka_unit_test(own_connection_passes_to_its_last_ack),
 		cmocka_unit_test(tunnel_over_the_uplink_lives_though_all_is_dropped),
