@@ -221,13 +221,19 @@ $(B)/libheadrace.a: $(LIB_OBJ) $(LWIP_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# What it would take installed: stripped, in bytes.
+say_size = @strip -o $@.stripped $@ && printf '  SIZE     %s %d bytes\n' $@ "$$(stat -c %s $@.stripped)"; \
+	rm -f $@.stripped
+
 $(B)/headraced: $(B)/userspace/main.o $(B)/libheadrace.a
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@ $^ $(DAEMON_LIBS)
+	$(say_size)
 
 $(B)/headrace: $(CLIENT_OBJ) $(BASE_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@ $^ $(CLIENT_LIBS)
+	$(say_size)
 
 # --- tests: one program per file ------------------------------------------------------------
 # tests/unit/LAYER/test_X.c mirrors LAYER/X.c and may include it to reach static functions.
