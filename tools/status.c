@@ -123,7 +123,6 @@ static int add_role(struct table *table, json_t *role)
 
 static void print_load(json_t *roles, FILE *out)
 {
-	fputc('\n', out);
 	print_rows(load, LOAD_COLUMNS, roles, add_role, out);
 }
 
@@ -179,11 +178,41 @@ static void print_budgets(json_t *status, FILE *out)
 	json_object_del(status, "budgets");
 }
 
+/* The devices at which a host is captured. */
+static const struct status_column captures[] = {
+	{ "device", { .head = "CAPTURED" } },
+	{ "point", { .head = "AS" } },
+	{ "mode", { .head = "BY" } },
+	{ "error", { .head = "WHY NOT" } },
+};
+
+#define CAPTURE_COLUMNS (sizeof(captures) / sizeof(captures[0]))
+
+static int add_capture(struct table *table, json_t *capture)
+{
+	const char *cells[CAPTURE_COLUMNS];
+
+	for (size_t i = 0; i < CAPTURE_COLUMNS; i++)
+		cells[i] = json_string_value(json_object_get(capture, captures[i].key));
+	return table_add(table, cells, cells[CAPTURE_COLUMNS - 1] ? TABLE_BAD : TABLE_PLAIN);
+}
+
+static void print_captures(json_t *status, FILE *out)
+{
+	json_t *list = json_object_get(status, "captures");
+
+	if (json_array_size(list))
+		print_rows(captures, CAPTURE_COLUMNS, list, add_capture, out);
+	json_object_del(status, "captures");
+}
+
 static void status_object(void *arg, const char *kind, json_t *object)
 {
 	if (strcmp(kind, "status") != 0)
 		return;
 	print_identity(object);
+	fputc('\n', stdout);
+	print_captures(object, stdout);
 	print_load(json_object_get(object, "roles"), stdout);
 	print_budgets(object, stdout);
 	object_print(object, stdout);
