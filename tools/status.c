@@ -123,6 +123,7 @@ static int add_role(struct table *table, json_t *role)
 
 static void print_load(json_t *roles, FILE *out)
 {
+	fputc('\n', out);
 	print_rows(load, LOAD_COLUMNS, roles, add_role, out);
 }
 
@@ -211,9 +212,8 @@ static void status_object(void *arg, const char *kind, json_t *object)
 	if (strcmp(kind, "status") != 0)
 		return;
 	print_identity(object);
-	fputc('\n', stdout);
-	print_captures(object, stdout);
 	print_load(json_object_get(object, "roles"), stdout);
+	print_captures(object, stdout);
 	print_budgets(object, stdout);
 	object_print(object, stdout);
 }
