@@ -173,6 +173,9 @@ static __always_inline enum host_sender host_sender(struct __sk_buff *skb, const
 	}
 	if (sk->protocol != p->proto)
 		return nobody;
+	/* closed, or dissolved, while the packet waited for its neighbour */
+	if (p->proto == PROTO_UDP && !sk->src_port)
+		return SENDER_HAND;
 	if (packet_is_transport(p) && !p->fragment_offset &&
 	    sk->src_port != parse_be16((const __u8 *)&p->sport))
 		return nobody;

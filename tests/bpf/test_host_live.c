@@ -428,6 +428,22 @@ static void direct_connection_is_reset_by_new_rules(void **state)
 	world_close();
 }
 
+/* Its port is gone with it, which otherwise tells a tunnel's packet from one of its own. */
+static void what_a_closed_socket_has_left_behind_is_decided(void **state)
+{
+	int fd;
+
+	begin(VERDICT_DROP);
+	fd = dial(world.host, AF_INET, "192.0.2.77", 4711, SOCK_DGRAM);
+	say(fd, "x"); /* nobody has that address: it waits */
+	assert_int_equal(drops_of(DROP_RULE), 0);
+	close(fd);
+	sh("ip neigh replace 192.0.2.77 dev hrup0 lladdr 02:00:00:00:00:77");
+	assert_int_equal(drops_of(DROP_RULE), 1);
+	assert_int_equal(stat_of(STAT_PASS_TUNNEL), 0);
+	world_close();
+}
+
 /* The TUN is there, and nobody beats. */
 static void gone_main_is_passed_by_or_stands_in_the_way(void **state)
 {
@@ -621,6 +637,7 @@ int main(void)
 		cmocka_unit_test(refused_port_of_the_host_is_refused_to_the_outside),
 		cmocka_unit_test(udp_server_answers_though_all_is_dropped),
 		cmocka_unit_test(direct_connection_is_reset_by_new_rules),
+		cmocka_unit_test(what_a_closed_socket_has_left_behind_is_decided),
 		cmocka_unit_test(gone_main_is_passed_by_or_stands_in_the_way),
 		cmocka_unit_test(own_connection_passes_to_its_last_ack),
 		cmocka_unit_test(tunnel_over_the_uplink_lives_though_all_is_dropped),
