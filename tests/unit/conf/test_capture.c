@@ -1,51 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The section `capture`: what it means, and what is said of one that means nothing. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <string.h>
-
-#include "conf/conf.h"
-
-#define NUM(array) (sizeof(array) / sizeof((array)[0]))
-
-static struct conf_errors errors;
-static struct conf *conf;
-
-static int teardown(void **state)
-{
-	conf_free(conf);
-	conf = NULL;
-	return 0;
-}
-
-static int read_text(const char *text)
-{
-	conf_free(conf);
-	conf = NULL;
-	return conf_read(text, strlen(text), "f.yaml", &conf, &errors);
-}
+#include "read.h"
 
 static const struct conf_capture *good(const char *text)
 {
-	if (read_text(text))
-		fail_msg("refused: %s", errors.text);
+	takes(text);
 	return &conf->capture;
-}
-
-/* Exactly one error, which says that. */
-static void refuses(const char *text, const char *says)
-{
-	if (!read_text(text))
-		fail_msg("taken: %s", text);
-	if (errors.num != 1 || !strstr(errors.text, says))
-		fail_msg("of %s\nit says: %sexpected: %s", text, errors.text, says);
 }
 
 static void the_defaults(void **state)

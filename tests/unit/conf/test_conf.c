@@ -1,63 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* conf.c and its neighbours: what a file means, and what is said of one that means nothing. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "read.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "conf/conf.h"
-
-#define NUM(array) (sizeof(array) / sizeof((array)[0]))
 #define PIN "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-
-static struct conf_errors errors;
-static struct conf *conf;
-
-static int teardown(void **state)
-{
-	conf_free(conf);
-	conf = NULL;
-	return 0;
-}
-
-static int read_text(const char *text)
-{
-	conf_free(conf);
-	conf = NULL;
-	return conf_read(text, strlen(text), "/etc/x/f.yaml", &conf, &errors);
-}
 
 static struct conf_dns *good(const char *text)
 {
-	int err = read_text(text);
-
-	if (err)
-		fail_msg("refused: %s", errors.text);
-	assert_int_equal(errors.num, 0);
+	takes(text);
 	return &conf->dns;
-}
-
-/* Exactly one error, and it says `says` about `line`. */
-static void refuses(const char *text, unsigned int line, const char *says)
-{
-	char head[32];
-
-	if (!read_text(text))
-		fail_msg("taken: %s", text);
-	snprintf(head, sizeof(head), "/etc/x/f.yaml:%u: ", line);
-	if (errors.num != 1 || strncmp(errors.text, head, strlen(head)) != 0 ||
-	    !strstr(errors.text, says))
-		fail_msg("of:\n%s\nit says (%u):\n%sexpected one error on line %u with: %s", text,
-			 errors.num, errors.text, line, says);
 }
 
 static void warns(const char *text, const char *says)
@@ -456,7 +410,7 @@ static void refuses_each_with_line_key_and_what_was_expected(void **state)
 {
 	for (size_t i = 0; i < NUM(refused); i++) {
 		if (refused[i].line) {
-			refuses(refused[i].text, refused[i].line, refused[i].says);
+			refuses_at(refused[i].text, refused[i].line, refused[i].says);
 			continue;
 		}
 		assert_int_equal(read_text(refused[i].text), -EINVAL);
@@ -558,7 +512,8 @@ static void refuses_what_is_too_long(void **state)
 
 static void nine_upstreams_need_groups(void **state)
 {
-	refuses("dns:\n  upstreams:\n    a: {type: host}\n    b: {type: host}\n    c: {type: host}\n"
+	refuses_at(
+		"dns:\n  upstreams:\n    a: {type: host}\n    b: {type: host}\n    c: {type: host}\n"
 		"    d: {type: host}\n    e: {type: host}\n    f: {type: host}\n    g: {type: host}\n"
 		"    h: {type: host}\n    i: {type: host}\n",
 		3, "9 upstreams and no groups");
@@ -576,7 +531,7 @@ static void more_values_than_a_file_may_have(void **state)
 		text[used++] = ',';
 	}
 	strcpy(text + used, "]}");
-	refuses(text, 1, "more values than a file may have");
+	refuses_at(text, 1, "more values than a file may have");
 	free(text);
 }
 

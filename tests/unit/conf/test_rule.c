@@ -1,58 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* rule.c, rule_value.c and rule_schema.c: rules about flows, and what is said of bad ones. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "read.h"
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include "conf/conf.h"
-
-#define NUM(array) (sizeof(array) / sizeof((array)[0]))
-
-static struct conf_errors errors;
-static struct conf *conf;
-
-static int teardown(void **state)
-{
-	conf_free(conf);
-	conf = NULL;
-	return 0;
-}
-
-static int read_text(const char *text)
-{
-	conf_free(conf);
-	conf = NULL;
-	return conf_read(text, strlen(text), "f.yaml", &conf, &errors);
-}
 
 static const struct conf_flow_rule *good(const char *text)
 {
-	if (read_text(text))
-		fail_msg("refused: %s", errors.text);
+	takes(text);
 	return conf->rule;
-}
-
-static void refuses(const char *text, unsigned int line, const char *says)
-{
-	char head[32];
-
-	if (!read_text(text))
-		fail_msg("taken: %s", text);
-	snprintf(head, sizeof(head), "f.yaml:%u: ", line);
-	if (errors.num != 1 || strncmp(errors.text, head, strlen(head)) != 0 ||
-	    !strstr(errors.text, says))
-		fail_msg("of:\n%s\nit says (%u):\n%sexpected one error on line %u with: %s", text,
-			 errors.num, errors.text, line, says);
 }
 
 static void without_rules_nothing_is_said(void **state)
@@ -219,7 +176,7 @@ static const struct {
 static void refuses_each_with_line_key_and_what_was_expected(void **state)
 {
 	for (size_t i = 0; i < NUM(bad); i++)
-		refuses(bad[i].text, bad[i].line, bad[i].says);
+		refuses_at(bad[i].text, bad[i].line, bad[i].says);
 }
 
 static void warns_of_rules_that_are_never_used(void **state)
@@ -236,7 +193,7 @@ static void a_list_is_used_by_either_kind_of_rule(void **state)
 	     "rules: [{not: {lists: a}, action: drop}, {lists: b, action: drop}]\n");
 	assert_int_equal(errors.warnings, 0);
 	good("dns: {lists: {a: {file: a}, b: {file: b}}}\nrules: [{lists: a, action: drop}]\n");
-	assert_string_equal(errors.text, "f.yaml:1: warning: dns.lists.b: no rule uses it\n");
+	assert_string_equal(errors.text, PATH ":1: warning: dns.lists.b: no rule uses it\n");
 }
 
 /* `num` rules, each of what `format` says of its number. */
@@ -256,7 +213,7 @@ static void a_thousand_and_24_rules_are_room_for_no_more(void **state)
 {
 	char *text = many("  - {port: %u, action: drop, dscp: 0}\n", 1025);
 
-	refuses(text, 1, "rules: 1025 of them, expected 1024 at most");
+	refuses_at(text, 1, "rules: 1025 of them, expected 1024 at most");
 	free(text);
 	text = many("  - {name: r%u, process: p%u, action: drop}\n", 1024);
 	good(text);
@@ -268,7 +225,7 @@ static void sixteen_different_marks_are_room_for_no_more(void **state)
 {
 	char *text = many("  - {fwmark: %u, action: drop, process: p%u}\n", 17);
 
-	refuses(text, 1, "rules: more than 16 different marks");
+	refuses_at(text, 1, "rules: more than 16 different marks");
 	free(text);
 	text = many("  - {fwmark: %u, action: drop, process: p%u}\n", 16);
 	good(text);
@@ -296,7 +253,7 @@ static void a_hundred_thousand_networks_are_read(void **state)
 	assert_int_equal(good(text)->is.destinations, 100000);
 	free(text);
 	text = networks(200001);
-	refuses(text, 3, "200001 of them, expected 200000 at most");
+	refuses_at(text, 3, "200001 of them, expected 200000 at most");
 	free(text);
 }
 
