@@ -3,40 +3,7 @@
  * change.c: a change of configuration with the real kernel's maps beside the service. Needs root
  * (77 without).
  */
-#include "service_world.h"
-
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "datapath/dns.h"
-#include "lib/own_bpffs.h"
-#include "unit/datapath/support.h"
-
-#define UPSTREAM                                                                                   \
-	"dns:\n  loop-check: false\n"                                                              \
-	"  upstreams: {fake: {type: plain, address: '%s', port: %u, timeout: 10s}}\n"
-
-static struct kernel *kernel;
-static unsigned int changes;
-
-static int descriptor(enum role_descriptor_kind kind)
-{
-	int fd = dup(kernel_role_fd(kernel, RESOLVER_QUEUE, kind));
-
-	assert_true(fd >= 0);
-	return fd;
-}
-
-/* Beside them, flows and names of addresses are those of support.h. */
-static void take_maps(void)
-{
-	datapath.dns_state = descriptor(ROLE_FD_DNS_STATE);
-	datapath.dns_policies = descriptor(ROLE_FD_DNS_POLICIES);
-	datapath.dns_clients[0] = descriptor(ROLE_FD_DNS_CLIENTS0);
-	datapath.dns_clients[1] = descriptor(ROLE_FD_DNS_CLIENTS1);
-	datapath.dns_names = descriptor(ROLE_FD_DNS_NAMES);
-	datapath.dns_answers = descriptor(ROLE_FD_DNS_ANSWERS);
-}
+#include "kernel_world.h"
 
 static void open_kernel(fake_fn say, const char *text)
 {
@@ -51,14 +18,6 @@ static void open_kernel(fake_fn say, const char *text)
 	turn_until(loop, service->generation != NULL);
 }
 
-static int close_kernel(void **state)
-{
-	teardown(state);
-	datapath_dns_done(&datapath);
-	kernel_unload(kernel);
-	return 0;
-}
-
 static uint64_t given(void)
 {
 	struct kcache_figures f;
@@ -66,12 +25,6 @@ static uint64_t given(void)
 	kcache_figures(service->kcache, &f);
 	assert_int_equal(f.unfit + f.no_room, 0);
 	return f.stored;
-}
-
-static void changed(void *arg, int status, const struct conf_errors *errors)
-{
-	assert_int_equal(status, 0);
-	changes++;
 }
 
 static void change_to(const char *text)

@@ -3,47 +3,18 @@
  * facts.c: what is known of an address whose name was resolved, in the real kernel's maps beside
  * the service. Needs root (77 without).
  */
-#include "service_world.h"
+#include "kernel_world.h"
 
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <bpf/bpf.h>
 
 #include "bpf/dns_names.h"
-#include "datapath/dns.h"
 #include "dns/facts.h"
-#include "lib/own_bpffs.h"
-#include "unit/datapath/support.h"
 
-#define UPSTREAM                                                                                   \
-	"dns:\n  loop-check: false\n"                                                              \
-	"  upstreams: {fake: {type: plain, address: '%s', port: %u, timeout: 10s}}\n"
 #define LISTS "  lists: {ads: {file: /l/ads}, more: {file: /l/more}}\n"
 
-static struct kernel *kernel;
-static unsigned int changes;
 static int list[2];
-
-static int descriptor(enum role_descriptor_kind kind)
-{
-	int fd = dup(kernel_role_fd(kernel, RESOLVER_QUEUE, kind));
-
-	assert_true(fd >= 0);
-	return fd;
-}
-
-static void take_maps(void)
-{
-	datapath.dns_state = descriptor(ROLE_FD_DNS_STATE);
-	datapath.dns_policies = descriptor(ROLE_FD_DNS_POLICIES);
-	datapath.dns_clients[0] = descriptor(ROLE_FD_DNS_CLIENTS0);
-	datapath.dns_clients[1] = descriptor(ROLE_FD_DNS_CLIENTS1);
-	datapath.dns_names = descriptor(ROLE_FD_DNS_NAMES);
-	datapath.dns_answers = descriptor(ROLE_FD_DNS_ANSWERS);
-	datapath.domain_facts = descriptor(ROLE_FD_DOMAIN_FACTS);
-}
 
 static int list_of(const char *text)
 {
@@ -82,6 +53,7 @@ static void open_kernel(fake_fn say, struct conf *(*conf)(void))
 	kernel = load_bpf(false);
 	open_world(say);
 	take_maps();
+	datapath.domain_facts = descriptor(ROLE_FD_DOMAIN_FACTS);
 	list[0] = list_of("ads.test\n||tree.test^\n@@||good.tree.test^\n");
 	list[1] = list_of("||ads.test^\n");
 	options.conf = conf();
@@ -90,21 +62,12 @@ static void open_kernel(fake_fn say, struct conf *(*conf)(void))
 	turn_ahead(service->generation != NULL);
 }
 
-static int close_kernel(void **state)
+static int close_all(void **state)
 {
-	teardown(state);
+	close_kernel(state);
 	close(list[0]);
 	close(list[1]);
-	datapath_dns_done(&datapath);
-	kernel_unload(kernel);
 	return 0;
-}
-
-static void changed(void *arg, int status, const struct conf_errors *errors)
-{
-	if (status)
-		fail_msg("%s", errors->text);
-	changes++;
 }
 
 static void change_to(struct conf *conf)
@@ -450,7 +413,7 @@ static void cost_is_told(void **state)
 	clock_inject(test_clock);
 }
 
-#define T(name) cmocka_unit_test_teardown(name, close_kernel)
+#define T(name) cmocka_unit_test_teardown(name, close_all)
 
 int main(void)
 {
