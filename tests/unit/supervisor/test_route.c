@@ -20,12 +20,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "netdev/link.h"
 #include "netdev/netns.h"
 #include "netdev/tun.h"
 #include "supervisor/route.h"
+#include "unit/supervisor/turn.h"
 
 #define SNAPSHOT_MAX 32768
 #define FAR4 "198.51.100.7"
@@ -379,15 +379,6 @@ static void there_has_to_be_an_uplink(void **state)
 	    "ip -6 route add default via 2001:db8::1 dev up0 metric 1024");
 }
 
-/* Turns the loop until the condition holds, for 5 s at most. */
-#define TURN_UNTIL(condition)                                                                      \
-	do {                                                                                       \
-		uint64_t until = clock_ms() + 5000;                                                \
-		while (!(condition) && clock_ms() < until)                                         \
-			assert_int_equal(loop_once(loop, 20), 0);                                  \
-		assert_true(condition);                                                            \
-	} while (0)
-
 static void rules_that_somebody_flushes_come_again(void **state)
 {
 	struct conf_route conf = conf_of(CONF_ROUTE_TABLE);
@@ -397,10 +388,11 @@ static void rules_that_somebody_flushes_come_again(void **state)
 	run("ip rule flush && ip rule add priority 32766 lookup main && "
 	    "ip rule add priority 32767 lookup default");
 	LEADS_TO_UPLINK(FAR4);
-	TURN_UNTIL(routing.repaired >= 6);
+	TURN_UNTIL(loop, routing.repaired >= 6);
 	check_captured();
 	run("ip route flush table 26738; ip -6 route flush table 26738");
-	TURN_UNTIL(says("ip route get " FAR4, tun.name) && says("ip route get " FAR6, tun.name));
+	TURN_UNTIL(loop,
+		   says("ip route get " FAR4, tun.name) && says("ip route get " FAR6, tun.name));
 	end();
 }
 
@@ -412,12 +404,12 @@ static void it_follows_the_default_route(void **state)
 	begin(&conf);
 	run("ip link add up1 type veth peer name peer1 && ip link set up1 up && ip link set peer1 up && ip addr add 203.0.113.2/24 dev up1"
 	    " && ip route replace default via 203.0.113.1 dev up1");
-	TURN_UNTIL(uplink_changes == 1);
+	TURN_UNTIL(loop, uplink_changes == 1);
 	assert_true(says("ip route get " FAR4 " oif up1", "via 203.0.113.1"));
 	assert_true(says("ip route get " FAR4 " from 192.0.2.2", "up1"));
 	LEADS_TO_TUN(FAR4);
 	run("ip route replace default via " GATEWAY4 " dev up0 && ip link del up1");
-	TURN_UNTIL(uplink_changes == 2);
+	TURN_UNTIL(loop, uplink_changes == 2);
 	check_captured();
 	end();
 }

@@ -26,10 +26,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "netdev/netns.h"
 #include "supervisor/strict.c"
+#include "unit/supervisor/turn.h"
 
 #define MAGIC "led back to traffic control"
 #define TABLE "netdev headrace_test_1"
@@ -219,26 +219,17 @@ static void the_marks_are_not_those_of_others(void **state)
 	}
 }
 
-/* Turns the loop until the condition holds, for 5 s at most. */
-#define TURN_UNTIL(condition)                                                                      \
-	do {                                                                                       \
-		uint64_t until = clock_ms() + 5000;                                                \
-		while (!(condition) && clock_ms() < until)                                         \
-			assert_int_equal(loop_once(loop, 20), 0);                                  \
-		assert_true(condition);                                                            \
-	} while (0)
-
 static void what_is_flushed_is_put_back(void **state)
 {
 	NEEDS_NFTABLES();
 	begin();
 	drop_all();
 	assert_true(ok("nft flush ruleset"));
-	TURN_UNTIL(strict.repaired == 1);
+	TURN_UNTIL(loop, strict.repaired == 1);
 	send_by_hand(true, 0, 0);
 	assert_false(arrives());
 	assert_true(ok("nft flush table " TABLE));
-	TURN_UNTIL(strict.repaired == 2);
+	TURN_UNTIL(loop, strict.repaired == 2);
 	send_by_hand(true, 0, 0);
 	assert_false(arrives());
 	/* what others do with their tables is theirs */
