@@ -63,4 +63,39 @@ static inline struct harness *capture_open(enum harness_parts parts)
 	return h;
 }
 
+static inline void put(struct bpf_map *map, const void *key, const void *value)
+{
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), key, value, 0), 0);
+}
+
+static inline void empty(struct bpf_map *map)
+{
+	uint8_t key[64];
+
+	while (!bpf_map_get_next_key(bpf_map__fd(map), NULL, key))
+		assert_int_equal(bpf_map_delete_elem(bpf_map__fd(map), key), 0);
+}
+
+/* The rules in force are this table. */
+static inline void capture_rules_put(struct headrace *skel, struct rule_table *table,
+				     uint32_t epoch, uint32_t valid_from)
+{
+	struct rule_state state = { .epoch = epoch, .valid_from = valid_from };
+	uint32_t entry = epoch & 1, zero = 0;
+
+	put(skel->maps.rule_tables, &entry, table);
+	put(skel->maps.rule_state, &zero, &state);
+}
+
+/* The rules in force: none but what is to become of every flow. */
+static inline void capture_rules_say(struct headrace *skel, enum verdict fallback, uint32_t epoch,
+				     uint32_t valid_from)
+{
+	static struct rule_table table;
+
+	memset(&table, 0, sizeof(table));
+	table.fallback = fallback;
+	capture_rules_put(skel, &table, epoch, valid_from);
+}
+
 #endif

@@ -92,11 +92,6 @@ static inline int tun_new(const char *name)
 	return fd;
 }
 
-static inline void put(struct bpf_map *map, const void *key, const void *value)
-{
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), key, value, 0), 0);
-}
-
 static inline void world_settings(void)
 {
 	uint32_t zero = 0;
@@ -104,17 +99,9 @@ static inline void world_settings(void)
 	put(world.skel->maps.settings, &zero, &world.settings);
 }
 
-/* The rules in force: none but what is to become of every flow. */
 static inline void rules_say(enum verdict fallback, uint32_t epoch, uint32_t valid_from)
 {
-	struct rule_state state = { .epoch = epoch, .valid_from = valid_from };
-	static struct rule_table table;
-	uint32_t entry = epoch & 1, zero = 0;
-
-	memset(&table, 0, sizeof(table));
-	table.fallback = fallback;
-	put(world.skel->maps.rule_tables, &entry, &table);
-	put(world.skel->maps.rule_state, &zero, &state);
+	capture_rules_say(world.skel, fallback, epoch, valid_from);
 }
 
 static inline uint64_t stat_of(enum kernel_stat stat)
@@ -245,14 +232,6 @@ static inline struct headrace *skel_load(void)
 	}
 	assert_int_equal(err, 0);
 	return skel;
-}
-
-static inline void empty(struct bpf_map *map)
-{
-	uint8_t key[64];
-
-	while (!bpf_map_get_next_key(bpf_map__fd(map), NULL, key))
-		assert_int_equal(bpf_map_delete_elem(bpf_map__fd(map), key), 0);
 }
 
 static inline void zero(struct bpf_map *map)

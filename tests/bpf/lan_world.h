@@ -7,35 +7,19 @@
 #ifndef BPF_LAN_WORLD_H
 #define BPF_LAN_WORLD_H
 
-#include "bpf/captured.h"
+#include "bpf/point_world.h"
 
-#include <arpa/inet.h>
 #include <sched.h>
 #include <unistd.h>
 
-#define OUTSIDE4 "198.51.100.9"
-#define OUTSIDE6 "2001:db8:9::9"
 #define CLIENT4 "192.168.7.20"
 #define CLIENT6 "2001:db8:7::20"
-#define DEVICE 1 /* lo, on which single packets are */
 #define UPLINK 5
 #define EPOCH 4 /* of the rules in force */
 
 static const uint8_t bridge_mac[6] = CAPTURE_MAC;
 static const uint8_t client_mac[6] = { 2, 0, 0, 0, 0, 0x20 };
 static const uint8_t neighbour_mac[6] = { 2, 0, 0, 0, 0, 0x21 };
-
-/* Loaded once; each test empties what it fills. */
-static struct harness *h;
-static bool layer3; /* lan_ingress3, lan_egress3 */
-
-static inline int run_prog(struct bpf_program *prog, const struct craft *c,
-			   const struct __sk_buff *ctx)
-{
-	uint8_t bytes[CRAFT_MAX];
-
-	return harness_run(h, prog, bytes, craft(c, bytes), ctx, 1);
-}
 
 /* From the client. */
 static inline int up(const struct craft *c)
@@ -58,30 +42,9 @@ static inline int lo(const struct craft *c, uint32_t mark)
 	return run_prog(h->skel->progs.lo_egress, c, &ctx);
 }
 
-static inline void put(struct bpf_map *map, const void *key, const void *value)
-{
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), key, value, 0), 0);
-}
-
-static inline struct rule_table *table_put(struct rule_table *t, uint32_t epoch,
-					   uint32_t valid_from)
-{
-	struct rule_state state = { .epoch = epoch, .valid_from = valid_from };
-	uint32_t entry = epoch & 1, zero = 0;
-
-	put(h->skel->maps.rule_tables, &entry, t);
-	put(h->skel->maps.rule_state, &zero, &state);
-	return t;
-}
-
-/* The rules in force: none but what is to become of every flow. */
 static inline void all(enum verdict fallback, uint32_t epoch, uint32_t valid_from)
 {
-	static struct rule_table t;
-
-	memset(&t, 0, sizeof(t));
-	t.fallback = fallback;
-	table_put(&t, epoch, valid_from);
+	capture_rules_say(h->skel, fallback, epoch, valid_from);
 }
 
 /* A map put into entry `epoch & 1` of an array of maps. */
@@ -120,7 +83,7 @@ static inline void rule(enum rule_dim dim, uint64_t a, enum verdict verdict, enu
 		   0);
 	assert_int_equal(bpf_map_update_elem(fd, &place, &set, 0), 0);
 	close(fd);
-	table_put(&t, 0, 0);
+	capture_rules_put(h->skel, &t, 0, 0);
 }
 
 static inline void device_is(enum capture_point where, uint32_t flags)
@@ -130,14 +93,6 @@ static inline void device_is(enum capture_point where, uint32_t flags)
 
 	d.l2 = layer3 ? 0 : HARNESS_L2;
 	put(h->skel->maps.capture_devices, &ifindex, &d);
-}
-
-static inline void empty(struct bpf_map *map)
-{
-	uint8_t key[64];
-
-	while (!bpf_map_get_next_key(bpf_map__fd(map), NULL, key))
-		assert_int_equal(bpf_map_delete_elem(bpf_map__fd(map), key), 0);
 }
 
 static inline unsigned int entries(struct bpf_map *map)
@@ -168,51 +123,21 @@ static inline int begin(void **state)
 	s.tell_direct = 1;
 	harness_settings(h, &s);
 	all(VERDICT_DROP, EPOCH, 0);
-	empty(h->skel->maps.flows);
-	empty(h->skel->maps.direct_flows);
-	empty(h->skel->maps.udp_notes);
-	empty(h->skel->maps.fragments);
-	empty(h->skel->maps.host_addrs);
-	empty(h->skel->maps.capture_devices);
+	forget_all();
 	device_is(CAPTURE_LAN, 0);
 	frame(bridge_mac, client_mac);
 	harness_read_events(h, &events);
 	return 0;
 }
 
-#define TCP(from, to, flags, ...)                                                                  \
-	{                                                                                          \
-		.proto = IPPROTO_TCP, .src = (from), .dst = (to), .sport = 4000, .dport = 80,      \
-		.tcp_flags = (flags), .seq = 9, __VA_ARGS__                                        \
-	}
-#define UDP(from, from_port, to, to_port, ...)                                                     \
-	{                                                                                          \
-		.proto = IPPROTO_UDP, .src = (from), .dst = (to), .sport = (from_port),            \
-		.dport = (to_port), __VA_ARGS__                                                    \
-	}
-#define V6 .version = 6
-
 static const struct craft syn4 = TCP(CLIENT4, OUTSIDE4, CRAFT_SYN, );
 static const struct craft ack4 = TCP(CLIENT4, OUTSIDE4, CRAFT_ACK, .payload = 3);
 static const struct craft udp4 = UDP(CLIENT4, 4000, OUTSIDE4, 9, .payload = 5);
 static const struct craft syn6 = TCP(CLIENT6, OUTSIDE6, CRAFT_SYN, V6);
 static const struct craft udp6 = UDP(CLIENT6, 4000, OUTSIDE6, 9, V6, .payload = 5);
-static const struct craft echo4 = { .proto = IPPROTO_ICMP,
-				    .src = CLIENT4,
-				    .dst = OUTSIDE4,
-				    .icmp_type = 8,
-				    .sport = 77,
-				    .payload = 8 };
-static const struct craft echo6 = { .version = 6,
-				    .proto = IPPROTO_ICMPV6,
-				    .src = CLIENT6,
-				    .dst = OUTSIDE6,
-				    .icmp_type = 128,
-				    .sport = 77,
-				    .payload = 8 };
-static const struct craft sctp4 = {
-	.proto = IPPROTO_SCTP, .src = CLIENT4, .dst = OUTSIDE4, .payload = 12
-};
+static const struct craft echo4 = ECHO(CLIENT4, OUTSIDE4, IPPROTO_ICMP, 8, );
+static const struct craft echo6 = ECHO(CLIENT6, OUTSIDE6, IPPROTO_ICMPV6, 128, V6);
+static const struct craft sctp4 = SCTP(CLIENT4, OUTSIDE4);
 
 static const struct craft *const kinds[] = { &syn4, &syn6, &udp4, &udp6, &echo4, &echo6 };
 #define KINDS_NUM (sizeof(kinds) / sizeof(kinds[0]))
@@ -255,12 +180,6 @@ static inline int open_all(void **state)
 	CPU_SET(sched_getcpu(), &one);
 	sched_setaffinity(0, sizeof(one), &one);
 	h = harness_load(64, HARNESS_LAN);
-	return 0;
-}
-
-static inline int close_all(void **state)
-{
-	harness_close(h);
 	return 0;
 }
 

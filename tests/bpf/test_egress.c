@@ -288,13 +288,7 @@ static void end_of_syn4(enum capture_point point)
 
 static void rest_of_a_captured_flow_is_no_older_flow(void **state)
 {
-	struct craft rst = { .proto = IPPROTO_TCP,
-			     .src = OUTSIDE4,
-			     .dst = HOST4,
-			     .sport = 80,
-			     .dport = 4000,
-			     .tcp_flags = CRAFT_RST,
-			     .seq = 0x1234 };
+	struct craft rst = TCP_BACK(OUTSIDE4, HOST4, CRAFT_RST, .seq = 0x1234);
 	const uint8_t macs[12] = { 2, 0, 0, 0, 0, 0x88, 2, 0, 0, 0, 0, 0x77 };
 	uint64_t before = harness_drops(h, DROP_STRAY);
 
@@ -345,13 +339,7 @@ static void refuse_by_icmp(const struct craft *up, uint8_t type, uint8_t code)
 static void refusals_are_answered_in_place(void **state)
 {
 	const uint8_t macs[12] = { 2, 0, 0, 0, 0, 0x88, 2, 0, 0, 0, 0, 0x77 };
-	struct craft rst = { .proto = IPPROTO_TCP,
-			     .src = OUTSIDE4,
-			     .dst = HOST4,
-			     .sport = 80,
-			     .dport = 4000,
-			     .tcp_flags = CRAFT_RST | CRAFT_ACK,
-			     .ack = 10 };
+	struct craft rst = TCP_BACK(OUTSIDE4, HOST4, CRAFT_RST | CRAFT_ACK, .ack = 10);
 	uint64_t before = harness_drops(h, DROP_RULE_REJECT);
 	struct harness_events events;
 

@@ -128,13 +128,7 @@ static void segments_of_a_captured_connection_are_captured(void **state)
 
 static void captured_connection_is_reset_when_new_rules_want_it_elsewhere(void **state)
 {
-	struct craft rst = { .proto = IPPROTO_TCP,
-			     .src = OUTSIDE4,
-			     .dst = HOST4,
-			     .sport = 80,
-			     .dport = 4000,
-			     .tcp_flags = CRAFT_RST,
-			     .seq = 0x1234 };
+	struct craft rst = TCP_BACK(OUTSIDE4, HOST4, CRAFT_RST, .seq = 0x1234);
 	const uint8_t macs[12] = { 2, 0, 0, 0, 0, 0x88, 2, 0, 0, 0, 0, 0x77 };
 	uint64_t before = harness_drops(h, DROP_RESET);
 	struct harness_events events;

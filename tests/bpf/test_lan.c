@@ -287,13 +287,7 @@ static void captured_flow_stays_captured(void **state)
 
 static void refusal_goes_back_to_the_client(void **state)
 {
-	struct craft rst = { .proto = IPPROTO_TCP,
-			     .src = OUTSIDE4,
-			     .dst = CLIENT4,
-			     .sport = 80,
-			     .dport = 4000,
-			     .tcp_flags = CRAFT_RST | CRAFT_ACK,
-			     .ack = 10 };
+	struct craft rst = TCP_BACK(OUTSIDE4, CLIENT4, CRAFT_RST | CRAFT_ACK, .ack = 10);
 	uint64_t before = harness_drops(h, DROP_RULE_REJECT);
 	struct harness_events events;
 	uint8_t want[CRAFT_MAX];
