@@ -18,11 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "conf/conf.h"
 #include "dns/policy.h"
+#include "sample.h"
 
 #define ASKED 1000000
 #define HOT 1000 /* names that are asked for again and again */
@@ -34,19 +34,6 @@ static void die(const char *what)
 {
 	fprintf(stderr, "names: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static double now_s(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static void sample(const char *metric, double value, const char *unit)
-{
-	printf("{\"metric\":\"%s\",\"value\":%.4g,\"unit\":\"%s\"}\n", metric, value, unit);
 }
 
 /* A figure of this process's memory, in MB. */

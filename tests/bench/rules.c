@@ -18,16 +18,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 
 #include "conf/conf.h"
-#include "datapath/kernel_internal.h"
-#include "datapath/rules.h"
-#include "headrace.skel.h"
+#include "lib/rules_kernel.h"
 #include "policy/compile.h"
+#include "sample.h"
 
 #define DECISIONS 100000
 #define PASSES 5
@@ -50,19 +45,6 @@ static uint32_t next_random(void)
 	return (uint32_t)(chance >> 16);
 }
 
-static double now_s(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static void sample(const char *metric, double value, const char *unit)
-{
-	printf("{\"metric\":\"%s\",\"value\":%.4g,\"unit\":\"%s\"}\n", metric, value, unit);
-}
-
 static int say_nothing(enum libbpf_print_level level, const char *fmt, va_list args)
 {
 	return 0;
@@ -70,31 +52,13 @@ static int say_nothing(enum libbpf_print_level level, const char *fmt, va_list a
 
 static void load_program(void)
 {
-	struct bpf_program *prog;
 	int err;
 
 	libbpf_set_print(say_nothing);
-	skel = headrace__open();
-	if (!skel)
-		die("open", errno);
-	bpf_object__for_each_program(prog, skel->obj)
-		bpf_program__set_autoload(prog, prog == skel->progs.rules_try);
-	err = headrace__load(skel);
+	err = rules_kernel_load(&skel);
 	if (err)
 		die("load", -err);
-	kernel.features.bpf = true;
-	kernel.maps = (struct kernel_maps){
-		.rule_state = bpf_map__fd(skel->maps.rule_state),
-		.rule_tables = bpf_map__fd(skel->maps.rule_tables),
-		.rule_sets = bpf_map__fd(skel->maps.rule_sets),
-		.rule_values = bpf_map__fd(skel->maps.rule_values),
-		.rule_prefixes = bpf_map__fd(skel->maps.rule_prefixes),
-		.rule_ports = bpf_map__fd(skel->maps.rule_ports),
-		.rule_hits = bpf_map__fd(skel->maps.rule_hits),
-	};
-	kernel.programs.rules_try = bpf_program__fd(skel->progs.rules_try);
-	rules_maps_init(&kernel.rules);
-	err = rules_maps_open(&kernel.rules, &kernel.maps);
+	err = rules_kernel_open(skel, &kernel);
 	if (err)
 		die("maps", -err);
 }
@@ -235,7 +199,6 @@ int main(int argc, char **argv)
 	sample("rules_cost", with.warm - without.warm, "us");
 	sample("rules_cold", with.cold - without.cold, "us");
 	free(text);
-	rules_maps_close(&kernel.rules);
-	headrace__destroy(skel);
+	rules_kernel_close(skel, &kernel);
 	return 0;
 }

@@ -10,8 +10,7 @@
 #include <stdatomic.h>
 
 #include "bpf/harness.h"
-#include "datapath/kernel_internal.h"
-#include "datapath/rules.h"
+#include "lib/rules_kernel.h"
 #include "policy/decide.h"
 #include "tests/lib/rules_world.h"
 
@@ -20,40 +19,21 @@ static struct kernel kernel;
 
 static int setup(void **state)
 {
-	struct bpf_program *prog;
 	int err;
 
 	libbpf_set_print(harness_silent);
-	skel = headrace__open();
-	assert_non_null(skel);
-	bpf_object__for_each_program(prog, skel->obj)
-		bpf_program__set_autoload(prog, prog == skel->progs.rules_try);
-	err = headrace__load(skel);
+	err = rules_kernel_load(&skel);
 	if (err == -EPERM) {
 		fprintf(stderr, "no right to load BPF programs\n");
 		exit(77);
 	}
 	assert_int_equal(err, 0);
-	kernel.features.bpf = true;
-	kernel.maps = (struct kernel_maps){
-		.rule_state = bpf_map__fd(skel->maps.rule_state),
-		.rule_tables = bpf_map__fd(skel->maps.rule_tables),
-		.rule_sets = bpf_map__fd(skel->maps.rule_sets),
-		.rule_values = bpf_map__fd(skel->maps.rule_values),
-		.rule_prefixes = bpf_map__fd(skel->maps.rule_prefixes),
-		.rule_ports = bpf_map__fd(skel->maps.rule_ports),
-		.rule_hits = bpf_map__fd(skel->maps.rule_hits),
-		.domain_facts = bpf_map__fd(skel->maps.domain_facts),
-	};
-	kernel.programs.rules_try = bpf_program__fd(skel->progs.rules_try);
-	rules_maps_init(&kernel.rules);
-	return rules_maps_open(&kernel.rules, &kernel.maps);
+	return rules_kernel_open(skel, &kernel);
 }
 
 static int teardown(void **state)
 {
-	rules_maps_close(&kernel.rules);
-	headrace__destroy(skel);
+	rules_kernel_close(skel, &kernel);
 	return 0;
 }
 
