@@ -24,6 +24,16 @@
 #include "supervisor/options.h"
 #include "supervisor/uplinks.h"
 
+static int bring_up(const struct tun *t, char err[ERROR_TEXT_MAX])
+{
+	int r = link_configure(t->ifindex, t->mtu, TUN_TXQUEUELEN);
+
+	if (r)
+		return error_at(err, r, "cannot set an MTU of %u on %s", t->mtu, t->name);
+	r = link_up(t->ifindex);
+	return r ? error_at(err, r, "cannot bring up %s", t->name) : 0;
+}
+
 static int configure_address(const struct tun *t, const struct subnet *s, char err[ERROR_TEXT_MAX])
 {
 	char text[ADDR_TEXT_MAX];
@@ -57,12 +67,9 @@ static int configure(struct capture *c, char err[ERROR_TEXT_MAX])
 
 	if (r)
 		return error_at(err, r, "cannot bring up the loopback device");
-	r = link_configure(t->ifindex, t->mtu, TUN_TXQUEUELEN);
+	r = bring_up(t, err);
 	if (r)
-		return error_at(err, r, "cannot set an MTU of %u on %s", t->mtu, t->name);
-	r = link_up(t->ifindex);
-	if (r)
-		return error_at(err, r, "cannot bring up %s", t->name);
+		return r;
 	r = configure_family(t, &c->v4, AF_INET, err);
 	if (!r && c->v6.bits)
 		r = configure_family(t, &c->v6, AF_INET6, err);
@@ -150,14 +157,10 @@ static int choose_host_subnets(struct capture *c, const struct conf_route *route
 static int configure_addresses(struct capture *c, char err[ERROR_TEXT_MAX])
 {
 	struct tun *t = &c->tun;
-	int r;
+	int r = bring_up(t, err);
 
-	r = link_configure(t->ifindex, t->mtu, TUN_TXQUEUELEN);
 	if (r)
-		return error_at(err, r, "cannot set an MTU of %u on %s", t->mtu, t->name);
-	r = link_up(t->ifindex);
-	if (r)
-		return error_at(err, r, "cannot bring up %s", t->name);
+		return r;
 	r = configure_address(t, &c->v4, err);
 	return !r && c->v6.bits ? configure_address(t, &c->v6, err) : r;
 }
