@@ -187,17 +187,25 @@ static void the_socket_of_an_address_that_stays_goes_on(void **state)
 	assert_echo("127.0.0.1", other.port);
 }
 
-static void a_socket_that_goes_sends_what_it_owes(void **state)
+/* A client of the only socket, that waits for an answer. */
+static int waiting(void)
 {
 	struct endpoint local;
 	int own = bound(SOCK_DGRAM, "127.0.0.1", &local), fd;
-	char buf[64];
 
 	assert_int_equal(sockets_assign(sockets, &own, 1), 0);
 	fd = connected(SOCK_DGRAM, "127.0.0.1", local.port);
 	got.hold = true;
 	assert_int_equal(send(fd, "first", 5, 0), 5);
 	turn_until(loop, got.num == 1);
+	return fd;
+}
+
+static void a_socket_that_goes_sends_what_it_owes(void **state)
+{
+	int fd = waiting();
+	char buf[64];
+
 	assert_int_equal(sockets_assign(sockets, NULL, 0), 0);
 	assert_int_equal(send(fd, "second", 6, 0), 6);
 	settle_loop(loop);
@@ -211,14 +219,9 @@ static void a_socket_that_goes_sends_what_it_owes(void **state)
 
 static void a_late_answer_goes_by_no_socket_but_its_own(void **state)
 {
-	struct endpoint local, other;
-	int own = bound(SOCK_DGRAM, "127.0.0.1", &local), fd, next;
+	struct endpoint other;
+	int fd = waiting(), next;
 
-	assert_int_equal(sockets_assign(sockets, &own, 1), 0);
-	fd = connected(SOCK_DGRAM, "127.0.0.1", local.port);
-	got.hold = true;
-	assert_int_equal(send(fd, "first", 5, 0), 5);
-	turn_until(loop, got.num == 1);
 	/* The second set takes the place of what the first one has left. */
 	assert_int_equal(sockets_assign(sockets, NULL, 0), 0);
 	next = bound(SOCK_DGRAM, "127.0.0.1", &other);
