@@ -474,4 +474,27 @@ static inline struct craft answer_to(int family, const uint8_t *packet)
 	return c;
 }
 
+/*
+ * The TUN's reader takes the connection that `fd` opens to `port`. What it says next is this packet
+ * with other flags.
+ */
+static inline struct craft take_handshake(int fd, int family, uint16_t port)
+{
+	uint8_t packet[CRAFT_MAX];
+	struct craft c;
+
+	assert_true(packet_from(world.tun, packet, sizeof(packet)) > 0);
+	c = answer_to(family, packet);
+	assert_int_equal(c.sport, port);
+	assert_int_equal(l4_of(packet)[13] & 0x3f, CRAFT_SYN);
+	c.tcp_flags = CRAFT_SYN | CRAFT_ACK;
+	c.seq = 500;
+	c.ack = be32_of(l4_of(packet) + 4) + 1;
+	packet_to(world.tun, &c);
+	assert_int_equal(dialled(fd), 0);
+	assert_true(packet_from(world.tun, packet, sizeof(packet)) > 0);
+	assert_int_equal(l4_of(packet)[13], CRAFT_ACK);
+	return c;
+}
+
 #endif

@@ -19,18 +19,8 @@ static void take_connection(int family)
 {
 	int fd = dial(world.host, family, peer(family), 4711, SOCK_STREAM);
 	uint8_t packet[CRAFT_MAX];
-	struct craft c;
+	struct craft c = take_handshake(fd, family, 4711);
 
-	assert_true(packet_from(world.tun, packet, sizeof(packet)) > 0);
-	c = answer_to(family, packet);
-	assert_int_equal(c.sport, 4711);
-	assert_int_equal(l4_of(packet)[13] & 0x3f, CRAFT_SYN);
-	c.tcp_flags = CRAFT_SYN | CRAFT_ACK;
-	c.seq = 500;
-	c.ack = be32_of(l4_of(packet) + 4) + 1;
-	packet_to(world.tun, &c);
-	assert_int_equal(dialled(fd), 0);
-	assert_true(packet_from(world.tun, packet, sizeof(packet)) > 0); /* ACK */
 	say(fd, "up");
 	assert_true(packet_from(world.tun, packet, sizeof(packet)) > 0);
 	c.tcp_flags = CRAFT_ACK;
@@ -299,10 +289,8 @@ static void unconnected_socket_is_decided_by_destination(void **state)
 static void socket_that_connects_anew_is_decided_anew(void **state)
 {
 	struct sockaddr_storage at;
-	uint8_t packet[CRAFT_MAX];
 	struct sockaddr none = { .sa_family = AF_UNSPEC };
 	struct pair p;
-	struct craft c;
 
 	begin(VERDICT_DIRECT);
 	p = pair_open(AF_INET);
@@ -311,15 +299,7 @@ static void socket_that_connects_anew_is_decided_anew(void **state)
 	rules_say(VERDICT_FORWARD, 1, 0);
 	address(AF_INET, PEER4, 4712, &at);
 	assert_int_equal(connect(p.near, (struct sockaddr *)&at, sizeof(struct sockaddr_in)), -1);
-	assert_true(packet_from(world.tun, packet, sizeof(packet)) > 0);
-	c = answer_to(AF_INET, packet);
-	assert_int_equal(c.sport, 4712);
-	c.tcp_flags = CRAFT_SYN | CRAFT_ACK;
-	c.ack = be32_of(l4_of(packet) + 4) + 1;
-	packet_to(world.tun, &c);
-	assert_int_equal(dialled(p.near), 0);
-	assert_true(packet_from(world.tun, packet, sizeof(packet)) > 0); /* ACK: captured, too */
-	assert_int_equal(l4_of(packet)[13], CRAFT_ACK);
+	take_handshake(p.near, AF_INET, 4712);
 	close(p.near);
 	close(p.far);
 	close(p.listener);

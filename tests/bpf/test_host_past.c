@@ -22,20 +22,11 @@ static void silent_connection_that_was_captured_does_not_slip_by(void **state)
 {
 	EACH_FAMILY(i)
 	{
-		uint8_t packet[CRAFT_MAX];
-		struct craft c;
 		int fd;
 
 		begin(VERDICT_FORWARD);
 		fd = dial_noted(families[i], 4711);
-		assert_true(packet_from(world.tun, packet, sizeof(packet)) > 0);
-		c = answer_to(families[i], packet);
-		c.tcp_flags = CRAFT_SYN | CRAFT_ACK;
-		c.seq = 500;
-		c.ack = be32_of(l4_of(packet) + 4) + 1;
-		packet_to(world.tun, &c);
-		assert_int_equal(dialled(fd), 0);
-		assert_true(packet_from(world.tun, packet, sizeof(packet)) > 0); /* ACK */
+		take_handshake(fd, families[i], 4711);
 		empty(world.skel->maps.flows);
 		say(fd, "late");
 		assert_true(ready(fd, POLLERR));
