@@ -306,7 +306,7 @@ static void clean_version(int version_fd, const char *starting, const char *only
 	struct dirent *entry;
 	DIR *dir = fdopendir(version_fd);
 	struct left left;
-	int fd;
+	int fd = -1;
 
 	if (!dir) {
 		fd_close(version_fd);
