@@ -22,6 +22,7 @@
 #define ETH_BYTES 14
 #define ETH_ADDR_BYTES 6
 #define ETH_TYPE_IP 0x0800
+#define ETH_TYPE_ARP 0x0806
 #define ETH_TYPE_IP6 0x86dd
 
 #define CAPTURE_RULE_MASK 0xffffU

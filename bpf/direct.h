@@ -60,17 +60,6 @@ static __always_inline void direct_close(const struct flow_key *key, struct flow
 		flow_tell_end(key, f, NULL, end);
 }
 
-/* Adds to the counters of one direction. */
-static __always_inline void direct_count(struct flow *f, int up, __u64 bytes, __u64 packets)
-{
-	__u64 now = bpf_ktime_get_coarse_ns();
-
-	__sync_fetch_and_add(up ? &f->bytes_up : &f->bytes_down, bytes);
-	__sync_fetch_and_add(up ? &f->packets_up : &f->packets_down, packets);
-	if (now > f->last_seen_ns)
-		f->last_seen_ns = now;
-}
-
 /*
  * Brings the entry of the flow that was noted last up to date; before another flow is noted in
  * its place, and at most once a second otherwise. NULL: the table had to forget it.
@@ -82,8 +71,8 @@ static __always_inline struct flow *direct_fold(struct sock_note *note)
 
 	note->folded_ns = bpf_ktime_get_coarse_ns();
 	if (f && note->packets)
-		direct_count(f, 1, __sync_lock_test_and_set(&note->bytes, 0),
-			     __sync_lock_test_and_set(&note->packets, 0));
+		flow_add(f, 1, __sync_lock_test_and_set(&note->bytes, 0),
+			 __sync_lock_test_and_set(&note->packets, 0));
 	return f;
 }
 
@@ -93,7 +82,7 @@ static __always_inline void direct_follow(struct scratch *x, struct flow *f, int
 	const struct packet *p = &x->packet;
 	int open = f->state != FLOW_CLOSED;
 
-	direct_count(f, up, x->payload, x->segments);
+	flow_add(f, up, x->payload, x->segments);
 	if (p->fragment_offset)
 		return;
 	if (up)

@@ -19,14 +19,13 @@
 #include "bpf/decide.h"
 #include "bpf/own.h"
 #include "bpf/pass.h"
+#include "bpf/quick.h"
 
-#define ETH_TYPE_ARP 0x0806
 #define ETH_TYPE_VLAN 0x8100
 #define ETH_TYPE_QINQ 0x88a8
 #define ETH_GROUP 1U /* bit of a destination's first byte: multicast or broadcast */
 #define SOCK_KIND_RAW 3 /* SOCK_RAW */
 #define TCP_STATE_SYN_SENT 2
-#define IP4_FRAGMENT 0x3fffU /* offset and more-fragments, in host order */
 #define FOLD_NS 1000000000ULL
 /*
  * How often it is asked whether a second has passed, in ticks, of which reading costs
@@ -470,48 +469,23 @@ __noinline int host_look_in(struct __sk_buff *skb, __u32 l2)
 	return TC_ACT_UNSPEC;
 }
 
-/* The flow of a datagram from outside, as the inside sees it: its bytes of headers, or 0. */
-static __always_inline int quick_key(struct __sk_buff *skb, const __u8 *ip, const void *end,
-				     struct flow_key *key)
-{
-	__u32 at = IP4_HEADER_BYTES;
-
-	__builtin_memset(key, 0, sizeof(*key));
-	if (skb->protocol == CSUM_BE16(ETH_TYPE_IP)) {
-		if ((const void *)(ip + IP4_HEADER_BYTES + UDP_HEADER_BYTES) > end ||
-		    ip[0] != 0x45 || ip[9] != PROTO_UDP ||
-		    *(const __u16 *)(ip + 6) & CSUM_BE16(IP4_FRAGMENT))
-			return 0;
-		key->saddr.b[10] = key->saddr.b[11] = 0xff;
-		key->daddr.b[10] = key->daddr.b[11] = 0xff;
-		__builtin_memcpy(key->saddr.b + 12, ip + 16, 4);
-		__builtin_memcpy(key->daddr.b + 12, ip + 12, 4);
-	} else {
-		at = IP6_HEADER_BYTES;
-		if ((const void *)(ip + IP6_HEADER_BYTES + UDP_HEADER_BYTES) > end ||
-		    ip[6] != PROTO_UDP)
-			return 0;
-		__builtin_memcpy(key->saddr.b, ip + 24, 16);
-		__builtin_memcpy(key->daddr.b, ip + 8, 16);
-	}
-	__builtin_memcpy(&key->sport, ip + at + 2, 2);
-	__builtin_memcpy(&key->dport, ip + at, 2);
-	key->proto = PROTO_UDP;
-	return at + UDP_HEADER_BYTES;
-}
-
 /* Counts a datagram of a direct flow; 0 = it is of none. */
-static __always_inline int quick_in(struct __sk_buff *skb, const __u8 *ip, const void *end,
-				    __u32 l2)
+static __always_inline int quick_in(struct __sk_buff *skb, __u32 l2)
 {
+	struct scratch *x = scratch_get();
 	__u32 segments = skb->gso_segs;
-	struct flow_key key;
-	int headers = quick_key(skb, ip, end, &key);
-	struct flow *f = headers ? direct_find(&key) : NULL;
+	struct flow *f;
+	int bytes;
 
+	if (!x)
+		return 0;
+	bytes = quick_read(skb, x, l2, 0);
+	if (bytes < 0)
+		return 0;
+	f = direct_find(&x->key);
 	if (!f || f->state == FLOW_CLOSED)
 		return 0;
-	direct_count(f, 0, skb->len - l2 - headers, segments ? segments : 1);
+	flow_add(f, 0, bytes, segments ? segments : 1);
 	flow_set_state(f, FLOW_OPEN);
 	return 1;
 }
@@ -525,7 +499,7 @@ static __always_inline int host_in(struct __sk_buff *skb, __u32 l2)
 		return TC_ACT_UNSPEC;
 	if (skb->protocol == CSUM_BE16(ETH_TYPE_IP) ? ip[9] == PROTO_TCP : ip[6] == PROTO_TCP)
 		return TC_ACT_UNSPEC;
-	return quick_in(skb, ip, end, l2) ? TC_ACT_UNSPEC : host_look_in(skb, l2);
+	return quick_in(skb, l2) ? TC_ACT_UNSPEC : host_look_in(skb, l2);
 }
 
 SEC("?tc")

@@ -16,7 +16,8 @@
  *   CLOSING, SYN from the application       EVENT_FLOW_END for the old flow, OPENING
  *   CLOSED
  *
- * Only flow_end() of bpf/call.bpf.c removes an entry otherwise. A state never goes back.
+ * Otherwise flow_end() of bpf/call.bpf.c removes an entry, and decide_end() of bpf/decide.h where
+ * new rules want the flow elsewhere. A state never goes back.
  */
 #ifndef BPF_FLOW_H
 #define BPF_FLOW_H
@@ -133,24 +134,25 @@ static __always_inline void flow_move(struct flow *f, const struct scratch *x)
 	__builtin_memcpy(f->mac, x->from.mac, sizeof(f->mac));
 }
 
-static __always_inline void flow_count_up(struct flow *f, const struct scratch *x)
+/* Adds to the counters of one direction. */
+static __always_inline void flow_add(struct flow *f, int up, __u64 bytes, __u64 packets)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
 
-	__sync_fetch_and_add(&f->bytes_up, x->payload);
-	__sync_fetch_and_add(&f->packets_up, x->segments);
+	__sync_fetch_and_add(up ? &f->bytes_up : &f->bytes_down, bytes);
+	__sync_fetch_and_add(up ? &f->packets_up : &f->packets_down, packets);
 	if (now > f->last_seen_ns)
 		f->last_seen_ns = now;
 }
 
+static __always_inline void flow_count_up(struct flow *f, const struct scratch *x)
+{
+	flow_add(f, 1, x->payload, x->segments);
+}
+
 static __always_inline void flow_count_down(struct flow *f, const struct scratch *x)
 {
-	__u64 now = bpf_ktime_get_coarse_ns();
-
-	__sync_fetch_and_add(&f->bytes_down, x->payload);
-	__sync_fetch_and_add(&f->packets_down, x->segments);
-	if (now > f->last_seen_ns)
-		f->last_seen_ns = now;
+	flow_add(f, 0, x->payload, x->segments);
 }
 
 static __always_inline void flow_follow_up(struct flow *f, const struct packet *p)
@@ -195,8 +197,6 @@ static __always_inline void flow_replace(struct scratch *x, const struct flow *o
 	count_stat(STAT_FLOWS_CLOSED, 1);
 }
 
-#define FRAGMENT_PASSED 1U /* in `pad` of the key that `fragments` has */
-
 /* A segment that comes late must not pass for one of a flow older than we are. */
 static __always_inline void flow_note_past(const struct flow_key *key, const struct flow *f)
 {
@@ -205,6 +205,8 @@ static __always_inline void flow_note_past(const struct flow_key *key, const str
 	if (key->proto == PROTO_TCP && f->capture != CAPTURE_TUN)
 		bpf_map_update_elem(&past_flows, key, &now, BPF_ANY);
 }
+
+#define FRAGMENT_PASSED 1U /* in `pad` of the key that `fragments` has */
 
 static __always_inline void fragment_key_fill(struct scratch *x)
 {

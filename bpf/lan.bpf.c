@@ -21,9 +21,8 @@
 #include "bpf/maps.h"
 #include "bpf/own.h"
 #include "bpf/pass.h"
+#include "bpf/quick.h"
 #include "bpf/steps.h"
-
-#define ETH_TYPE_ARP 0x0806
 
 static __always_inline struct capture_device *device_here(struct __sk_buff *skb)
 {
@@ -143,64 +142,7 @@ __noinline int lan_passes(struct __sk_buff *skb)
 	return is_other_than_dns(x, s, d) ? STAT_PASS_OTHER : -1;
 }
 
-/* --- packets of flows that pass: the headers alone, and one look-up ------------------------ */
-
-#define QUICK_TCP_FLAGS (TCP_FLAG_FIN | TCP_FLAG_SYN | TCP_FLAG_RST)
-
-/* The transport header at `l4` goes into the key. Its bytes, or 0: more has to be looked at. */
-static __always_inline __u32 quick_ports(struct flow_key *key, const __u8 *l4, const void *end,
-					 int up)
-{
-	__u32 bytes = UDP_HEADER_BYTES;
-
-	if ((const void *)(l4 + UDP_HEADER_BYTES) > end)
-		return 0;
-	__builtin_memcpy(up ? &key->sport : &key->dport, l4, 2);
-	__builtin_memcpy(up ? &key->dport : &key->sport, l4 + 2, 2);
-	if (key->proto == PROTO_UDP)
-		return bytes;
-	if (key->proto != PROTO_TCP || (const void *)(l4 + TCP_HEADER_BYTES) > end ||
-	    l4[13] & QUICK_TCP_FLAGS)
-		return 0;
-	bytes = (__u32)(l4[12] >> 4) * 4;
-	return bytes < TCP_HEADER_BYTES ? 0 : bytes;
-}
-
-/* Bytes of the packet's payload, its flow in x->key; -1: more has to be looked at. */
-static __always_inline int quick_read4(struct scratch *x, const __u8 *ip, const void *end,
-				       __u32 room, int up)
-{
-	__u32 length, l4;
-
-	if ((const void *)(ip + IP4_HEADER_BYTES) > end || ip[0] != 0x45 ||
-	    parse_be16(ip + 6) & 0x3fff)
-		return -1;
-	parse_mapped(up ? &x->key.saddr : &x->key.daddr, ip + 12);
-	parse_mapped(up ? &x->key.daddr : &x->key.saddr, ip + 16);
-	x->key.proto = ip[9];
-	length = parse_be16(ip + 2);
-	l4 = quick_ports(&x->key, ip + IP4_HEADER_BYTES, end, up);
-	if (!l4 || length > room || length < IP4_HEADER_BYTES + l4)
-		return -1;
-	return length - IP4_HEADER_BYTES - l4;
-}
-
-static __always_inline int quick_read6(struct scratch *x, const __u8 *ip, const void *end,
-				       __u32 room, int up)
-{
-	__u32 length, l4;
-
-	if ((const void *)(ip + IP6_HEADER_BYTES) > end)
-		return -1;
-	__builtin_memcpy(up ? &x->key.saddr : &x->key.daddr, ip + 8, 16);
-	__builtin_memcpy(up ? &x->key.daddr : &x->key.saddr, ip + 24, 16);
-	x->key.proto = ip[6];
-	length = parse_be16(ip + 4);
-	l4 = quick_ports(&x->key, ip + IP6_HEADER_BYTES, end, up);
-	if (!l4 || length + IP6_HEADER_BYTES > room || length < l4)
-		return -1;
-	return length - l4;
-}
+/* --- packets of flows that pass ----------------------------------------------------------- */
 
 /*
  * Is the packet of a flow that passes here, in the middle of its life, and decided by rules in
@@ -208,22 +150,15 @@ static __always_inline int quick_read6(struct scratch *x, const __u8 *ip, const 
  */
 __noinline int lan_quick(struct __sk_buff *skb, __u32 l2, __u32 up)
 {
-	const void *end = (const void *)(long)skb->data_end;
 	struct scratch *x = scratch_get();
 	__u32 segments = skb->gso_segs;
 	struct flow *f;
-	const __u8 *ip;
-	int bytes = -1;
+	int bytes;
 
 	PARSE_HIDE(l2);
 	if (!x || skb->vlan_present || l2 > ETH_BYTES)
 		return 0;
-	ip = (const __u8 *)(long)skb->data + l2;
-	x->key.pad[0] = x->key.pad[1] = x->key.pad[2] = 0;
-	if (skb->protocol == CSUM_BE16(ETH_TYPE_IP))
-		bytes = quick_read4(x, ip, end, skb->len - l2, up);
-	else if (skb->protocol == CSUM_BE16(ETH_TYPE_IP6))
-		bytes = quick_read6(x, ip, end, skb->len - l2, up);
+	bytes = quick_read(skb, x, l2, up);
 	if (bytes < 0)
 		return 0;
 	f = direct_find(&x->key);
@@ -236,7 +171,7 @@ __noinline int lan_quick(struct __sk_buff *skb, __u32 l2, __u32 up)
 	if (x->key.proto == PROTO_UDP &&
 	    f->last_seen_ns + UDP_NOTE_FRESH_NS < bpf_ktime_get_coarse_ns())
 		return 0;
-	direct_count(f, up, bytes, segments ? segments : 1);
+	flow_add(f, up, bytes, segments ? segments : 1);
 	return 1;
 }
 
