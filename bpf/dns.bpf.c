@@ -134,7 +134,7 @@ __noinline int dns_tun_answer(struct __sk_buff *skb, __u32 ip_bytes)
 	return answer_send(skb, x);
 }
 
-SEC("tc")
+SEC("?tc")
 int dns_tun(struct __sk_buff *skb)
 {
 	struct dns_work *w = dns_work_get();
@@ -186,7 +186,7 @@ __noinline int dns_eth_answer(struct __sk_buff *skb, __u32 ip_bytes)
 	return bpf_redirect(skb->ifindex, 0);
 }
 
-SEC("tc")
+SEC("?tc")
 int dns_eth(struct __sk_buff *skb)
 {
 	struct dns_work *w = dns_work_get();

@@ -28,7 +28,7 @@ __noinline int try_conditions(__u32 asked)
 	return conditions;
 }
 
-SEC("syscall")
+SEC("?syscall")
 int rules_try(struct rule_try_args *args)
 {
 	struct rule_work *w = rule_work_get(RULE_WORK_TRY);

@@ -83,7 +83,7 @@ static __always_inline int dns_replace(struct xdp_md *ctx, struct dns_work *w, _
 	return len < IP4_HEADER_BYTES ? -1 : (int)bpf_xdp_store_bytes(ctx, ETH_BYTES, ip, len);
 }
 
-SEC("xdp")
+SEC("?xdp")
 int dns_xdp(struct xdp_md *ctx)
 {
 	__u32 mtu = 0, size = (__u32)bpf_xdp_get_buff_len(ctx) - ETH_BYTES, ip_bytes;

@@ -56,15 +56,14 @@ static inline int harness_silent(enum libbpf_print_level level, const char *fmt,
 	return 0;
 }
 
-/* DNS in the kernel is most of the verifier's work: only its own tests load it. */
-static inline void harness_without_dns(struct headrace *skel)
+/* What nobody loads who does not use it: the verifier has most of its work with these. */
+static inline void harness_with_dns(struct headrace *skel)
 {
-	bpf_program__set_autoload(skel->progs.dns_tun, false);
-	bpf_program__set_autoload(skel->progs.dns_eth, false);
-	bpf_program__set_autoload(skel->progs.dns_xdp, false);
+	bpf_program__set_autoload(skel->progs.dns_tun, true);
+	bpf_program__set_autoload(skel->progs.dns_eth, true);
+	bpf_program__set_autoload(skel->progs.dns_xdp, true);
 }
 
-/* Programs of capture points, which nobody loads who captures nothing there. */
 static inline void harness_with_host(struct headrace *skel)
 {
 	bpf_program__set_autoload(skel->progs.host_egress, true);
@@ -97,8 +96,8 @@ static inline struct harness *harness_load(uint32_t flows_max, enum harness_part
 	assert_non_null(h->skel);
 	h->skel->rodata->l2_bytes = HARNESS_L2;
 	bpf_map__set_max_entries(h->skel->maps.flows, flows_max);
-	if (parts != HARNESS_DNS)
-		harness_without_dns(h->skel);
+	if (parts == HARNESS_DNS)
+		harness_with_dns(h->skel);
 	if (parts == HARNESS_HOST)
 		harness_with_host(h->skel);
 	if (parts == HARNESS_LAN)

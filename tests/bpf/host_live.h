@@ -220,7 +220,6 @@ static inline struct headrace *skel_load(void)
 	libbpf_set_print(harness_silent);
 	skel = headrace__open();
 	assert_non_null(skel);
-	harness_without_dns(skel);
 	harness_with_host(skel);
 	bpf_map__set_max_entries(skel->maps.flows, 1024);
 	bpf_map__set_max_entries(skel->maps.direct_flows, 1024);

@@ -146,11 +146,12 @@ static bool is_shared(int ifindex)
 static int attach_xdp(struct device *d, const struct kernel *k)
 {
 	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .prog_name = XDP_NAME);
+	const char *name = XDP_NAME;
 	int err;
 
 	libxdp_set_print(silent);
 	clean_stale(d->ifindex);
-	err = kernel_object_of(k, XDP_NAME, &d->object);
+	err = kernel_object_of(k, &name, 1, &d->object);
 	if (err)
 		return err;
 	opts.obj = d->object;

@@ -84,13 +84,15 @@ static void take_descriptors(struct kernel *k)
 	};
 }
 
-/* --- programs that few need ---------------------------------------------------------------- */
-
-/* What is verified when it is first used: each of them takes as long as all the others. */
-static const char *const late_programs[] = { "dns_tun", "dns_eth", "dns_xdp", "rules_try" };
+/* --- programs that few need ----------------------------------------------------------------
+ *
+ * Their sections begin with '?': they are verified when they are first used, as each of them
+ * takes as long as all that every instance has.
+ */
 
 /* Those that are used together, by which much of the work is done once. */
-static const char *const groups[][2] = {
+#define GROUP_PROGRAMS 2
+static const char *const groups[][GROUP_PROGRAMS] = {
 	{ "host_egress", "host_ingress" }, { "host_egress3", "host_ingress3" },
 	{ "lan_ingress", "lan_egress" },   { "lan_ingress3", "lan_egress3" },
 	{ "lo_egress", "lo_egress" },	   { "dns_eth", "dns_eth" },
@@ -100,27 +102,6 @@ static const char *const groups[][2] = {
 #define GROUPS (sizeof(groups) / sizeof(groups[0]))
 
 _Static_assert(KERNEL_GROUPS == GROUPS, "room for all of them");
-
-static void leave_late(struct headrace *s)
-{
-	for (size_t i = 0; i < sizeof(late_programs) / sizeof(late_programs[0]); i++)
-		bpf_program__set_autoload(
-			bpf_object__find_program_by_name(s->obj, late_programs[i]), false);
-}
-
-static int load_group(const struct kernel *k, const char *const group[2],
-		      struct bpf_object **ret_object)
-{
-	int err = kernel_object_of(k, group[0], ret_object);
-
-	if (err)
-		return err;
-	bpf_program__set_autoload(bpf_object__find_program_by_name(*ret_object, group[1]), true);
-	err = bpf_object__load(*ret_object);
-	if (err)
-		bpf_object__close(*ret_object);
-	return err;
-}
 
 static size_t find_group(const char *name)
 {
@@ -138,7 +119,7 @@ int kernel_program_fd(struct kernel *k, const char *name)
 	if (!k->skeleton || i == GROUPS)
 		return -ENOENT;
 	if (!k->group[i]) {
-		int err = load_group(k, groups[i], &k->group[i]);
+		int err = kernel_object_load(k, groups[i], GROUP_PROGRAMS, &k->group[i]);
 
 		if (err) {
 			k->group[i] = NULL;
@@ -148,7 +129,16 @@ int kernel_program_fd(struct kernel *k, const char *name)
 	return bpf_program__fd(bpf_object__find_program_by_name(k->group[i], name));
 }
 
-int kernel_object_of(const struct kernel *k, const char *program, struct bpf_object **ret_object)
+static bool is_among(const char *name, const char *const *names, size_t num)
+{
+	for (size_t i = 0; i < num; i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+int kernel_object_of(const struct kernel *k, const char *const *programs, size_t num,
+		     struct bpf_object **ret_object)
 {
 	struct bpf_program *prog;
 	struct bpf_object *obj;
@@ -161,7 +151,7 @@ int kernel_object_of(const struct kernel *k, const char *program, struct bpf_obj
 	if (!obj)
 		return -errno;
 	bpf_object__for_each_program(prog, obj)
-		bpf_program__set_autoload(prog, !strcmp(bpf_program__name(prog), program));
+		bpf_program__set_autoload(prog, is_among(bpf_program__name(prog), programs, num));
 	bpf_object__for_each_map(map, obj)
 	{
 		const struct bpf_map *own =
@@ -177,6 +167,19 @@ int kernel_object_of(const struct kernel *k, const char *program, struct bpf_obj
 	}
 	*ret_object = obj;
 	return 0;
+}
+
+int kernel_object_load(const struct kernel *k, const char *const *programs, size_t num,
+		       struct bpf_object **ret_object)
+{
+	int err = kernel_object_of(k, programs, num, ret_object);
+
+	if (err)
+		return err;
+	err = bpf_object__load(*ret_object);
+	if (err)
+		bpf_object__close(*ret_object);
+	return err;
 }
 
 static int write_abi(const struct kernel *k)
@@ -259,7 +262,6 @@ static int load_sized(struct headrace *s, uint32_t flows_max, bool host)
 		err = bpf_map__set_max_entries(s->maps.flow_info, flows_max);
 	if (!err)
 		err = size_maps(s, host);
-	leave_late(s);
 	return err ? err : headrace__load(s);
 }
 

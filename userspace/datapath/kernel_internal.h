@@ -188,9 +188,13 @@ struct kernel {
 
 /*
  * kernel.c: another object of the same programs, not loaded, whose maps are those of `k` and of
- * which only the named program will be loaded. The caller's to close. 0 or -errno.
+ * which only the named programs will be loaded. The caller's to close. 0 or -errno.
  */
-int kernel_object_of(const struct kernel *k, const char *program, struct bpf_object **ret_object);
+int kernel_object_of(const struct kernel *k, const char *const *programs, size_t num,
+		     struct bpf_object **ret_object);
+/* The same, and they are loaded. */
+int kernel_object_load(const struct kernel *k, const char *const *programs, size_t num,
+		       struct bpf_object **ret_object);
 
 /*
  * kernel.c: descriptor of one of the programs that are loaded when they are first asked for;

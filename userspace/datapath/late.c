@@ -103,15 +103,16 @@ static int keep_maps(int sock)
 
 __attribute__((noreturn)) static void child(const struct kernel *k, int sock, pid_t parent)
 {
+	const char *program = PROGRAM;
 	struct bpf_object *obj;
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent || keep_maps(sock))
 		_exit(EXIT_FAILURE);
 	setpriority(PRIO_PROCESS, 0, CHILD_NICE);
-	if (kernel_object_of(k, PROGRAM, &obj) || bpf_object__load(obj))
+	if (kernel_object_load(k, &program, 1, &obj))
 		_exit(EXIT_FAILURE);
 	_exit(send_descriptor(sock,
-			      bpf_program__fd(bpf_object__find_program_by_name(obj, PROGRAM))) ?
+			      bpf_program__fd(bpf_object__find_program_by_name(obj, program))) ?
 		      EXIT_FAILURE :
 		      EXIT_SUCCESS);
 }

@@ -59,17 +59,11 @@ static int open_root(int *ret_fd)
 static int load(const struct kernel *k, const struct hook_place *places, int num,
 		struct bpf_object **ret_object)
 {
-	int err = kernel_object_of(k, places[0].program, ret_object);
+	const char *names[OWNER_LINKS];
 
-	if (err)
-		return err;
-	for (int i = 1; i < num; i++)
-		bpf_program__set_autoload(
-			bpf_object__find_program_by_name(*ret_object, places[i].program), true);
-	err = bpf_object__load(*ret_object);
-	if (err)
-		bpf_object__close(*ret_object);
-	return err;
+	for (int i = 0; i < num; i++)
+		names[i] = places[i].program;
+	return kernel_object_load(k, names, (size_t)num, ret_object);
 }
 
 static int attach(struct owners *o, const struct hook_place *places, int num,
