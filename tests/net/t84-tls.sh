@@ -214,6 +214,22 @@ table inet watch {
 	}
 }
 END
+# Connections to servers that leave the host; those that the resolver makes carry its mark, which
+# is what keeps them out of its own capture.
+in_host nft -f - <<-'END'
+	table inet watch {
+		counter marked { }
+		counter unmarked { }
+		chain out {
+			type filter hook postrouting priority 0;
+			oifname != "uplink" accept
+			meta l4proto != tcp accept
+			tcp flags & (syn | ack) != syn accept
+			meta mark 0x68720000 counter name marked accept
+			counter name unmarked
+		}
+	}
+END
 start_far tcpdump tcpdump -i wire -U -s 0 -w "$T/wire.pcap"
 wait_for test -s "$T/wire.pcap" || die "tcpdump: $(cat "$T/tcpdump.log")"
 watcher=$started_pid
@@ -322,6 +338,11 @@ session_stop
 
 leave
 stop "$watcher"
+connects() { # COUNTER: connections begun, and begun again
+	in_host nft -j list counter inet watch "$1" | jq '[.nftables[].counter.packets // 0] | add'
+}
+check C-20_every_socket_of_an_upstream_is_marked same 0 "$(connects unmarked)"
+check C-20_and_such_sockets_were_seen within 10 100000 "$(connects marked)"
 plaintext_queries() { in_far nft list chain inet watch count | grep -o 'packets [0-9]*'; }
 check C-20_no_packet_to_port_53 same "packets 0
 packets 0" "$(plaintext_queries)"

@@ -418,6 +418,24 @@ static void refuses_each_with_line_key_and_what_was_expected(void **state)
 	}
 }
 
+/* C-20 has three types of upstream more: each is an error that names it, and what there is. */
+static void c20_types_that_are_not_built_are_refused_by_name(void **state)
+{
+	static const char *const types[] = { "doh3", "doq", "sdns" };
+	char text[128];
+	char says[128];
+
+	for (size_t i = 0; i < NUM(types); i++) {
+		snprintf(text, sizeof(text), "dns:\n  upstreams:\n    a: {type: %s, host: a.test}\n",
+			 types[i]);
+		snprintf(says, sizeof(says),
+			 "dns.upstreams.a.type: '%s' is not known here, expected one of plain, tcp, "
+			 "tls, https, host",
+			 types[i]);
+		refuses_at(text, 3, says);
+	}
+}
+
 static void tells_all_errors_in_the_order_of_lines(void **state)
 {
 	assert_int_equal(read_text("mtu: 1\n"
@@ -546,6 +564,8 @@ int main(void)
 		cmocka_unit_test_teardown(reads_the_rest, teardown),
 		cmocka_unit_test_teardown(the_one_upstream_without_groups_is_the_default, teardown),
 		cmocka_unit_test_teardown(refuses_each_with_line_key_and_what_was_expected,
+					  teardown),
+		cmocka_unit_test_teardown(c20_types_that_are_not_built_are_refused_by_name,
 					  teardown),
 		cmocka_unit_test_teardown(tells_all_errors_in_the_order_of_lines, teardown),
 		cmocka_unit_test_teardown(an_alias_is_one_error, teardown),
