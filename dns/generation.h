@@ -44,7 +44,7 @@ struct generation *generation_get(struct generation *g); /* accepts NULL */
 /* Accepts NULL. The last reference frees. */
 void generation_put(struct generation *g);
 
-/* May a client with this address ask (C-02)? */
+/* May a client with this address ask? */
 bool generation_allows(const struct generation *g, const struct addr *client);
 /*
  * May `name` lead to private addresses? `near`: an upstream says so that is one of the host's

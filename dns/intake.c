@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Intake of queries. Shorter than a header, an answer, or unparsable: dropped (N-12). A
+ * Intake of queries. Shorter than a header, an answer, or unparsable: dropped. A
  * header that can be read but asks for what we do not do gets the RCODE that says so: zone
  * transfers are REFUSED (several messages per answer), opcodes but QUERY are NOTIMP, more
- * or less than one question is FORMERR, and so is an empty name (C-02) but for what the root
+ * or less than one question is FORMERR, and so is an empty name but for what the root
  * itself has; another version of EDNS is BADVERS. Bytes behind the last record are no part of it.
  *
  * What goes upstream is written anew, so that nothing a client adds to its query gets there. A

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Whether IPv6 leads anywhere (C-22): a network error turns it off for all upstreams, so that
+ * Whether IPv6 leads anywhere: a network error turns it off for all upstreams, so that
  * no question pays for it again; now and then it is tried, and an answer turns it on.
  *
  * state | event                                | next

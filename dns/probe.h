@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Questions of our own to an upstream. While it is down: `. NS` every PROBE_HEALTH_MS, over
- * its own transport, until it answers (C-25). If it is near: now and then a TXT question for a
+ * its own transport, until it answers. If it is near: now and then a TXT question for a
  * name nobody else knows; one that reaches us as a client's query has gone in a circle, and the
- * upstream is not asked until the next check does not come back (C-26).
+ * upstream is not asked until the next check does not come back.
  */
 #ifndef DNS_PROBE_H
 #define DNS_PROBE_H

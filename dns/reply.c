@@ -3,7 +3,7 @@
  * Answers out. What comes from upstream, from the cache and from the kernel half's copies is
  * made the same here: no AA, RA set, our own OPT.
  *
- * An answer that does not fit is replaced by an empty one with TC (N-16): the client comes
+ * An answer that does not fit is replaced by an empty one with TC: the client comes
  * back by TCP and gets it whole from the cache.
  */
 #include <netinet/in.h>

@@ -369,7 +369,7 @@ static void refuse(struct service *s, const struct client *client, const struct 
 	reply_rcode(s, &q, rcode);
 }
 
-/* C-62; reply.c has the other half. */
+/* A line for the log; reply.c has the other half. */
 static void log_query(const struct query *q)
 {
 	char client[ADDR_TEXT_MAX], name[DOMAIN_TEXT_MAX], type[MSG_TEXT_MAX];
@@ -383,7 +383,7 @@ static void log_query(const struct query *q)
 		  q->generation->dns->policy[q->verdict.policy].name);
 }
 
-/* C-30: some names are asked for to say that what is known of all is old. */
+/* Some names are asked for to say that what is known of all is old. */
 static void flush_if_asked(struct service *s, const struct query *q)
 {
 	if (domain_set_has(&q->generation->flush_domains, &q->question.name))

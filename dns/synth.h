@@ -16,7 +16,7 @@
 /* Of what synth_block() and synth_addresses() write: with 8 addresses (CONF_ADDRESSES_MAX). */
 #define SYNTH_BYTES_MAX (MSG_HEADER_BYTES + MSG_QUESTION_MAX + 8 * 28)
 
-/* The name that is answered with zero addresses, so that a client can see whom it asks (C-05). */
+/* The name that is answered with zero addresses, so that a client can see whom it asks. */
 #define SYNTH_SELF_CHECK "headrace.test"
 bool synth_is_self_check(const struct name *name);
 

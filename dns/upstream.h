@@ -51,7 +51,7 @@ struct upstream {
 	bool current; /* of the configuration that is in force */
 	struct health health;
 	bool probing; /* it is down, and asked now and then whether it still is */
-	bool looped; /* what it is asked comes back to us (C-26): it is not asked */
+	bool looped; /* what it is asked comes back to us: it is not asked */
 	struct probe health_probe;
 	struct probe loop_probe;
 

@@ -179,7 +179,7 @@ struct conf_cache {
 	uint32_t stale; /* seconds that an answer may be given after its time, 0 = never */
 	bool prefetch;
 	bool kernel; /* answers are given to the kernel half, too */
-	char **flush_domain; /* a query for one of them empties the cache (C-30) */
+	char **flush_domain; /* a query for one of them empties the cache */
 	size_t flush_domains;
 };
 
@@ -207,7 +207,7 @@ struct conf_dns {
 	char **private_domain; /* that may have private addresses */
 	size_t private_domains;
 	bool keep_ecs; /* the client's subnet option goes upstream */
-	bool loop_check; /* C-26 */
+	bool loop_check; /* upstreams that lead back here are looked for */
 	/* What the rules of `rules:` need to know of an address's name: */
 	uint64_t rule_lists; /* bits by place in `lists`: some rule asks for them */
 	bool rule_names; /* some rule asks for domains or lists */

@@ -177,7 +177,7 @@ bool udp_engine_evict(struct udp_engine *e, const struct source *from, uint64_t 
 	return s;
 }
 
-/* N-32: each new session is logged with how many there are. */
+/* Each new session is logged with how many there are. */
 static void log_session(const struct udp_session *s, const struct endpoint *to)
 {
 	char from[ENDPOINT_TEXT_MAX], upstream[ENDPOINT_TEXT_MAX];
