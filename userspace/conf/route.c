@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/rtnetlink.h>
+
 #include "base/limits.h"
 #include "conf/reader.h"
 #include "conf/route.h"
@@ -146,9 +148,9 @@ static const struct key route_keys[] = {
 	  .kind = &kind_number,
 	  FIELD(table),
 	  .min = 1,
-	  .max = UINT32_MAX - 1,
+	  .max = UINT32_MAX,
 	  .standard = "26738",
-	  .help = "table: number of the routing table; the next one is used, too" },
+	  .help = "table: number of the routing table" },
 	{ .name = "priority",
 	  .kind = &kind_number,
 	  FIELD(priority),
@@ -229,10 +231,8 @@ static void route_done(struct reader *r, struct node *n, void *to)
 		refuse_elsewhere(r, n, "fwmark");
 		refuse_elsewhere(r, n, "specific-routes");
 	}
-	/* 253..255: default, main, local; 0: unspecified */
-	if (c->table + 1 >= 253 && c->table <= 255)
-		reader_error(r, n, "table %u or the one behind it is one of the kernel's own",
-			     c->table);
+	if (c->table >= RT_TABLE_DEFAULT && c->table <= RT_TABLE_LOCAL)
+		reader_error(r, n, "table %u is one of the kernel's own", c->table);
 }
 
 static bool take_route(struct reader *r, struct node *n, const struct key *k, void *to)

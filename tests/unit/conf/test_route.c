@@ -88,8 +88,8 @@ static void what_cannot_be_is_refused(void **state)
 	refuses("capture: {route: {way: table, vips: [{at: 10.10.1.1}]}}", "expected {at:");
 	refuses("capture: {route: {way: table, vips: [{at: 10.10.1.1, to: '::1'}]}}",
 		"not of one family");
-	refuses("capture: {route: {way: table, table: 254}}", "one of the kernel's own");
-	refuses("capture: {route: {way: table, table: 252}}", "one of the kernel's own");
+	refuses("capture: {route: {way: table, table: 253}}", "one of the kernel's own");
+	refuses("capture: {route: {way: table, table: 255}}", "one of the kernel's own");
 	refuses("capture: {route: {way: table, priority: 32760}}", "is out of range");
 	refuses("capture: {route: {way: bind, fwmark: 1}}", "is for `way: table` only");
 	refuses("capture: {route: {way: halves, specific-routes: false}}", "is for `way: table`");
