@@ -72,8 +72,9 @@ const struct command reload_command = {
 	.details =
 		"The file that the instance was started with (-c FILE) is read and checked, and\n"
 		"takes effect as a whole: no query is lost, none is answered by a mixture of\n"
-		"both, and no flow by a mixture of rules. What changed is said. If anything is wrong with the file, or with a list\n"
-		"that it names, all errors are said and nothing has changed.",
+		"both, and no flow by a mixture of rules. What changed is said. If anything is\n"
+		"wrong with the file, or with a list that it names, all errors are said and\n"
+		"nothing has changed.",
 	.options = reload_options,
 	.run = reload_main,
 };

@@ -26,7 +26,7 @@
 #define TCP_CONNECT_TIMEOUT_MS 30000
 #define TCP_CONNECT_SILENT_MS 1000 /* the first SYN is sent again */
 #define TCP_CONNECT_REPLACE_MS 3000 /* two SYNs unanswered: it may make room for a new one */
-#define TCP_BUFFERS_MAX (256 << 20) /* bytes held for all connections of a worker */
+#define TCP_BUFFERS_MAX (256 << 20) /* bytes held for all connections */
 #define TCP_YOUNG_MS 30000 /* a connection that lasts gets keepalive upstream */
 #define TCP_KEEPALIVE_MS 7200000 /* silent for so long to twice as long: the application is asked */
 #define TCP_KEEPALIVE_PROBES 3 /* without an answer, TCP_KEEPALIVE_MS apart: it is gone */
