@@ -371,7 +371,7 @@ coverage: ## line coverage of units, BPF tests and corpus replay: build/coverage
 		tests/run unit bpf fuzz
 	@tools/coverage build/coverage
 
-bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start|dns|direct|workers|flows|loss|rules
+bench: ## benchmarks against peers: BENCH=tcp|udp|rr|crr|mem|start|workers|flows|loss|dns|upstreams|direct|rules
 	@tools/bootstrap bench
 	+@$(MAKE) $(JOBS) all tests/bench-programs
 	@B=$(B) tests/bench/run $(BENCH)
