@@ -471,7 +471,8 @@ struct settings {
 	__u32 tell_direct; /* 1 = somebody follows: events of direct flows, too */
 	__u32 capture_secret[2]; /* of one start: in cb[0..1], a packet from a capture point */
 	__u64 stale_ns; /* after this without a beat main is gone; 0 = HEARTBEAT_STALE_NS */
-	__u64 netns_cookie; /* whose sockets get their owner noted, 0 = of all namespaces */
+	__u64 netns_cookie; /* of the namespace whose sockets are captured, 0 = not known: of all;
+			     * of a host the others' get their owner noted, too */
 	__u32 route; /* 1 = route capture: routes of the host lead to the TUN */
 	__u32 direct_mark; /* then: of sockets that a rule sends direct, 0 = they are bound, */
 	__u32 uplink4_ifindex; /* as our own, to the device of the host's default route; */

@@ -59,10 +59,10 @@ struct tcp_sock___owner {
 	__u32 segs_out;
 } OWNER_CORE;
 
-/* Is it a socket whose owner is wanted: of the namespace in question, and not a role's? */
+/* Is it a socket whose owner is wanted: of a namespace in question, and not a role's? */
 static __always_inline int is_wanted(const struct settings *s, __u64 netns_cookie)
 {
-	return s && (!s->netns_cookie || s->netns_cookie == netns_cookie) &&
+	return s && (s->host || !s->netns_cookie || s->netns_cookie == netns_cookie) &&
 	       (!s->own_cgroup || bpf_get_current_cgroup_id() != s->own_cgroup);
 }
 

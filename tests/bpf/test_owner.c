@@ -52,14 +52,20 @@ static bool note_of(int fd, struct sock_note *ret_note)
 	return !bpf_map_lookup_elem(notes(), &fd, ret_note);
 }
 
-static void settings_put(uint64_t netns_cookie, uint64_t own_cgroup)
+static void settings_put_of(bool host, uint64_t netns_cookie, uint64_t own_cgroup)
 {
 	struct settings s = tun_settings();
 
+	s.host = host;
 	s.netns_cookie = netns_cookie;
 	s.own_cgroup = own_cgroup;
 	s.tell_direct = 1;
 	harness_settings(world.h, &s);
+}
+
+static void settings_put(uint64_t netns_cookie, uint64_t own_cgroup)
+{
+	settings_put_of(false, netns_cookie, own_cgroup);
 }
 
 static struct sockaddr_in6 loopback(int family, uint16_t port)
@@ -250,6 +256,20 @@ static void only_the_namespace_in_question_is_watched(void **state)
 	assert_int_equal(connect_to(fd, AF_INET6, 9), 0);
 	assert_int_equal(connect_to(fd, AF_INET, 9), 0);
 	assert_false(note_of(fd, &note));
+	close(fd);
+	settings_put(0, 0);
+}
+
+static void a_host_watches_all_namespaces(void **state)
+{
+	struct sock_note note;
+	uint64_t cookie;
+	int fd;
+
+	assert_int_equal(netns_cookie(&cookie), 0);
+	settings_put_of(true, cookie + 1, 0);
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	assert_true(note_of(fd, &note));
 	close(fd);
 	settings_put(0, 0);
 }
@@ -554,6 +574,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(program_that_was_executed_is_the_owner),
 		cmocka_unit_test(thread_is_told_by_its_process),
 		cmocka_unit_test(only_the_namespace_in_question_is_watched),
+		cmocka_unit_test(a_host_watches_all_namespaces),
 		cmocka_unit_test(sockets_of_our_own_cgroup_are_not_noted),
 		cmocka_unit_test(closed_connection_ends_its_flow_with_exact_bytes),
 		cmocka_unit_test(flow_that_is_not_direct_is_left_alone),

@@ -24,6 +24,8 @@ each_way() {
 	check "$way: direct TCP over IPv6 leaves by itself" direct tcp "${TO6[direct]}"
 	check "$way: direct UDP leaves by itself" direct udp "${TO4[direct]}"
 	check "$way: direct UDP over IPv6 leaves by itself" direct udp "${TO6[direct]}"
+	check "$way: a container's socket is left alone" left_alone "${TO4[direct]}"
+	check "$way: a container's socket of IPv6 is left alone" left_alone "${TO6[direct]}"
 	check "$way: a rule refuses TCP" refused tcp "${TO4[reject]}"
 	check "$way: a rule refuses UDP over IPv6" refused udp "${TO6[reject]}"
 	check "$way: a rule drops" silent udp "${TO4[drop]}"
@@ -33,6 +35,19 @@ each_way() {
 	check "$way: DNS is answered whomever it asks over IPv6" resolves_here 2001:db8:77::77
 	check "$way: the stack answers pings" pings $TUN_STACK4
 	check "$way: nothing of its own comes back" no_loop
+}
+# What connects in another namespace is none of ours: it gets no mark, and is bound to none of
+# the devices there, which have other numbers.
+left_alone() {
+	same "0 0" "$(in_box1 python3 - "$1" "$SEEN_PORT" <<-END
+		import socket, sys
+		s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+		s.connect((sys.argv[1], int(sys.argv[2])))
+		SO_BINDTOIFINDEX = 62
+		print(s.getsockopt(socket.SOL_SOCKET, socket.SO_MARK),
+		      s.getsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX))
+	END
+	)"
 }
 
 route_up

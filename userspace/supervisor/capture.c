@@ -102,8 +102,7 @@ static int attach(struct capture *c, struct kernel *kernel, struct settings *set
 	int r;
 
 	fill_settings(c, settings);
-	/* the sockets of this namespace are those whose flows come here; a host has more of them */
-	if (!settings->host && netns_cookie((uint64_t *)&settings->netns_cookie))
+	if (netns_cookie((uint64_t *)&settings->netns_cookie))
 		settings->netns_cookie = 0;
 	r = kernel_settings(kernel, settings);
 	if (r)
