@@ -102,7 +102,7 @@ void app_dialled(struct app *a, uint32_t isn)
 {
 	a->isn = a->dialled_isn = isn;
 	a->next = a->acked = a->top = isn + 1;
-	a->answered = false;
+	a->greeted = a->answered = false;
 	a->fin_count = 0;
 	a->down_read = 0;
 	a->down_end = a->up_end = false;

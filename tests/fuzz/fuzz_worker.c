@@ -248,7 +248,7 @@ static ssize_t tun_write(void *arg, const struct iovec *iov, int iovcnt)
 	if (header > 0)
 		memcpy(&h, packet, sizeof(h));
 	written++;
-	apps_take(packet + header, len - header, &h, header > 0);
+	apps_take(packet + header, len - header, &h, header > 0, !write_error);
 	return write_error ? -write_error : (ssize_t)len;
 }
 

@@ -46,9 +46,10 @@ struct app {
 	uint32_t acked; /* byte that the worker expects */
 	uint32_t last_ack; /* what the last segment said of it */
 	uint32_t got; /* byte to acknowledge */
-	uint32_t told; /* behind the last byte that the worker ever sent */
+	uint32_t told; /* behind the last byte of the worker that ever came */
 	uint32_t peer_isn;
-	bool answered; /* a SYN-ACK came */
+	bool greeted; /* the worker sent a SYN-ACK */
+	bool answered; /* and it came */
 	/* of the connection that the worker dialled last */
 	uint32_t dialled_isn;
 	uint32_t top; /* behind the last byte that was ever sent */
@@ -79,9 +80,12 @@ size_t apps_next(struct input *in, uint32_t operation, bool offload, uint8_t *pa
 uint32_t app_behind_fin(const struct app *a);
 /* The next segment of an application that wants to be done; 0 = nothing left to say. */
 size_t apps_finish(unsigned int i, uint8_t *packet);
-/* Checks what the worker writes; `offload`: it came with a header. */
-void apps_take(const uint8_t *packet, size_t len, const struct virtio_net_hdr *header,
-	       bool offload);
+/*
+ * Checks what the worker writes; `offload`: it came with a header; `left`: the device took it,
+ * else the worker has not sent it, and applications know nothing of it.
+ */
+void apps_take(const uint8_t *packet, size_t len, const struct virtio_net_hdr *header, bool offload,
+	       bool left);
 /* The application whose connection goes to that port (host order), NULL = none. */
 struct app *app_of_port(uint16_t port);
 /* A connection of it is dialled, by this SYN. */

@@ -59,7 +59,8 @@ static void check_size(const struct packet *h, const struct virtio_net_hdr *head
 	require(h->total_len - h->payload_offset > header->gso_size);
 }
 
-static void take_tcp(const struct packet *h, const uint8_t *p)
+/* `left`: the device took it, so the application has it. */
+static void take_tcp(const struct packet *h, const uint8_t *p, bool left)
 {
 	struct app *a = app_of_port(ntohs(h->sport));
 	const uint8_t *tcp = p + h->l4_offset;
@@ -71,21 +72,24 @@ static void take_tcp(const struct packet *h, const uint8_t *p)
 	if (flags & TCP_SYN) {
 		require((flags & TCP_ACK) && get32(tcp + 8) == a->dialled_isn + 1);
 		a->peer_isn = seq;
-		a->got = a->told = seq + 1;
-		a->answered = true;
+		a->greeted = true;
+		if (left) {
+			a->got = a->told = seq + 1;
+			a->answered = true;
+		}
 	} else if (len > 0 || (flags & TCP_FIN)) {
 		at = seq - (a->peer_isn + 1);
-		require(a->answered && at + len <= a->down_read);
+		require(a->greeted && at + len <= a->down_read);
 		require(!memcmp(p + h->payload_offset, app_bytes_down(a, at), len));
 		if (flags & TCP_FIN)
 			require(a->down_end && at + len == a->down_read);
 		end = seq + len + (flags & TCP_FIN);
-		if ((int32_t)(end - a->told) > 0)
+		if (left && (int32_t)(end - a->told) > 0)
 			a->told = end;
-		if ((int32_t)(seq - a->got) <= 0 && (int32_t)(end - a->got) > 0)
+		if (left && (int32_t)(seq - a->got) <= 0 && (int32_t)(end - a->got) > 0)
 			a->got = end;
 	}
-	if ((flags & TCP_RST) || !(flags & TCP_ACK))
+	if (!left || (flags & TCP_RST) || !(flags & TCP_ACK))
 		return;
 	a->last_ack = get32(tcp + 8);
 	if ((int32_t)(a->last_ack - a->acked) > 0)
@@ -117,7 +121,8 @@ static void take_udp(const struct packet *h, const uint8_t *p, const struct virt
 	}
 }
 
-void apps_take(const uint8_t *packet, size_t len, const struct virtio_net_hdr *header, bool offload)
+void apps_take(const uint8_t *packet, size_t len, const struct virtio_net_hdr *header, bool offload,
+	       bool left)
 {
 	struct packet h;
 
@@ -129,7 +134,7 @@ void apps_take(const uint8_t *packet, size_t len, const struct virtio_net_hdr *h
 	if (h.fragment_offset)
 		return;
 	if (h.proto == IPPROTO_TCP)
-		take_tcp(&h, packet);
+		take_tcp(&h, packet, left);
 	else if (h.proto == IPPROTO_UDP)
 		take_udp(&h, packet, header);
 	else
