@@ -31,6 +31,9 @@
 #define ROUTE_SO_MARK 36
 #define ROUTE_SO_BINDTOIFINDEX 62
 
+/* What rules may ask for that the packet alone tells: of such a flow its packet decides. */
+#define ROUTE_LATER (1U << RULE_SADDR | 1U << RULE_DSCP | 1U << RULE_DEVICE)
+
 /* A new connection, as far as it is known before it has a source. */
 struct route_call {
 	struct addr to;
@@ -137,7 +140,8 @@ static __always_inline int route_decide(struct bpf_sock_addr *ctx, const struct 
 		return 1;
 	route_facts(ctx, &w->facts, c);
 	decided = rules_decide_socket();
-	if ((decided & 0xff) == VERDICT_DIRECT && route_undisturbed(&w->facts, c))
+	if ((decided & 0xff) == VERDICT_DIRECT && !(w->missing & ROUTE_LATER) &&
+	    route_undisturbed(&w->facts, c))
 		route_send_direct(ctx, s, c);
 	return 1;
 }

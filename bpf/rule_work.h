@@ -30,11 +30,12 @@ struct rule_work {
 	__u32 dims; /* bits by enum rule_dim: some rule of it has a condition there */
 	__u32 asked; /* place of a rule, from 1, of which `satisfied` is wanted; 0 = none */
 	__u32 satisfied; /* bits by enum rule_dim */
+	__u32 missing; /* likewise: was not known where a rule asked for it */
 	__u64 told_cgroup; /* the last one that nothing was known of, told when */
 	__u64 told_ns;
 };
 
-/* What is known of any packet. One without ports has none of those that rules name. */
+/* What is known of any packet but a later fragment, which has no ports that rules may name. */
 #define RULE_KNOWN_ALWAYS                                                                          \
 	(1U << RULE_PROTO | 1U << RULE_DSCP | 1U << RULE_MARK | 1U << RULE_SADDR |                 \
 	 1U << RULE_DADDR | 1U << RULE_PORT | 1U << RULE_DEVICE)

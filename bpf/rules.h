@@ -135,24 +135,19 @@ RULES_PIECE int rules_tell_cgroup(__u32 which)
 RULES_PIECE int rules_count(__u32 which, __u32 rule)
 {
 	struct rule_work *w = rule_work_get(which);
-	struct rule_table *t;
-	__u32 unknown, at;
 	__u64 *hits;
+	__u32 at;
 
 	if (!w || rule > RULES_MAX)
-		return 0;
-	t = rules_table(w, which);
-	if (!t)
 		return 0;
 	at = (w->epoch & 1) * (RULES_MAX + 1) + rule;
 	hits = bpf_map_lookup_elem(&rule_hits, &at);
 	if (hits)
 		__sync_fetch_and_add(hits, 1);
-	unknown = t->dims & ~w->facts.known;
-	if (unknown & 1U << RULE_DOMAIN)
+	if (w->missing & 1U << RULE_DOMAIN)
 		count_stat(STAT_UNKNOWN_DOMAIN, 1);
 	/* of forwarded packets no owner is known, and that is as it should be */
-	if (unknown & (1U << RULE_COMM | 1U << RULE_EXE) && w->facts.known & 1U << RULE_UID)
+	if (w->missing & (1U << RULE_COMM | 1U << RULE_EXE) && w->facts.known & 1U << RULE_UID)
 		count_stat(STAT_UNKNOWN_OWNER, 1);
 	return 0;
 }

@@ -53,27 +53,57 @@ RULES_PIECE int rules_add(RULES_CONTEXT ctx, __u32 place)
 	return 0;
 }
 
-/* Ends a dimension: leaves in only the rules that it satisfies. */
-RULES_PIECE int rules_leave(RULES_CONTEXT ctx, __u32 dim, __u32 known)
+/* Leaves in only the rules of base XOR found (NULL = none found). Are there any? */
+PARSE_INLINE int rules_narrow(struct rule_work *w, const struct rule_set *base,
+			      const struct rule_set *found)
+{
+	__u32 i, words = w->words;
+	__u64 any = 0;
+
+	for (i = 0; i < RULE_WORDS && i < words; i++) {
+		w->left.bits[i] &= found ? base->bits[i] ^ found->bits[i] : base->bits[i];
+		any |= w->left.bits[i];
+	}
+	return any != 0;
+}
+
+/* Does base XOR found have the rule that was asked for? */
+PARSE_INLINE void rules_satisfy(struct rule_work *w, __u32 dim, const struct rule_set *base,
+				const struct rule_set *found)
+{
+	__u32 at = w->asked - 1, word = at / 64 % RULE_WORDS;
+	__u64 bits = base->bits[word];
+
+	if (found)
+		bits ^= found->bits[word];
+	w->satisfied |= (bits >> at % 64 & 1) << dim;
+}
+
+/*
+ * Ends a dimension: leaves in only the rules that it satisfies. What it found is the set at
+ * `place`, 0 = nothing, or RULE_FOUND = w->found. Returns whether any are left.
+ */
+#define RULE_FOUND (~0U)
+
+RULES_PIECE int rules_leave(RULES_CONTEXT ctx, __u32 dim, __u32 place)
 {
 	struct rule_work *w = rules_work(ctx);
+	const struct rule_set *base, *found = NULL;
 	const struct rule_table *t;
-	const struct rule_set *base;
-	__u32 i, asked;
 
 	if (!w || dim >= RULE_DIM_NUM)
 		return 0;
 	t = rules_table(w, ctx);
 	if (!t)
 		return 0;
-	base = known ? &t->missed[dim] : &t->unknown[dim];
-	for (i = 0; i < RULE_WORDS && i < w->words; i++) {
-		w->found.bits[i] ^= base->bits[i];
-		w->left.bits[i] &= w->found.bits[i];
-	}
-	asked = w->asked - 1; /* with none asked for, a bit that nobody looks at */
-	w->satisfied |= (w->found.bits[asked / 64 % RULE_WORDS] >> asked % 64 & 1) << dim;
-	return 0;
+	base = w->facts.known >> dim & 1 ? &t->missed[dim] : &t->unknown[dim];
+	if (place == RULE_FOUND)
+		found = &w->found;
+	else if (place)
+		found = rules_set(w, ctx, place);
+	if (w->asked)
+		rules_satisfy(w, dim, base, found);
+	return rules_narrow(w, base, found);
 }
 
 /* Key of a dimension whose values are in rule_values, one to a packet. */
@@ -192,46 +222,6 @@ RULES_PIECE int rules_names(RULES_CONTEXT ctx)
 	return 0;
 }
 
-/* One dimension: which of the rules that are left it satisfies. */
-RULES_PIECE int rules_dim(RULES_CONTEXT ctx, __u32 dim)
-{
-	struct rule_work *w = rules_work(ctx);
-	const struct rule_table *t;
-
-	if (!w || dim >= RULE_DIM_NUM)
-		return 0;
-	t = rules_table(w, ctx);
-	if (!t || !(t->dims >> dim & 1))
-		return 0;
-	rules_fill(&w->found, w->words, 0);
-	if (!(w->facts.known >> dim & 1))
-		return rules_leave(ctx, dim, 0);
-	if (dim == RULE_DOMAIN)
-		rules_names(ctx);
-	else if (dim == RULE_MARK)
-		rules_marks(ctx);
-	else
-		rules_add(ctx, rules_place(ctx, dim));
-	return rules_leave(ctx, dim, 1);
-}
-
-/* The first rule that is left, from 1; 0 = none. */
-RULES_PIECE int rules_first(RULES_CONTEXT ctx)
-{
-	struct rule_work *w = rules_work(ctx);
-	__u64 bits;
-	__u32 i;
-
-	if (!w)
-		return 0;
-	for (i = 0; i < RULE_WORDS && i < w->words; i++) {
-		bits = w->left.bits[i];
-		if (bits)
-			return i * 64 + dns_lowest(bits) + 1;
-	}
-	return 0;
-}
-
 /* Takes over what is known of `client` (zero: anybody) and the destination. 1 = something. */
 PARSE_INLINE int rules_domain_take(struct rule_work *w, RULES_CONTEXT ctx)
 {
@@ -264,6 +254,46 @@ RULES_PIECE int rules_domain_find(RULES_CONTEXT ctx)
 	return rules_domain_take(w, ctx);
 }
 
+/* One dimension that rules ask for: which of those left does it satisfy? Are there any? */
+RULES_PIECE int rules_dim(RULES_CONTEXT ctx, __u32 dim)
+{
+	struct rule_work *w = rules_work(ctx);
+
+	if (!w)
+		return 0;
+	if (dim == RULE_DOMAIN && !(w->facts.known >> dim & 1) && rules_domain_find(ctx))
+		w->facts.known |= 1U << RULE_DOMAIN;
+	if (!(w->facts.known >> dim & 1)) {
+		w->missing |= 1U << dim;
+		return rules_leave(ctx, dim, 0);
+	}
+	if (dim != RULE_DOMAIN && dim != RULE_MARK)
+		return rules_leave(ctx, dim, rules_place(ctx, dim));
+	rules_fill(&w->found, w->words, 0);
+	if (dim == RULE_DOMAIN)
+		rules_names(ctx);
+	else
+		rules_marks(ctx);
+	return rules_leave(ctx, dim, RULE_FOUND);
+}
+
+/* The first rule that is left, from 1; 0 = none. */
+RULES_PIECE int rules_first(RULES_CONTEXT ctx)
+{
+	struct rule_work *w = rules_work(ctx);
+	__u64 bits;
+	__u32 i;
+
+	if (!w)
+		return 0;
+	for (i = 0; i < RULE_WORDS && i < w->words; i++) {
+		bits = w->left.bits[i];
+		if (bits)
+			return i * 64 + dns_lowest(bits) + 1;
+	}
+	return 0;
+}
+
 /*
  * The dimension whose values come and go: a cgroup that is in no entry has not been looked at
  * yet, and a rule that asks for it can neither be passed over nor taken. 0, or 1: that is so.
@@ -287,7 +317,8 @@ RULES_PIECE int rules_cgroup(RULES_CONTEXT ctx)
 		/* one that does not ask for a cgroup decides, as it comes before those that do */
 		return !(t->unknown[RULE_CGROUP].bits[first / 64 % RULE_WORDS] >> first % 64 & 1);
 	}
-	return rules_dim(ctx, RULE_CGROUP);
+	rules_dim(ctx, RULE_CGROUP);
+	return 0;
 }
 
 /* Reads the generation, once, and puts every rule of it in. */
@@ -300,6 +331,7 @@ RULES_PIECE int rules_begin(RULES_CONTEXT ctx)
 		return -1;
 	w->epoch = rules_epoch(ctx);
 	w->satisfied = 0;
+	w->missing = 0;
 	t = rules_table(w, ctx);
 	if (!t)
 		return -1;
@@ -308,10 +340,6 @@ RULES_PIECE int rules_begin(RULES_CONTEXT ctx)
 	rules_fill(&w->left, w->words, ~0ULL);
 	if (t->words && t->rules % 64)
 		w->left.bits[(t->words - 1) % RULE_WORDS] = (1ULL << t->rules % 64) - 1;
-	w->facts.known |= RULE_KNOWN_ALWAYS;
-	if (t->dims >> RULE_DOMAIN & 1 && !(w->facts.known >> RULE_DOMAIN & 1) &&
-	    rules_domain_find(ctx))
-		w->facts.known |= 1U << RULE_DOMAIN;
 	return 0;
 }
 
@@ -333,18 +361,19 @@ RULES_PIECE int rules_verdict(RULES_CONTEXT ctx, __u32 place)
 
 /*
  * Verdict | place of the rule << 8 (from 1; 0 = the default). VERDICT_NONE: not decided, as
- * nothing is known yet of the cgroup.
+ * nothing is known yet of the cgroup. Destinations, which most rules have, come first: when no
+ * rule is left, what else there is to know changes nothing.
  */
 RULES_PIECE int rules_run(RULES_CONTEXT ctx)
 {
 	struct rule_work *w = rules_work(ctx);
-	__u32 dim, place;
+	__u32 dim = RULE_DIM_NUM, place;
 
 	if (!w || rules_begin(ctx))
 		return VERDICT_FORWARD;
-	for (dim = 0; dim < RULE_DIM_NUM; dim++)
-		if (dim != RULE_CGROUP && w->dims >> dim & 1)
-			rules_dim(ctx, dim);
+	while (dim--)
+		if (dim != RULE_CGROUP && w->dims >> dim & 1 && !rules_dim(ctx, dim) && !w->asked)
+			return rules_verdict(ctx, 0);
 	if (rules_cgroup(ctx))
 		return VERDICT_NONE;
 	place = rules_first(ctx);

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bpf/rule_work.h"
 #include "conf/conf.h"
 #include "lib/rules_kernel.h"
 #include "policy/compile.h"
@@ -117,7 +118,9 @@ static double decide(bool cold)
 		double start = now_s(), took;
 
 		for (unsigned int i = 0; i < DECISIONS; i++) {
-			struct rule_try_args args = { .facts.proto = 6, .facts.dport = 443 };
+			struct rule_try_args args = { .facts.known = RULE_KNOWN_ALWAYS,
+						      .facts.proto = 6,
+						      .facts.dport = 443 };
 			uint32_t a = cold ? next_random() : 0x0a0b0c0d;
 
 			args.facts.daddr.b[10] = args.facts.daddr.b[11] = 0xff;

@@ -89,7 +89,7 @@ static void compare(const struct conf *c, const struct policy_tables *t, const s
 	struct rules_answer right = rules_world_decide(c, f);
 	uint32_t asked = c->rules ? 1 + rules_random((uint32_t)c->rules) : 0, satisfied;
 	struct policy_verdict here = policy_decide(t, &f->facts, asked, &satisfied);
-	struct rule_try_args there = try(&f->facts, asked);
+	struct rule_try_args there = try(&f->facts, asked), plain = try(&f->facts, 0);
 
 	if (here.verdict != right.verdict || here.rule != right.rule)
 		fail_msg("here: verdict %d by rule %u, right is %d by %u", here.verdict, here.rule,
@@ -97,6 +97,9 @@ static void compare(const struct conf *c, const struct policy_tables *t, const s
 	if (there.verdict != right.verdict || there.rule != right.rule)
 		fail_msg("in the kernel: verdict %u by rule %u, right is %d by %u", there.verdict,
 			 there.rule, right.verdict, right.rule);
+	if (plain.verdict != right.verdict || plain.rule != right.rule)
+		fail_msg("in the kernel, as of a packet: verdict %u by rule %u, right is %d by %u",
+			 plain.verdict, plain.rule, right.verdict, right.rule);
 	for (unsigned int dim = 0; asked && dim < RULE_DIM_NUM; dim++) {
 		/* of a cgroup that is not known yet nothing can be said */
 		if (dim == RULE_CGROUP && !f->cgroup)
@@ -344,7 +347,7 @@ static void no_flow_is_decided_by_parts_of_two_generations(void **state)
 	do
 		rules_world_flow(&traffic.flow);
 	while (strcmp(traffic.flow.user, "alice") != 0 || !addr_is_v4(&traffic.flow.facts.daddr) ||
-	       traffic.flow.facts.proto != 6);
+	       traffic.flow.facts.proto != 6 || !traffic.flow.facts.dport);
 	traffic.flow.facts.known |= 1U << RULE_UID;
 	for (uint32_t which = 0; which < 2; which++) {
 		struct conf *c = one_of_two(which, &traffic.flow);

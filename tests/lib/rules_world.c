@@ -381,6 +381,10 @@ void rules_world_flow(struct rules_flow *f)
 	/* what any packet tells is known of every flow */
 	f->facts.known |= 1U << RULE_PROTO | 1U << RULE_DSCP | 1U << RULE_MARK | 1U << RULE_SADDR |
 			  1U << RULE_DADDR | 1U << RULE_PORT | 1U << RULE_DEVICE;
+	if (!rules_random(8)) { /* a later fragment, of a datagram whose first was not seen */
+		f->facts.known &= ~(1U << RULE_PORT);
+		f->facts.dport = 0;
+	}
 	if (!(f->facts.known >> RULE_DOMAIN & 1)) {
 		f->domain = NULL;
 		memset(&f->facts.domain, 0, sizeof(f->facts.domain));

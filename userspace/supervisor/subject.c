@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/addr.h"
+#include "bpf/rule_work.h"
 #include "datapath/look.h"
 #include "supervisor/instance.h"
 #include "supervisor/subject.h"
@@ -53,6 +54,7 @@ static int read_proto(struct subject *s, const json_t *request, char err[ERROR_T
 
 	if (port == -EINVAL)
 		return bad(err, "port", "a number up to 65535");
+	s->facts.known |= RULE_KNOWN_ALWAYS;
 	s->facts.dport = port > 0 ? (uint16_t)port : 0;
 	if (!text || !strcmp(text, "tcp"))
 		s->facts.proto = IPPROTO_TCP;

@@ -50,7 +50,9 @@ static void compile(const char *text)
 /* A TCP flow to there, of which nothing else is known. */
 static uint32_t rule_for(const char *destination, uint16_t port)
 {
-	struct rule_facts facts = { .proto = IPPROTO_TCP, .dport = port };
+	struct rule_facts facts = { .proto = IPPROTO_TCP,
+				    .dport = port,
+				    .known = RULE_KNOWN_ALWAYS };
 
 	assert_int_equal(addr_parse("192.0.2.1", &facts.saddr), 0);
 	assert_int_equal(addr_parse(destination, &facts.daddr), 0);
@@ -122,7 +124,7 @@ static void what_is_not_known_satisfies_neither_a_condition_nor_its_opposite(voi
 
 static void icmp_is_of_both_families_and_icmp6_of_one(void **state)
 {
-	struct rule_facts facts = { .proto = IPPROTO_ICMP };
+	struct rule_facts facts = { .proto = IPPROTO_ICMP, .known = RULE_KNOWN_ALWAYS };
 
 	compile("rules:\n- {protocol: icmp6, action: drop}\n- {protocol: icmp, action: reject}\n");
 	assert_int_equal(policy_decide(&tables, &facts, 0, NULL).rule, 2);
@@ -136,9 +138,10 @@ static void icmp_is_of_both_families_and_icmp6_of_one(void **state)
 
 static void a_cgroup_that_is_not_known_yet_stops_only_rules_that_ask_for_one(void **state)
 {
-	struct rule_facts facts = {
-		.proto = IPPROTO_TCP, .cgroup = 4711, .dport = 80, .known = 1U << RULE_CGROUP
-	};
+	struct rule_facts facts = { .proto = IPPROTO_TCP,
+				    .cgroup = 4711,
+				    .dport = 80,
+				    .known = RULE_KNOWN_ALWAYS | 1U << RULE_CGROUP };
 
 	compile("rules:\n- {port: 80, action: drop}\n- {unit: a, action: reject}\n"
 		"- {port: 81, action: drop}\n");
