@@ -17,7 +17,11 @@
 #include "netdev/undo.h"
 
 #define SUFFIX ".undo"
-#define FILE_BYTES_MAX (4U << 20)
+#define SUFFIX_NEW ".new" /* behind the name of one that is being written anew */
+#define NEW_PATH_MAX (PATH_MAX + sizeof(SUFFIX_NEW))
+#define RECORD_BYTES_MAX (1U << 20) /* then it is written anew */
+#define FILE_BYTES_MAX (2 * RECORD_BYTES_MAX) /* that are read of one */
+#define OPEN_TRIES 4 /* who ends removes the directory, where it is empty */
 
 struct undo_change {
 	uint32_t number;
@@ -89,20 +93,25 @@ static void request_undo(const struct nlmsghdr *made)
 static int record(struct undo *u, const char *line, size_t len)
 {
 	ssize_t n = write(u->fd, line, len);
+	int r = n < 0 ? -errno : -ENOSPC;
 
-	if (n < 0)
-		return -errno;
-	return (size_t)n == len ? 0 : -ENOSPC;
+	if (n == (ssize_t)len) {
+		u->bytes += len;
+		return 0;
+	}
+	if (n > 0 && ftruncate(u->fd, (off_t)u->bytes)) /* half a line would spoil the next one */
+		r = -errno;
+	return r;
 }
 
-static int record_request(struct undo *u, uint32_t number, const struct nlmsghdr *made)
+static int record_request(struct undo *u, const struct undo_change *c)
 {
 	char line[2 * RTNL_REQUEST_BYTES + 64];
 	struct rtnl_request inverse;
 	size_t len;
 
-	route_inverse(&inverse, made);
-	len = (size_t)snprintf(line, sizeof(line), "%u request ", number);
+	route_inverse(&inverse, c->made.head);
+	len = (size_t)snprintf(line, sizeof(line), "%u request ", c->number);
 	for (size_t i = 0; i < inverse.head->nlmsg_len; i++, len += 2)
 		snprintf(line + len, 3, "%02x", (uint8_t)inverse.buf[i]);
 	line[len++] = '\n';
@@ -118,6 +127,11 @@ static int record_file(struct undo *u, const struct undo_change *c)
 	if (len < 0 || (size_t)len >= sizeof(line))
 		return -ENAMETOOLONG;
 	return record(u, line, (size_t)len);
+}
+
+static int record_change(struct undo *u, const struct undo_change *c)
+{
+	return c->path ? record_file(u, c) : record_request(u, c);
 }
 
 static void record_done(struct undo *u, uint32_t number)
@@ -290,6 +304,46 @@ static int open_locked(const char *path, int flags, int *ret_fd)
 	return 0;
 }
 
+/* Held while a file is opened and locked, so that nobody takes a new one for a dead writer's. */
+static int lock_directory(const char *dir, int *ret_fd)
+{
+	int r, fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX)) {
+		r = -errno;
+		fd_close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Of the file that takes the place of the one at `path`. */
+static const char *new_path(const char *path, char buf[NEW_PATH_MAX])
+{
+	snprintf(buf, NEW_PATH_MAX, "%s" SUFFIX_NEW, path);
+	return buf;
+}
+
+static int open_new(struct undo *u, const char *dir)
+{
+	char path[NEW_PATH_MAX];
+	int lock, r;
+
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return -errno;
+	r = lock_directory(dir, &lock);
+	if (r)
+		return r;
+	r = open_locked(u->path, O_CREAT | O_APPEND, &u->fd);
+	if (!r)
+		unlink(new_path(u->path, path)); /* its writer died over it */
+	fd_close(lock);
+	return r;
+}
+
 int undo_open(struct undo *u, const char *dir, const char *name)
 {
 	unsigned long netns = 0;
@@ -300,16 +354,59 @@ int undo_open(struct undo *u, const char *dir, const char *name)
 	r = snprintf(u->path, sizeof(u->path), "%s/%s.%lu" SUFFIX, dir, name, netns);
 	if ((size_t)r >= sizeof(u->path))
 		return -ENAMETOOLONG;
-	return open_locked(u->path, O_CREAT | O_APPEND, &u->fd);
+	u->bytes = 0;
+	r = -ENOENT;
+	for (int i = 0; i < OPEN_TRIES && r == -ENOENT; i++)
+		r = open_new(u, dir);
+	return r;
+}
+
+/* What was undone goes from the record: another file, without it, takes its name. */
+static int write_anew(struct undo *u)
+{
+	int r, fd, old = u->fd;
+	size_t bytes = u->bytes;
+	char path[NEW_PATH_MAX];
+
+	r = open_locked(new_path(u->path, path), O_CREAT | O_TRUNC | O_APPEND, &fd);
+	if (r)
+		return r;
+	u->fd = fd;
+	u->bytes = 0;
+	for (uint32_t i = 0; !r && i < u->changes; i++)
+		r = u->change[i] ? record_change(u, u->change[i]) : 0;
+	if (!r && rename(path, u->path))
+		r = -errno;
+	if (r) {
+		unlink(path);
+		u->fd = old;
+		u->bytes = bytes;
+	}
+	fd_close(r ? fd : old);
+	return r;
+}
+
+static void close_gaps(struct undo *u)
+{
+	uint32_t changes = 0;
+
+	for (uint32_t i = 0; i < u->changes; i++) {
+		if (!u->change[i])
+			continue;
+		u->change[changes] = u->change[i];
+		u->change[changes]->place = changes;
+		changes++;
+	}
+	u->changes = changes;
 }
 
 static struct undo_change *change_new(struct undo *u)
 {
 	struct undo_change *c;
 
-	while (u->changes && !u->change[u->changes - 1])
-		u->changes--;
 	if (u->changes == UNDO_MAX)
+		close_gaps(u);
+	if (u->changes == UNDO_MAX || (u->bytes > RECORD_BYTES_MAX && write_anew(u)))
 		return NULL;
 	c = calloc(1, sizeof(*c));
 	if (!c)
@@ -339,7 +436,7 @@ int undo_request(struct undo *u, const struct nlmsghdr *head, struct undo_change
 		return -ENOSPC;
 	memcpy(c->made.buf, head, head->nlmsg_len);
 	c->made.head = (struct nlmsghdr *)c->made.buf;
-	r = record_request(u, c->number, head);
+	r = record_change(u, c);
 	if (!r)
 		r = rtnl_run(&c->made, NULL, NULL);
 	if (r) {
@@ -352,12 +449,14 @@ int undo_request(struct undo *u, const struct nlmsghdr *head, struct undo_change
 	return 0;
 }
 
-int undo_write(struct undo *u, const char *path, const char *value)
+int undo_write(struct undo *u, const char *path, const char *value, struct undo_change **ret_change)
 {
 	struct undo_change *c;
 	char old[UNDO_VALUE_MAX];
 	int r = value_read(path, old);
 
+	if (ret_change)
+		*ret_change = NULL;
 	if (r || !strcmp(old, value))
 		return r;
 	c = change_new(u);
@@ -366,11 +465,13 @@ int undo_write(struct undo *u, const char *path, const char *value)
 	c->path = strdup(path);
 	snprintf(c->old, sizeof(c->old), "%s", old);
 	snprintf(c->value, sizeof(c->value), "%s", value);
-	r = c->path ? record_file(u, c) : -ENOMEM;
+	r = c->path ? record_change(u, c) : -ENOMEM;
 	if (!r)
 		r = value_write(path, value);
 	if (r)
 		change_forget(u, c);
+	else if (ret_change)
+		*ret_change = c;
 	return r;
 }
 
@@ -428,17 +529,15 @@ static bool is_ours(const char *file, unsigned long netns)
 int undo_clean_stale(const char *dir)
 {
 	unsigned long netns = 0;
+	int lock, cleaned = 0;
 	struct dirent *e;
-	int cleaned = 0;
 	DIR *d;
 
-	if (netns_number(&netns))
+	if (netns_number(&netns) || lock_directory(dir, &lock))
 		return 0;
 	d = opendir(dir);
-	if (!d)
-		return 0;
-	while ((e = readdir(d))) {
-		char path[PATH_MAX];
+	while (d && (e = readdir(d))) {
+		char path[PATH_MAX], new[NEW_PATH_MAX];
 		int fd;
 
 		if (!is_ours(e->d_name, netns))
@@ -446,10 +545,13 @@ int undo_clean_stale(const char *dir)
 		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
 		if (open_locked(path, 0, &fd))
 			continue;
+		unlink(new_path(path, new));
 		unlink(path);
 		fd_close(fd);
 		cleaned++;
 	}
-	closedir(d);
+	if (d)
+		closedir(d);
+	fd_close(lock);
 	return cleaned;
 }

@@ -6,7 +6,7 @@
  *
  * A line is: NUMBER "request" HEX (a netlink message that undoes it), NUMBER "file" PATH OLD NEW
  * (what was written to PATH, and what was there), or NUMBER "done". A line without its end was
- * never acted upon.
+ * never acted upon. A file that has grown long is written anew, without what is done.
  */
 #ifndef NETDEV_UNDO_H
 #define NETDEV_UNDO_H
@@ -28,12 +28,14 @@ struct undo {
 	struct undo_change *change[UNDO_MAX]; /* in the order they were made; NULL = taken back */
 	uint32_t changes;
 	uint32_t number; /* of the latest */
+	size_t bytes; /* of the file */
 };
 
 void undo_init(struct undo *u);
 /*
  * Begins to keep record in DIR/NAME.NETNS.undo, of this network namespace; what an earlier one of
- * that name left is undone first. 0; -EBUSY: its writer lives; -errno.
+ * that name left is undone first. The directory is made if it is not there. 0; -EBUSY: its writer
+ * lives; -errno.
  */
 int undo_open(struct undo *u, const char *dir, const char *name);
 /*
@@ -43,7 +45,8 @@ int undo_open(struct undo *u, const char *dir, const char *name);
  */
 int undo_request(struct undo *u, const struct nlmsghdr *head, struct undo_change **ret_change);
 /* The same for what a file of /proc/sys says. */
-int undo_write(struct undo *u, const char *path, const char *value);
+int undo_write(struct undo *u, const char *path, const char *value,
+	       struct undo_change **ret_change);
 /* Undoes one change. Accepts NULL. */
 void undo_take_back(struct undo *u, struct undo_change *change);
 /* Makes again what somebody has taken away of routes and rules. How many were missing, or -errno. */

@@ -15,8 +15,6 @@
 #include "supervisor/host.h"
 #include "supervisor/instance.h"
 
-#define RECORD_DIRECTORY "/run/headrace" /* of changes that are to be undone */
-
 _Static_assert(CONF_VIPS_MAX == ROLE_VIPS_MAX, "as many");
 
 static struct instance *instance_of(struct routing *r)
@@ -245,9 +243,7 @@ int host_begin(struct instance *in, char err[ERROR_TEXT_MAX])
 	host_uplinks_changed(in);
 	if (!routes(in))
 		return 0;
-	r = record_directory(err);
-	if (!r)
-		r = routing_start(&in->routing, &wish, err);
+	r = routing_start(&in->routing, &wish, err);
 	if (!r)
 		uplink_changed(&in->routing);
 	return r;

@@ -11,6 +11,8 @@
 
 struct instance;
 
+#define RECORD_DIRECTORY "/run/headrace" /* what is to be undone, and who captures the host */
+
 /* Once, with the instance's loop. */
 void host_init(struct instance *in);
 /*

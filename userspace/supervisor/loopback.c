@@ -2,12 +2,11 @@
 /* Answers of captured services on lo. See the header. */
 #include <errno.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "base/limits.h"
+#include "supervisor/host.h"
 #include "supervisor/loopback.h"
 
-#define RECORD_DIRECTORY "/run/headrace" /* of changes that are to be undone */
 #define SYSCTLS "/proc/sys/net/ipv4/conf/lo/"
 
 static const char *const allowed[] = { SYSCTLS "route_localnet", SYSCTLS "accept_local" };
@@ -25,13 +24,11 @@ int loopback_prepare(struct loopback *l, const char *instance)
 
 	if (l->ready)
 		return 0;
-	if (mkdir(RECORD_DIRECTORY, 0700) && errno != EEXIST)
-		return -errno;
 	if (snprintf(name, sizeof(name), "lo-%s", instance) >= (int)sizeof(name))
 		return -ENAMETOOLONG;
 	r = undo_open(&l->undo, RECORD_DIRECTORY, name);
 	for (size_t i = 0; !r && i < sizeof(allowed) / sizeof(allowed[0]); i++)
-		r = undo_write(&l->undo, allowed[i], "1");
+		r = undo_write(&l->undo, allowed[i], "1", NULL);
 	if (r)
 		undo_close(&l->undo);
 	l->ready = !r;

@@ -82,7 +82,7 @@ static void take_items_back(struct routing *r, struct routing_family *f, bool fi
 
 /* --- the uplink --------------------------------------------------------------------------- */
 
-static int read_number(const char *device)
+static int rp_filter_of(const char *device)
 {
 	char path[128];
 	FILE *file;
@@ -105,15 +105,15 @@ static int read_number(const char *device)
 static int loosen_filter(struct routing *r, int ifindex)
 {
 	char name[IF_NAMESIZE], path[128];
-	int all = read_number("all"), own;
+	int all = rp_filter_of("all"), own;
 
 	if (!if_indextoname((unsigned int)ifindex, name))
 		return -errno;
-	own = read_number(name);
+	own = rp_filter_of(name);
 	if ((all > own ? all : own) != 1)
 		return 0;
 	snprintf(path, sizeof(path), SYSCTL_RP_FILTER, name);
-	return undo_write(&r->undo, path, "2");
+	return undo_write(&r->undo, path, "2", &r->loosened);
 }
 
 static bool binds(const struct routing *r)
@@ -151,11 +151,13 @@ static int family_make(struct routing *r, struct routing_family *f, char err[ERR
 	e = make_items(r, f, false, err);
 	if (!e && r->mode == CONF_ROUTE_FIREWALL)
 		e = make_items(r, f, true, err);
-	if (!e && f->family == AF_INET && f->used.ifindex)
+	if (e)
+		return e;
+	if (f->family == AF_INET && f->used.ifindex)
 		e = loosen_filter(r, f->used.ifindex);
 	if (!e)
 		e = find_uplink(r, f->family, &f->uplink);
-	return e;
+	return e ? error_at(err, e, "capture.route: the device of the default route") : 0;
 }
 
 /* A kernel without IPv6 has nothing that could leak. */
@@ -187,6 +189,8 @@ static int make_all(struct routing *r, char err[ERROR_TEXT_MAX])
 static void unmake_all(struct routing *r)
 {
 	take_items_back(r, &r->family[1], false);
+	undo_take_back(&r->undo, r->loosened);
+	r->loosened = NULL;
 	take_items_back(r, &r->family[0], false);
 }
 
@@ -304,29 +308,24 @@ void routing_stop(struct routing *r)
 		r->watch.fd = fd_close(r->watch.fd);
 	}
 	undo_close(&r->undo);
+	r->loosened = NULL;
 	r->active = false;
 }
 
 int routing_set_mode(struct routing *r, enum conf_route_mode mode, char err[ERROR_TEXT_MAX])
 {
+	int e = 0;
+
 	if (!r->active)
 		return error_text(err, -ENOTCONN, "there is no route capture (capture.route)");
 	if (mode == r->mode)
 		return 0;
-	for (unsigned int i = 0; i < 2; i++) {
-		int e = 0;
-
-		if (mode == CONF_ROUTE_FIREWALL)
-			e = make_items(r, &r->family[i], true, err);
-		else
-			take_items_back(r, &r->family[i], true);
-		if (e) {
-			take_items_back(r, &r->family[i], true);
-			if (i)
-				take_items_back(r, &r->family[0], true);
-			return e;
-		}
-	}
+	for (unsigned int i = 0; !e && mode == CONF_ROUTE_FIREWALL && i < 2; i++)
+		e = make_items(r, &r->family[i], true, err);
+	for (unsigned int i = 0; (e || mode == CONF_ROUTE_DNS) && i < 2; i++)
+		take_items_back(r, &r->family[i], true);
+	if (e)
+		return e;
 	r->mode = mode;
 	/* what was moved is there again, or has gone: no change of the host's own */
 	for (unsigned int i = 0; i < 2; i++)

@@ -57,6 +57,7 @@ struct routing {
 	enum conf_route_mode mode;
 	struct undo undo;
 	struct routing_family family[2]; /* IPv4, IPv6 */
+	struct undo_change *loosened; /* rp_filter of the uplink; NULL = it was loose */
 	struct watch watch; /* of routes and rules */
 	struct timer repair;
 	uint64_t repaired; /* routes and rules that somebody else had removed */

@@ -405,6 +405,8 @@ static void it_follows_the_default_route(void **state)
 	run("ip link add up1 type veth peer name peer1 && ip link set up1 up && ip link set peer1 up && ip addr add 203.0.113.2/24 dev up1"
 	    " && ip route replace default via 203.0.113.1 dev up1");
 	TURN_UNTIL(loop, uplink_changes == 1);
+	assert_true(says("cat /proc/sys/net/ipv4/conf/up0/rp_filter", "1")); /* it is no uplink */
+	assert_true(says("cat /proc/sys/net/ipv4/conf/up1/rp_filter", "2"));
 	assert_true(says("ip route get " FAR4 " oif up1", "via 203.0.113.1"));
 	assert_true(says("ip route get " FAR4 " from 192.0.2.2", "up1"));
 	LEADS_TO_TUN(FAR4);
