@@ -30,7 +30,6 @@
 
 #define LIBRARY "libnftables.so.1"
 #define TABLE_PREFIX "headrace_"
-#define CHAIN_BYTES 1024 /* of text, with what goes with it */
 
 #define CALLS(X)                                                                                   \
 	X(nft_ctx_new)                                                                             \
@@ -88,7 +87,7 @@ static int run(const char *commands, char **ret_output, char err[ERROR_TEXT_MAX]
 			       (int)strcspn(text, "\n"), text);
 	} else if (ret_output) {
 		*ret_output = strdup(nft.nft_ctx_get_output_buffer(ctx));
-		r = *ret_output ? 0 : -ENOMEM;
+		r = *ret_output ? 0 : error_text(err, -ENOMEM, "out of memory");
 	}
 	nft.nft_ctx_free(ctx);
 	return r;
@@ -151,12 +150,21 @@ static char *table_text(const struct strict *s)
 	return text;
 }
 
-static int table_list(const struct strict *s, char **ret_text)
+static int table_list(const char *table, char **ret_text, char err[ERROR_TEXT_MAX])
 {
-	char command[STRICT_TABLE_MAX + 32], err[ERROR_TEXT_MAX];
+	char command[STRICT_TABLE_MAX + 32];
 
-	snprintf(command, sizeof(command), "list table netdev %s", s->table);
+	snprintf(command, sizeof(command), "list table netdev %s", table);
 	return run(command, ret_text, err);
+}
+
+static void table_delete(const char *table)
+{
+	char commands[2 * STRICT_TABLE_MAX + 64], err[ERROR_TEXT_MAX];
+
+	snprintf(commands, sizeof(commands), "add table netdev %s\ndelete table netdev %s\n", table,
+		 table);
+	run(commands, NULL, err);
 }
 
 static int table_write(struct strict *s)
@@ -166,26 +174,26 @@ static int table_write(struct strict *s)
 
 	if (!text)
 		return error_text(s->error, -ENOMEM, "strict: out of memory");
-	free(s->listing);
-	s->listing = NULL;
 	s->error[0] = '\0';
 	r = run(text, NULL, s->error);
 	free(text);
-	if (!r && s->devices)
-		r = table_list(s, &s->listing);
-	return r;
+	if (r)
+		return r; /* all of it or nothing: what was there before still is */
+	free(s->listing);
+	s->listing = NULL;
+	return s->devices ? table_list(s->table, &s->listing, s->error) : 0;
 }
 
 /* --- what others do ----------------------------------------------------------------------- */
 
 static bool table_is_whole(const struct strict *s)
 {
-	char *now = NULL;
+	char *now = NULL, err[ERROR_TEXT_MAX];
 	bool whole;
 
 	if (!s->listing)
 		return true; /* there is none */
-	if (table_list(s, &now) || !now)
+	if (table_list(s->table, &now, err))
 		return false;
 	whole = !strcmp(now, s->listing);
 	free(now);
@@ -293,15 +301,6 @@ int strict_set_devices(struct strict *s, const char (*device)[IF_NAMESIZE], size
 	return table_write(s);
 }
 
-static void table_delete(const char *table)
-{
-	char commands[2 * STRICT_TABLE_MAX + 64], err[ERROR_TEXT_MAX];
-
-	snprintf(commands, sizeof(commands), "add table netdev %s\ndelete table netdev %s\n", table,
-		 table);
-	run(commands, NULL, err);
-}
-
 void strict_stop(struct strict *s)
 {
 	loop_disarm(&s->repair);
@@ -312,7 +311,7 @@ void strict_stop(struct strict *s)
 		fd_close(fd);
 	}
 	if (s->library) {
-		if (s->listing)
+		if (s->devices)
 			table_delete(s->table);
 		dlclose(s->library);
 	}
@@ -326,15 +325,14 @@ void strict_stop(struct strict *s)
 
 void strict_clean(const char *instance)
 {
-	char command[STRICT_TABLE_MAX + 32], table[STRICT_TABLE_MAX], err[ERROR_TEXT_MAX];
+	char table[STRICT_TABLE_MAX], err[ERROR_TEXT_MAX];
 	void *library = library_open();
 
 	if (!library)
 		return;
 	table_name(instance, table);
 	/* deleting without looking would load nf_tables where nobody wants it */
-	snprintf(command, sizeof(command), "list table netdev %s", table);
-	if (!run(command, NULL, err))
+	if (!table_list(table, NULL, err))
 		table_delete(table);
 	dlclose(library);
 }
