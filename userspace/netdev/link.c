@@ -63,16 +63,6 @@ int link_up(int ifindex)
 	return rtnl_run(&req, NULL, NULL);
 }
 
-static void put_address(struct nlmsghdr *head, uint16_t type, const struct addr *a)
-{
-	__be32 v4 = addr_to_v4(a);
-
-	if (addr_is_v4(a))
-		mnl_attr_put(head, type, sizeof(v4), &v4);
-	else
-		mnl_attr_put(head, type, sizeof(a->b), a->b);
-}
-
 int link_add_address(int ifindex, const struct addr *addr, unsigned int bits)
 {
 	struct ifaddrmsg *ifa;
@@ -84,8 +74,8 @@ int link_add_address(int ifindex, const struct addr *addr, unsigned int bits)
 	ifa->ifa_flags = addr_is_v4(addr) ? 0 : IFA_F_NODAD;
 	ifa->ifa_scope = RT_SCOPE_UNIVERSE;
 	ifa->ifa_index = (uint32_t)ifindex;
-	put_address(req.head, IFA_LOCAL, addr);
-	put_address(req.head, IFA_ADDRESS, addr);
+	rtnl_put_addr(&req, IFA_LOCAL, addr);
+	rtnl_put_addr(&req, IFA_ADDRESS, addr);
 	return rtnl_run(&req, NULL, NULL);
 }
 
@@ -116,20 +106,8 @@ static bool route_destination(const struct nlmsghdr *head, struct addr *ret_dst)
 	struct nlattr *attr;
 
 	mnl_attr_for_each(attr, head, sizeof(struct rtmsg)) {
-		const void *dst = mnl_attr_get_payload(attr);
-		__be32 v4;
-
-		if (mnl_attr_get_type(attr) != RTA_DST)
-			continue;
-		if (mnl_attr_get_payload_len(attr) == sizeof(ret_dst->b)) {
-			*ret_dst = addr_from_v6(dst);
-			return true;
-		}
-		if (mnl_attr_get_payload_len(attr) != sizeof(v4))
-			return false;
-		memcpy(&v4, dst, sizeof(v4));
-		*ret_dst = addr_from_v4(v4);
-		return true;
+		if (mnl_attr_get_type(attr) == RTA_DST)
+			return rtnl_get_addr(attr, ret_dst);
 	}
 	return false;
 }

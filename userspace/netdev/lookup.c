@@ -8,26 +8,6 @@
 #include "netdev/lookup.h"
 #include "netdev/rtnl.h"
 
-static void put_addr(struct rtnl_request *req, uint16_t type, const struct addr *a)
-{
-	if (addr_is_v4(a))
-		mnl_attr_put(req->head, type, 4, a->b + 12);
-	else
-		mnl_attr_put(req->head, type, sizeof(a->b), a->b);
-}
-
-static struct addr get_addr(const struct nlattr *attr)
-{
-	__be32 v4;
-
-	if (mnl_attr_get_payload_len(attr) == sizeof(struct addr))
-		return addr_from_v6(mnl_attr_get_payload(attr));
-	if (mnl_attr_get_payload_len(attr) != sizeof(v4))
-		return (struct addr){ 0 };
-	memcpy(&v4, mnl_attr_get_payload(attr), sizeof(v4));
-	return addr_from_v4(v4);
-}
-
 static int take(const struct nlmsghdr *head, void *arg)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(head);
@@ -47,10 +27,10 @@ static int take(const struct nlmsghdr *head, void *arg)
 			found->table = mnl_attr_get_u32(attr);
 			break;
 		case RTA_GATEWAY:
-			found->gateway = get_addr(attr);
+			rtnl_get_addr(attr, &found->gateway);
 			break;
 		case RTA_PREFSRC:
-			found->source = get_addr(attr);
+			rtnl_get_addr(attr, &found->source);
 			break;
 		default:
 			break;
@@ -69,10 +49,10 @@ int route_lookup(const struct addr *dst, const struct addr *src, uint32_t mark,
 	rtm->rtm_family = addr_is_v4(dst) ? AF_INET : AF_INET6;
 	rtm->rtm_dst_len = addr_is_v4(dst) ? 32 : 128;
 	rtm->rtm_flags = RTM_F_LOOKUP_TABLE;
-	put_addr(&req, RTA_DST, dst);
+	rtnl_put_addr(&req, RTA_DST, dst);
 	if (!addr_is_zero(src) && addr_is_v4(src) == addr_is_v4(dst)) {
 		rtm->rtm_src_len = addr_is_v4(dst) ? 32 : 128;
-		put_addr(&req, RTA_SRC, src);
+		rtnl_put_addr(&req, RTA_SRC, src);
 	}
 	if (mark)
 		mnl_attr_put_u32(req.head, RTA_MARK, mark);

@@ -8,16 +8,6 @@
 
 #include "netdev/route.h"
 
-static void put_addr(struct nlmsghdr *head, uint16_t type, const struct addr *a)
-{
-	__be32 v4 = addr_to_v4(a);
-
-	if (addr_is_v4(a))
-		mnl_attr_put(head, type, sizeof(v4), &v4);
-	else
-		mnl_attr_put(head, type, sizeof(a->b), a->b);
-}
-
 void route_build(struct rtnl_request *req, const struct route *r)
 {
 	struct rtmsg *rtm = rtnl_start(req, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE, sizeof(*rtm));
@@ -31,13 +21,13 @@ void route_build(struct rtnl_request *req, const struct route *r)
 	rtm->rtm_type = r->type;
 	mnl_attr_put_u32(req->head, RTA_TABLE, r->table);
 	if (r->bits)
-		put_addr(req->head, RTA_DST, &r->dst);
+		rtnl_put_addr(req, RTA_DST, &r->dst);
 	if (r->ifindex)
 		mnl_attr_put_u32(req->head, RTA_OIF, (uint32_t)r->ifindex);
 	if (!addr_is_zero(&r->gateway))
-		put_addr(req->head, RTA_GATEWAY, &r->gateway);
+		rtnl_put_addr(req, RTA_GATEWAY, &r->gateway);
 	if (!addr_is_zero(&r->source))
-		put_addr(req->head, RTA_PREFSRC, &r->source);
+		rtnl_put_addr(req, RTA_PREFSRC, &r->source);
 	if (r->metric)
 		mnl_attr_put_u32(req->head, RTA_PRIORITY, r->metric);
 }
@@ -63,7 +53,7 @@ void rule_build(struct rtnl_request *req, const struct rule *r)
 	if (r->table)
 		mnl_attr_put_u32(req->head, FRA_TABLE, r->table);
 	if (r->from)
-		put_addr(req->head, FRA_SRC, &r->src);
+		rtnl_put_addr(req, FRA_SRC, &r->src);
 	if (r->target)
 		mnl_attr_put_u32(req->head, FRA_GOTO, r->target);
 	if (r->mask)
@@ -105,19 +95,6 @@ struct found_route {
 	struct addr gateway;
 };
 
-static void read_address(const struct nlattr *attr, struct addr *ret_addr)
-{
-	const void *bytes = mnl_attr_get_payload(attr);
-	__be32 v4;
-
-	if (mnl_attr_get_payload_len(attr) == sizeof(ret_addr->b)) {
-		*ret_addr = addr_from_v6(bytes);
-	} else if (mnl_attr_get_payload_len(attr) == sizeof(v4)) {
-		memcpy(&v4, bytes, sizeof(v4));
-		*ret_addr = addr_from_v4(v4);
-	}
-}
-
 static void read_route(const struct nlmsghdr *head, struct found_route *f)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(head);
@@ -136,7 +113,7 @@ static void read_route(const struct nlmsghdr *head, struct found_route *f)
 			f->ifindex = (int)mnl_attr_get_u32(attr);
 			break;
 		case RTA_GATEWAY:
-			read_address(attr, &f->gateway);
+			rtnl_get_addr(attr, &f->gateway);
 			break;
 		case RTA_MULTIPATH:
 			f->multipath = true;

@@ -2,6 +2,7 @@
 /* rtnetlink by libmnl: one socket per request, since there are few of them in a process's life. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <linux/rtnetlink.h>
 
@@ -42,16 +43,16 @@ static int receive_all(struct mnl_socket *nl, mnl_cb_t each, void *arg)
 	return r;
 }
 
-int rtnl_send(struct nlmsghdr *head, mnl_cb_t each, void *arg)
+int rtnl_run(struct rtnl_request *req, mnl_cb_t each, void *arg)
 {
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	int r;
 
 	if (!nl)
 		return -errno;
-	head->nlmsg_seq = SEQUENCE;
+	req->head->nlmsg_seq = SEQUENCE;
 	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    mnl_socket_sendto(nl, head, head->nlmsg_len) < 0)
+	    mnl_socket_sendto(nl, req->head, req->head->nlmsg_len) < 0)
 		r = -errno;
 	else
 		r = receive_all(nl, each, arg);
@@ -59,7 +60,29 @@ int rtnl_send(struct nlmsghdr *head, mnl_cb_t each, void *arg)
 	return r;
 }
 
-int rtnl_run(struct rtnl_request *req, mnl_cb_t each, void *arg)
+void rtnl_put_addr(struct rtnl_request *req, uint16_t type, const struct addr *a)
 {
-	return rtnl_send(req->head, each, arg);
+	__be32 v4 = addr_to_v4(a);
+
+	if (addr_is_v4(a))
+		mnl_attr_put(req->head, type, sizeof(v4), &v4);
+	else
+		mnl_attr_put(req->head, type, sizeof(a->b), a->b);
+}
+
+bool rtnl_get_addr(const struct nlattr *attr, struct addr *ret_addr)
+{
+	const void *bytes = mnl_attr_get_payload(attr);
+	size_t len = mnl_attr_get_payload_len(attr);
+	__be32 v4;
+
+	if (len == sizeof(ret_addr->b)) {
+		*ret_addr = addr_from_v6(bytes);
+	} else if (len == sizeof(v4)) {
+		memcpy(&v4, bytes, sizeof(v4));
+		*ret_addr = addr_from_v4(v4);
+	} else {
+		return false;
+	}
+	return true;
 }

@@ -3,10 +3,13 @@
 #ifndef NETDEV_RTNL_H
 #define NETDEV_RTNL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <libmnl/libmnl.h>
+
+#include "base/addr.h"
 
 #define RTNL_REQUEST_BYTES 512
 
@@ -22,7 +25,10 @@ void *rtnl_start(struct rtnl_request *req, uint16_t type, uint16_t flags, size_t
  * Sends a request and waits for its acknowledgement or the dump's end; `each` is called for
  * the other messages of the answer. 0 or -errno.
  */
-int rtnl_send(struct nlmsghdr *head, mnl_cb_t each, void *arg);
 int rtnl_run(struct rtnl_request *req, mnl_cb_t each, void *arg);
+
+/* An address as an attribute: 4 bytes or 16. rtnl_get_addr(): false if it has another size. */
+void rtnl_put_addr(struct rtnl_request *req, uint16_t type, const struct addr *a);
+bool rtnl_get_addr(const struct nlattr *attr, struct addr *ret_addr);
 
 #endif

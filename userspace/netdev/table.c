@@ -109,23 +109,6 @@ struct net_link *net_table_find(const struct net_table *t, int ifindex)
 
 /* --- routes ------------------------------------------------------------------------------- */
 
-/* False: of no size that is known. */
-static bool take_address(const struct nlattr *attr, struct addr *ret_addr)
-{
-	const void *bytes = mnl_attr_get_payload(attr);
-	__be32 v4;
-
-	if (mnl_attr_get_payload_len(attr) == sizeof(ret_addr->b)) {
-		memcpy(ret_addr->b, bytes, sizeof(ret_addr->b));
-		return true;
-	}
-	if (mnl_attr_get_payload_len(attr) != sizeof(v4))
-		return false;
-	memcpy(&v4, bytes, sizeof(v4));
-	*ret_addr = addr_from_v4(v4);
-	return true;
-}
-
 static void mark_routed(struct net_table *t, int ifindex)
 {
 	struct net_link *l = net_table_find(t, ifindex);
@@ -189,7 +172,7 @@ static int take_route(const struct nlmsghdr *head, void *arg)
 	if (head->nlmsg_type != RTM_NEWROUTE || (rtm->rtm_flags & RTM_F_CLONED))
 		return MNL_CB_OK;
 	mnl_attr_for_each(attr, head, sizeof(*rtm)) {
-		if (mnl_attr_get_type(attr) == RTA_DST && !take_address(attr, &dst))
+		if (mnl_attr_get_type(attr) == RTA_DST && !rtnl_get_addr(attr, &dst))
 			return MNL_CB_OK;
 		if (mnl_attr_get_type(attr) == RTA_OIF)
 			oif = attr;
