@@ -224,7 +224,7 @@ speaks() { # NAME
 # shellcheck disable=SC2016 # expands over there
 talk_to() {
 	session_of "$1" "$2" bash -c '{ case $1 in TCP*) echo echo ;; esac; exec cat; } |
-		socat - "$1" | sed -u "s/^/got /"' - "$3"
+		socat -d - "$1" | sed -u "s/^/got /"' - "$3"
 }
 
 # --- the daemon -----------------------------------------------------------------------------------

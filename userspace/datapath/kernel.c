@@ -516,7 +516,11 @@ static int write_settings(struct kernel *k)
 
 int kernel_settings(struct kernel *k, const struct settings *s)
 {
+	uint64_t beat_ns = k->settings.heartbeat_ns;
+
 	k->settings = *s;
+	if (beat_ns > s->heartbeat_ns) /* the caller's may be as old as the instance */
+		k->settings.heartbeat_ns = beat_ns;
 	k->settings.own_cgroup = k->cgroup.id;
 	pin_owners(k);
 	return write_settings(k);
@@ -525,6 +529,12 @@ int kernel_settings(struct kernel *k, const struct settings *s)
 void kernel_heartbeat(struct kernel *k)
 {
 	k->settings.heartbeat_ns = clock_ns();
+	write_settings(k);
+}
+
+void kernel_heartbeat_ahead(struct kernel *k, uint64_t ms)
+{
+	k->settings.heartbeat_ns = clock_ns() + ms * NSEC_PER_MSEC;
 	write_settings(k);
 }
 

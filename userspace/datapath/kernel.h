@@ -82,6 +82,12 @@ int kernel_settings(struct kernel *k, const struct settings *s);
 void kernel_heartbeat(struct kernel *k);
 
 /*
+ * Main is about to be away for `ms` at most and does not count as gone meanwhile. The next
+ * kernel_heartbeat() ends it. If main is killed then, the TUN's absence tells it all the same.
+ */
+void kernel_heartbeat_ahead(struct kernel *k, uint64_t ms);
+
+/*
  * Descriptor to hand to the role of `slot` for ROLE_FD_FLOWS .. ROLE_FD_FLOW_END, -1 = none;
  * it stays ours. A map that the role is not the writer of cannot be written by it: `flows` is
  * the kernel half's, `domains` the resolver's.

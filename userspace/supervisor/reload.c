@@ -13,6 +13,7 @@
 #include "supervisor/role.h"
 
 #define RELOAD_RETIRE_MS (2 * DNS_QUERY_TIMEOUT_MS) /* as the resolver keeps old sockets */
+#define RELOAD_AWAY_MS 30000 /* for which main may read, compile and load, beating not once */
 #define OK "ok\n" /* how the answer of a resolver begins that has taken it */
 
 static void retire_expired(struct timer *t)
@@ -157,6 +158,7 @@ static int ask(struct instance *in)
 void reload_begin(struct instance *in, struct control_client *client, bool reset_flows)
 {
 	struct reload *r = &in->reload;
+	int err;
 
 	if (!in->config.file[0]) {
 		refuse_client(client, "the instance was started without a configuration file");
@@ -169,7 +171,10 @@ void reload_begin(struct instance *in, struct control_client *client, bool reset
 	r->client = client;
 	r->reset_flows = reset_flows;
 	r->len = 0;
-	if (prepare(in))
+	kernel_heartbeat_ahead(in->kernel, RELOAD_AWAY_MS);
+	err = prepare(in);
+	kernel_heartbeat(in->kernel);
+	if (err)
 		refuse(in, "the configuration cannot be taken");
 	else if (ask(in))
 		refuse(in, "the resolver cannot be reached");
@@ -188,6 +193,7 @@ static void take_over(struct instance *in)
 	config_done(&r->retired);
 	r->retired = in->config;
 	loop_arm(in->loop, &r->retire, RELOAD_RETIRE_MS);
+	kernel_heartbeat_ahead(in->kernel, RELOAD_AWAY_MS);
 	in->config = r->next;
 	config_init(&r->next);
 	rules_commit(&in->rules, r->reset_flows);
@@ -195,6 +201,7 @@ static void take_over(struct instance *in)
 		send_change(r->client, err);
 	if (instance_capture_again(in, err))
 		send_change(r->client, err);
+	kernel_heartbeat(in->kernel);
 	send_lines(r->client, r->answer + strlen(OK), false);
 	changes = conf_changes(&r->retired.text, &in->config.text, send_change, r->client);
 	log_info("main", "configuration reloaded file=%s changes=%d", in->config.file, changes);

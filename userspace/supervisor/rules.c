@@ -27,6 +27,7 @@
 #define DEVICES_DELAY_MS 100
 #define FILES_MS 5000
 #define AGAIN_MS 100
+#define AGAIN_AWAY_MS 10000 /* for which main may compile and load, beating not once */
 
 /* A value of RULE_EXE or RULE_DEVICE, and the rules that name it. */
 struct rule_living {
@@ -382,10 +383,12 @@ static void again_expired(struct timer *t)
 
 	if (!r->now.conf || r->next.conf)
 		return; /* a reload is under way, which does it */
+	kernel_heartbeat_ahead(r->kernel, AGAIN_AWAY_MS);
 	if (rules_prepare(r, r->now.conf, say_nothing, NULL, err))
 		log_err("rules", "%s", err);
 	else
 		rules_commit(r, false);
+	kernel_heartbeat(r->kernel);
 }
 
 static void warn(void *arg, const char *line)
