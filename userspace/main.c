@@ -322,7 +322,7 @@ static int role_main(char **argv)
 	enum role_kind kind = worker ? ROLE_WORKER : ROLE_RESOLVER;
 	enum protect_mode protect = strcmp(argv[2], "so-mark") ? PROTECT_CGROUP : PROTECT_SO_MARK;
 	const char *what;
-	int type, err;
+	int type, err, status;
 	socklen_t len = sizeof(type);
 
 	prctl(PR_SET_NAME, "headraced"); /* what ps and top show; "exe" after the re-exec */
@@ -336,7 +336,11 @@ static int role_main(char **argv)
 		log_err("role", "cannot drop privilege (%s): %s", what, strerror(-err));
 		return EXIT_FAILURE;
 	}
-	return worker ? worker_main() : resolver_main();
+	status = worker ? worker_main() : resolver_main();
+	/* the kill is on its way: nothing at the exit, a leak check least of all, has time */
+	if (role_is_orphan())
+		_exit(status);
+	return status;
 }
 
 int main(int argc, char **argv)

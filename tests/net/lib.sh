@@ -28,6 +28,8 @@ SERVERS=${SERVERS:-$TOP/build/servers}
 HELPERS=${HELPERS:-$B/tests/net}
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 FULL=${FULL:-}
+PATIENCE=1 # by how much every wait is longer
+[[ $B != */sanitize ]] || PATIENCE=4
 export LC_ALL=C
 
 # Addresses of the far side (RFC 5737 and 3849: for documentation, routed nowhere).
@@ -97,11 +99,12 @@ finish() {
 
 # --- waiting ----------------------------------------------------------------------------------
 
-# wait_for [-t SECONDS] COMMAND...: until COMMAND succeeds, at most 10 s; tried 50 times a
-# second.
+# wait_for [-t SECONDS] COMMAND...: until COMMAND succeeds, at most 10 s ($PATIENCE times as long
+# with the sanitizers); tried 50 times a second.
 wait_for() {
 	local limit=10 end
 	[ "$1" != -t ] || { limit=$2; shift 2; }
+	limit=$((limit * PATIENCE))
 	end=$((SECONDS + limit + 1))
 	until "$@" >/dev/null 2>&1; do
 		if [ $SECONDS -ge $end ]; then
@@ -238,12 +241,11 @@ start() {
 start_far() { start "$1" nsenter --target "$FAR_PID" --net -- "${@:2}"; }
 start_host() { start "$1" nsenter --target "$HOST_PID" --net -- "${@:2}"; }
 
-# stop PID: TERM, and KILL after 3 s (10 s with the sanitizers, whose leak check is at the end).
+# stop PID: TERM, and KILL after 6 s: longer than the client waits for its daemon. With the
+# sanitizers a process that is killed in its leak check, which is at the end, leaves a report.
 stop() {
-	local limit=3
-	[[ $B != */sanitize ]] || limit=10
 	kill "$1" 2>/dev/null || return 0
-	wait_for -t $limit gone "$1" 2>/dev/null || kill -KILL "$1" 2>/dev/null || true
+	wait_for -t 6 gone "$1" 2>/dev/null || kill -KILL "$1" 2>/dev/null || true
 }
 
 cleanup() {

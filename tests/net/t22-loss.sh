@@ -77,11 +77,11 @@ transfer() {
 	local where=inside
 	[ "$1" = tun ] || where=in_lan
 	$where bash -c "for i in {1..$streams}; do
-		curl -sS -m 200 http://$2/part.bin | sha256sum & done; wait" >"$T/sums"
+		curl -sS -m $((200 * PATIENCE)) http://$2/part.bin | sha256sum & done; wait" >"$T/sums"
 	same "$streams $part" "$(sort "$T/sums" | uniq -c | sed 's/^ *//')" || return 1
 	rm -f "$T"/put/*
 	$where bash -c "for i in {1..$streams}; do
-		curl -sS -m 200 -T $T/www/part.bin http://$2/put/\$i.bin & done; wait" || return 1
+		curl -sS -m $((200 * PATIENCE)) -T $T/www/part.bin http://$2/put/\$i.bin & done; wait" || return 1
 	same "$streams $part" "$(for ((i = 1; i <= streams; i++)); do
 		sha256sum <"$T/put/$i.bin"; done | uniq -c | sed 's/^ *//')" || return 1
 	$where "$HELPERS/tcp" echo $ECHO4 9 $bytes &&

@@ -81,7 +81,11 @@
 
 /* Processes */
 #define DESCRIPTORS_SPARE 16 /* of a role, beside those open at its start and its flows' */
+#ifdef __SANITIZE_ADDRESS__
+#define ROLE_STOP_MS 10000 /* its leak check is part of its end, and must not be cut off */
+#else
 #define ROLE_STOP_MS 2000 /* to end in order, then SIGKILL */
+#endif
 #define ROLE_RESTART_DELAY_MS 100 /* doubles to ROLE_RESTART_DELAY_MAX_MS while it keeps dying */
 #define ROLE_RESTART_DELAY_MAX_MS 5000
 #define ROLE_STEADY_MS 10000 /* a role that lived so long is restarted without delay's growth */

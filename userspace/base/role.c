@@ -56,6 +56,13 @@ int role_send_want_names(uint32_t buckets)
 	return send_to_main(buf, sizeof(buf));
 }
 
+bool role_is_orphan(void)
+{
+	struct pollfd p = { .fd = ROLE_FD, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR | POLLNVAL));
+}
+
 static int take_config(struct role_link *link, const uint8_t *body, size_t len)
 {
 	struct role_config config;

@@ -184,6 +184,9 @@ struct role_link {
 int role_link_open(struct role_link *link, struct loop *loop, const struct role_link_ops *ops);
 void role_link_close(struct role_link *link);
 
+/* Does nobody hold the other end any more? Without main a role is killed (PDEATHSIG). */
+bool role_is_orphan(void);
+
 /* Bytes of text that fit into one ROLE_TEXT. */
 #define ROLE_TEXT_MAX (ROLE_MESSAGE_MAX - sizeof(struct role_message) - sizeof(struct role_text))
 

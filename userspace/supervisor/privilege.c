@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <grp.h>
-#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -21,6 +20,7 @@
 #include <cap-ng.h>
 
 #include "base/budget.h"
+#include "base/role.h"
 #include "supervisor/privilege.h"
 #include "supervisor/sandbox.h"
 
@@ -58,13 +58,9 @@ static int change_user(enum protect_mode protect)
 
 static int die_with_parent(void)
 {
-	struct pollfd p = { .fd = ROLE_FD, .events = POLLIN };
-
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
 		return -errno;
-	if (poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR | POLLNVAL)))
-		return -EPIPE;
-	return 0;
+	return role_is_orphan() ? -EPIPE : 0;
 }
 
 static int hide(void)

@@ -287,9 +287,18 @@ static void a_descriptor_before_the_config_is_closed(void **state)
 
 static void ends_when_main_is_gone(void **state)
 {
+	assert_false(role_is_orphan());
 	main_end = fd_close(main_end);
 	assert_int_equal(loop_once(loop, 1000), 0);
 	assert_ended(EXIT_FAILURE);
+	assert_true(role_is_orphan());
+}
+
+static void what_main_says_is_not_its_end(void **state)
+{
+	say(ROLE_STOP, NULL, 0, -1);
+	assert_false(role_is_orphan());
+	assert_ended(EXIT_SUCCESS);
 }
 
 static void text_that_does_not_fit_is_refused(void **state)
@@ -318,6 +327,7 @@ int main(void)
 		LINK_TEST(a_descriptor_where_none_belongs_is_closed),
 		LINK_TEST(a_descriptor_before_the_config_is_closed),
 		LINK_TEST(ends_when_main_is_gone),
+		LINK_TEST(what_main_says_is_not_its_end),
 		LINK_TEST(text_that_does_not_fit_is_refused),
 	};
 
