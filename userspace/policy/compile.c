@@ -63,8 +63,7 @@ static void fill_table(const struct conf *c, struct rule_table *t)
 
 /* --- names -------------------------------------------------------------------------------- */
 
-/* Is the cgroup at `path` the one of this path, or below it? */
-static bool path_has(const char *above, const char *path)
+bool policy_path_has(const char *above, const char *path)
 {
 	size_t len = strlen(above);
 
@@ -73,8 +72,7 @@ static bool path_has(const char *above, const char *path)
 	return !strncmp(path, above, len) && (!path[len] || path[len] == '/');
 }
 
-/* Is a part of the path this unit's? */
-static bool unit_has(const char *unit, const char *path)
+bool policy_unit_has(const char *unit, const char *path)
 {
 	size_t len = strlen(unit);
 
@@ -113,8 +111,8 @@ static bool names(const struct conf_conditions *c, enum rule_dim dim, const char
 	case RULE_DEVICE:
 		return any(c->interface, c->interfaces, name, device_has);
 	case RULE_CGROUP:
-		return any(c->cgroup, c->cgroups, name, path_has) ||
-		       any(c->unit, c->units, name, unit_has);
+		return any(c->cgroup, c->cgroups, name, policy_path_has) ||
+		       any(c->unit, c->units, name, policy_unit_has);
 	default:
 		return false;
 	}

@@ -35,6 +35,10 @@ int policy_compile(const struct policy_source *s, struct policy_tables *ret_tabl
 
 /* Does a rule ask for something of this dimension? */
 bool policy_has(const struct conf *c, enum rule_dim dim);
+/* Is the cgroup at `path` the one at `above`, or below it? ("/a", no slash at its end; "/": all) */
+bool policy_path_has(const char *above, const char *path);
+/* Is the cgroup at `path` this unit's of systemd, or below it? */
+bool policy_unit_has(const char *unit, const char *path);
 /* The rules that name `name`, asking for it or excluding it. */
 void policy_rules_of(const struct conf *c, enum rule_dim dim, const char *name,
 		     struct rule_set *ret_set);

@@ -38,13 +38,7 @@ static const struct rule_set *rules_set(const struct rule_work *w,
 
 static int compare_value(const void *x, const void *y)
 {
-	const struct rule_value *a = x, *b = y;
-
-	if (a->dim != b->dim)
-		return a->dim < b->dim ? -1 : 1;
-	if (a->a != b->a)
-		return a->a < b->a ? -1 : 1;
-	return a->b < b->b ? -1 : a->b > b->b;
+	return rule_value_order(x, y);
 }
 
 static const uint32_t *rules_value(const struct rule_work *w, const struct decision_context *ctx)
@@ -55,15 +49,6 @@ static const uint32_t *rules_value(const struct rule_work *w, const struct decis
 	if (t->values)
 		found = bsearch(&w->value, t->value, t->values, sizeof(*t->value), compare_value);
 	return found ? &t->value_set[found - t->value] : NULL;
-}
-
-static bool prefix_has(const struct rule_prefix *p, const struct rule_prefix *key)
-{
-	uint32_t bits = p->bits - 32, bytes = bits / 8;
-
-	if (p->dim != key->dim || memcmp(p->addr, key->addr, bytes) != 0)
-		return false;
-	return bits % 8 == 0 || !((p->addr[bytes] ^ key->addr[bytes]) >> (8 - bits % 8));
 }
 
 /* In the tables' order: is `p` at or before the key, an address? */
@@ -88,7 +73,7 @@ static const uint32_t *rules_prefix(const struct rule_work *w, const struct deci
 		else
 			high = middle;
 	}
-	while (low && !prefix_has(&t->prefix[low - 1], &w->prefix))
+	while (low && !rule_prefix_has(&t->prefix[low - 1], &w->prefix))
 		low = t->prefix_up[low - 1];
 	return low ? &t->prefix_set[low - 1] : NULL;
 }

@@ -70,19 +70,9 @@ static int compare(const void *x, const void *y)
 	return a->bits < b->bits ? -1 : a->bits > b->bits;
 }
 
-static bool has(const struct rule_prefix *shorter, const struct rule_prefix *p)
-{
-	uint32_t bits = shorter->bits - 32, bytes = bits / 8;
-
-	if (shorter->dim != p->dim || shorter->bits > p->bits ||
-	    memcmp(shorter->addr, p->addr, bytes) != 0)
-		return false;
-	return bits % 8 == 0 || !((shorter->addr[bytes] ^ p->addr[bytes]) >> (8 - bits % 8));
-}
-
 static bool is_v4(const struct rule_prefix *p)
 {
-	return p->bits >= 32 + V4_BITS && !memcmp(p->addr, v4_all.b, V4_BITS / 8);
+	return p->bits >= PREFIX_DIM_BITS + V4_BITS && !memcmp(p->addr, v4_all.b, V4_BITS / 8);
 }
 
 /* Adds one prefix, behind all that come before it: those that have it are on the stack. */
@@ -93,10 +83,10 @@ static int put(struct policy_tables *t, const struct entry *e, const struct rule
 	struct rule_set set = *rules;
 	uint32_t up;
 
-	p->bits = 32 + e->bits;
+	p->bits = PREFIX_DIM_BITS + e->bits;
 	p->dim = RULE_PREFIX_DIM(e->dim);
 	memcpy(p->addr, e->addr, sizeof(p->addr));
-	while (*depth && !has(&t->prefix[stack[*depth - 1]], p))
+	while (*depth && !rule_prefix_has(&t->prefix[stack[*depth - 1]], p))
 		--*depth;
 	up = *depth ? stack[*depth - 1] + 1 : 0;
 	if (up && is_v4(p) == is_v4(&t->prefix[up - 1])) {

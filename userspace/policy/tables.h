@@ -7,10 +7,14 @@
 #ifndef POLICY_TABLES_H
 #define POLICY_TABLES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "bpf/contract.h"
+
+#define PREFIX_DIM_BITS 32 /* of rule_prefix.bits, in front of those of the address */
 
 struct policy_tables {
 	struct rule_table table;
@@ -35,6 +39,27 @@ void policy_tables_done(struct policy_tables *t);
 
 /* The place of a set, which is added if there is none like it. 0, -ENOMEM or -E2BIG. */
 int policy_set_place(struct policy_tables *t, const struct rule_set *set, uint32_t *ret_place);
+
+/* By dimension, a and b. */
+static inline int rule_value_order(const struct rule_value *x, const struct rule_value *y)
+{
+	if (x->dim != y->dim)
+		return x->dim < y->dim ? -1 : 1;
+	if (x->a != y->a)
+		return x->a < y->a ? -1 : 1;
+	return x->b < y->b ? -1 : x->b > y->b;
+}
+
+/* Is `p`, which is no shorter or of another dimension, in `shorter`? */
+static inline bool rule_prefix_has(const struct rule_prefix *shorter, const struct rule_prefix *p)
+{
+	uint32_t bits = shorter->bits - PREFIX_DIM_BITS, bytes = bits / 8;
+
+	if (shorter->dim != p->dim || shorter->bits > p->bits ||
+	    memcmp(shorter->addr, p->addr, bytes) != 0)
+		return false;
+	return bits % 8 == 0 || !((shorter->addr[bytes] ^ p->addr[bytes]) >> (8 - bits % 8));
+}
 
 static inline void rule_set_put(struct rule_set *set, uint32_t rule)
 {

@@ -70,11 +70,7 @@ static int compare(const void *x, const void *y)
 {
 	const struct value_entry *a = x, *b = y;
 
-	if (a->key.dim != b->key.dim)
-		return a->key.dim < b->key.dim ? -1 : 1;
-	if (a->key.a != b->key.a)
-		return a->key.a < b->key.a ? -1 : 1;
-	return a->key.b < b->key.b ? -1 : a->key.b > b->key.b;
+	return rule_value_order(&a->key, &b->key);
 }
 
 int values_compile(const struct value_list *l, struct policy_tables *t)

@@ -12,6 +12,7 @@
 
 #include "base/addr.h"
 #include "base/error.h"
+#include "policy/compile.h"
 #include "supervisor/flow_filter.h"
 
 #define TEXT(name, text) [name] = text,
@@ -95,6 +96,18 @@ static bool read_proto(const json_t *value, struct flow_filter *f)
 	return text[0] >= '0' && text[0] <= '9' && !*end && n < 256;
 }
 
+/* A cgroup's, without slashes at its end. */
+static bool read_path(const json_t *value, struct flow_filter *f)
+{
+	size_t len;
+
+	if (!read_text(value, f->cgroup, sizeof(f->cgroup)))
+		return false;
+	for (len = strlen(f->cgroup); len > 1 && f->cgroup[len - 1] == '/'; len--)
+		f->cgroup[len - 1] = '\0';
+	return true;
+}
+
 /* A number is the rule's place, 0 the default; a text its name. */
 static bool read_rule(const json_t *value, struct flow_filter *f)
 {
@@ -118,9 +131,9 @@ static bool read_port(const json_t *value, struct flow_filter *f)
 	X(process, read_text(v, f->process, sizeof(f->process)), "a name of at most 15 bytes",     \
 	  !strncmp((const char *)s->flow->comm, f->process, COMM_BYTES))                           \
 	X(uid, read_number(v, UINT32_MAX, &f->uid), "a user ID", s->flow->uid == f->uid)           \
-	X(cgroup, read_text(v, f->cgroup, sizeof(f->cgroup)), "a path", is_below(s->cgroup, f))    \
+	X(cgroup, read_path(v, f), "a path", s->cgroup &&policy_path_has(f->cgroup, s->cgroup))    \
 	X(unit, read_text(v, f->unit, sizeof(f->unit)), "a unit's name",                           \
-	  s->cgroup &&flow_filter_in_unit(s->cgroup, f->unit))                                     \
+	  s->cgroup &&policy_unit_has(f->unit, s->cgroup))                                         \
 	X(client, read_prefix(v, &f->client), "an address or prefix",                              \
 	  addr_in_prefix(&s->key->saddr, &f->client.addr, f->client.bits))                         \
 	X(dest, read_prefix(v, &f->dest), "an address or prefix",                                  \
@@ -141,29 +154,7 @@ static bool read_port(const json_t *value, struct flow_filter *f)
 #define FILTER_ENUM(key, read, what, takes) FILTER_##key,
 enum filter_key { FILTER_KEYS(FILTER_ENUM) FILTER_NUM };
 
-/* A cgroup and all below it. */
-static bool is_below(const char *path, const struct flow_filter *f)
-{
-	size_t len = strlen(f->cgroup);
-
-	while (len && f->cgroup[len - 1] == '/')
-		len--;
-	return path && !strncmp(path, f->cgroup, len) && (!path[len] || path[len] == '/');
-}
-
-bool flow_filter_in_unit(const char *path, const char *unit)
-{
-	size_t len = strlen(unit);
-
-	for (; *path; path += strcspn(path, "/")) {
-		path += *path == '/';
-		if (strcspn(path, "/") == len && !memcmp(path, unit, len))
-			return true;
-	}
-	return false;
-}
-
-/* The name itself, or one below it; "*" at either end stands for anything. */
+/* The name itself, or one below it; "*." or "." in front of it makes no difference. */
 static bool is_named(const char *domain, const char *name)
 {
 	size_t len = strnlen(domain, DOMAIN_TEXT_MAX), want;

@@ -41,7 +41,5 @@ struct flow_filter {
  */
 int flow_filter_read(struct flow_filter *f, const json_t *object, char err[ERROR_TEXT_MAX]);
 bool flow_filter_takes(const struct flow_filter *f, const struct show_flow *s);
-/* Is a cgroup's path, or what is above it, that of the unit? */
-bool flow_filter_in_unit(const char *path, const char *unit);
 
 #endif
