@@ -21,6 +21,8 @@
 #include "supervisor/rule_show.h"
 #include "supervisor/subject.h"
 
+#define WHY_MAX 128 /* a reason in words */
+
 #define TEXT(name, text) [name] = text,
 static const char *const verdicts[] = { VERDICTS(TEXT) };
 static const char *const dims[] = { RULE_DIMS(TEXT) };
@@ -44,13 +46,13 @@ static const struct pass_mark *pass_mark_of(const struct settings *s, uint32_t m
 }
 
 /* Of a host, what passes whatever the rules say. NULL = nothing of it holds. */
-static const char *passes(const struct instance *in, const struct rule_facts *f, char buf[128])
+static const char *passes(const struct instance *in, const struct rule_facts *f, char buf[WHY_MAX])
 {
 	const struct settings *s = kernel_settings_now(in->kernel);
 	const struct pass_mark *mark = pass_mark_of(s, f->mark);
 
 	if (mark) {
-		snprintf(buf, 128, "fwmark 0x%x is of capture.pass-marks 0x%x/0x%x", f->mark,
+		snprintf(buf, WHY_MAX, "fwmark 0x%x is of capture.pass-marks 0x%x/0x%x", f->mark,
 			 mark->value, mark->mask);
 		return buf;
 	}
@@ -65,7 +67,7 @@ static const char *passes(const struct instance *in, const struct rule_facts *f,
 
 /* Of a host: is anything there to decide? NULL = yes. */
 static const char *not_captured(const struct instance *in, const struct subject *s,
-				const struct rule_facts *f, char buf[128])
+				const struct rule_facts *f, char buf[WHY_MAX])
 {
 	struct capture_device d;
 	char device[IF_NAMESIZE];
@@ -73,14 +75,14 @@ static const char *not_captured(const struct instance *in, const struct subject 
 	if (!f->ifindex || !if_indextoname(f->ifindex, device))
 		return NULL;
 	if (!kernel_capture_look(in->kernel, f->ifindex, &d)) {
-		snprintf(buf, 128, "%s is no capture point%s", device,
+		snprintf(buf, WHY_MAX, "%s is no capture point%s", device,
 			 s->capture == CAPTURE_LOOPBACK ?
 				 " (capture: loopback: true makes it one)" :
 				 "");
 		return buf;
 	}
 	if (d.flags & CAPTURE_DNS_ONLY && f->dport != DNS_PORT) {
-		snprintf(buf, 128, "of %s only DNS is captured", device);
+		snprintf(buf, WHY_MAX, "of %s only DNS is captured", device);
 		return buf;
 	}
 	return NULL;
@@ -103,7 +105,7 @@ static bool send_before(const struct instance *in, struct control_client *client
 			const struct subject *s, const struct rule_facts *f)
 {
 	const char *why = NULL;
-	char buf[128];
+	char buf[WHY_MAX];
 
 	if (s->capture != CAPTURE_TUN) {
 		why = passes(in, f, buf);
@@ -206,6 +208,7 @@ static int send_rules(const struct instance *in, struct control_client *client,
 	const struct conf *c = in->config.conf;
 	struct rule_try_args args = { .facts = *facts };
 	int err = kernel_rules_try(in->kernel, &args);
+	const char *name;
 	uint32_t last;
 	json_t *o;
 
@@ -217,9 +220,9 @@ static int send_rules(const struct instance *in, struct control_client *client,
 	o = json_pack("{s:s, s:I, s:I, s:b}", "verdict", verdicts[args.verdict % VERDICT_NUM],
 		      "rule", (json_int_t)args.rule, "epoch", (json_int_t)args.epoch, "decides",
 		      !decided_before);
-	if (args.rule && rule_name(in, args.epoch, args.rule))
-		json_object_set_new(o, "rule_name",
-				    json_string(rule_name(in, args.epoch, args.rule)));
+	name = rule_name(in, args.epoch, args.rule);
+	if (name)
+		json_object_set_new(o, "rule_name", json_string(name));
 	control_send(client, "explained", o);
 	return err;
 }

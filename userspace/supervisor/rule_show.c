@@ -233,7 +233,8 @@ static void warn_conditions(json_t *list, const struct conf_conditions *c)
 			warn(list, "interface", c->interface[i]);
 }
 
-json_t *rule_warnings(const struct conf_flow_rule *r)
+/* What it names and is not there now, one text each. */
+static json_t *rule_warnings(const struct conf_flow_rule *r)
 {
 	json_t *list = json_array();
 

@@ -16,8 +16,6 @@ struct instance;
 const char *rule_name(const struct instance *in, uint32_t epoch, uint32_t place);
 /* A rule's conditions, one text each: "port 443, 8000-8100", "not user root". */
 json_t *rule_conditions(const struct conf *c, const struct conf_flow_rule *r);
-/* What it names and is not there now, one text each. */
-json_t *rule_warnings(const struct conf_flow_rule *r);
 /* Answers "rules". */
 void rules_send(const struct instance *in, struct control_client *client);
 

@@ -75,9 +75,8 @@ static int read_dest(struct subject *s, const struct instance *in, const json_t 
 	const char *text = text_of(request, "dest");
 	size_t len = text ? strlen(text) : 0;
 
-	if (!len || len >= sizeof(s->dest))
+	if (!len || len >= sizeof(s->name))
 		return bad(err, "dest", "an address or a name");
-	memcpy(s->dest, text, len + 1);
 	if (!addr_parse(text, &s->addr[0])) {
 		s->addrs = 1;
 		return 0;
@@ -200,6 +199,7 @@ static int read_client(struct subject *s, const json_t *request, char err[ERROR_
 {
 	const char *client = text_of(request, "client"), *mac = text_of(request, "mac");
 	unsigned int b[6];
+	int end = 0;
 
 	if (!client)
 		return 0;
@@ -208,7 +208,8 @@ static int read_client(struct subject *s, const json_t *request, char err[ERROR_
 	s->capture = CAPTURE_LAN;
 	if (!mac)
 		return 0;
-	if (sscanf(mac, "%2x:%2x:%2x:%2x:%2x:%2x", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5]) != 6)
+	sscanf(mac, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &end);
+	if (!end || mac[end])
 		return bad(err, "mac", "six bytes as 02:00:00:00:00:01");
 	for (int i = 0; i < 6; i++)
 		s->facts.mac[i] = (uint8_t)b[i];

@@ -19,8 +19,7 @@ struct instance;
 struct subject {
 	struct rule_facts facts; /* without the destination's address */
 	enum capture_point capture;
-	char dest[DOMAIN_TEXT_MAX]; /* as it was asked for */
-	char name[DOMAIN_TEXT_MAX]; /* of `dest`, if that is a name */
+	char name[DOMAIN_TEXT_MAX]; /* of the destination, "" = it was asked for by address */
 	struct addr addr[SUBJECT_ADDRESSES_MAX]; /* of the destination */
 	unsigned int addrs; /* 0 = of a name that is not known */
 	bool interface_given;
