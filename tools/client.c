@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,8 +261,7 @@ enum client_answer client_parse(const char *line, json_t **ret_root, const char 
 	return ANSWER_OBJECT;
 }
 
-/* Shows one line. 1 = more to come, 0 = done, -1 = failed and said. */
-static int show_line(const struct client_show *show, const char *line)
+int client_show_line(const struct client_show *show, const char *line)
 {
 	const char *kind;
 	json_t *root;
@@ -302,7 +302,7 @@ static int show_answer(struct client *c, int follow, const struct client_show *s
 		int n = client_line(c, -1, &line);
 
 		if (n > 0) {
-			more = show_line(show, line);
+			more = client_show_line(show, line);
 		} else if (!n && follow) {
 			more = 0; /* the instance ended: so does following it */
 		} else {
@@ -348,6 +348,17 @@ int client_command(const char *instance, const char *name, int follow,
 				   json_pack("{s:s}", "command", name);
 
 	return client_ask(instance, request, show);
+}
+
+bool client_put_user(json_t *request, const char *name)
+{
+	const struct passwd *user = name ? getpwnam(name) : NULL;
+
+	if (user)
+		json_object_set_new(request, "uid", json_integer(user->pw_uid));
+	if (name && !user)
+		fprintf(stderr, "headrace: no user '%s'\n", name);
+	return !name || user;
 }
 
 const char *client_instance_wrong(const char *name)

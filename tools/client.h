@@ -6,6 +6,7 @@
 #ifndef TOOLS_CLIENT_H
 #define TOOLS_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <jansson.h>
@@ -61,6 +62,8 @@ struct client_show {
 	int json; /* print each line as it came */
 };
 
+/* Shows one line. 1 = more to come, 0 = done, -1 = failed, which has been said on stderr. */
+int client_show_line(const struct client_show *show, const char *line);
 /*
  * A whole command: connects, sends {"command": name} with `follow` if it is set, shows the
  * answer. Returns the exit status; every error has been said on stderr.
@@ -73,9 +76,12 @@ int client_ask(const char *instance, json_t *request, const struct client_show *
 /* Common options of such commands, for their tables. */
 struct client_options {
 	const char *instance;
-	_Bool json;
-	_Bool follow;
+	bool json;
+	bool follow;
 };
+
+/* Puts the number of a user as "uid" into a request; NULL: nothing. False: it was said why. */
+bool client_put_user(json_t *request, const char *name);
 
 /* NULL, or what is wrong with the name of an instance. */
 const char *client_instance_wrong(const char *name);

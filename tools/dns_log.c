@@ -10,6 +10,7 @@
 #include "tools/dns.h"
 #include "tools/dns_view.h"
 #include "tools/format.h"
+#include "tools/object.h"
 
 enum log_cell {
 	LOG_WHEN,
@@ -61,8 +62,8 @@ static const struct option_spec log_options[] = {
 
 static enum table_tone tone_of(const json_t *query)
 {
-	const char *action = json_string_value(json_object_get(query, "action"));
-	const char *rcode = json_string_value(json_object_get(query, "rcode"));
+	const char *action = object_text(query, "action", NULL);
+	const char *rcode = object_text(query, "rcode", NULL);
 
 	if (rcode && strcmp(rcode, "SERVFAIL") == 0)
 		return TABLE_BAD;
@@ -89,7 +90,7 @@ static const char *user_of(const json_t *query, char buf[FORMAT_MAX])
 /* NAME[PID] */
 static const char *process_of(const json_t *query, char buf[FORMAT_MAX])
 {
-	const char *name = json_string_value(json_object_get(query, "process"));
+	const char *name = object_text(query, "process", NULL);
 	const json_t *pid = json_object_get(query, "pid");
 
 	if (!name || !json_is_integer(pid))
@@ -108,13 +109,13 @@ static void print_query(const json_t *query)
 
 	for (size_t i = 0; i < LOG_CELL_NUM; i++) {
 		if (log_keys[i])
-			cells[i] = json_string_value(json_object_get(query, log_keys[i]));
+			cells[i] = object_text(query, log_keys[i], NULL);
 	}
 	cells[LOG_USER] = user_of(query, user_text);
 	cells[LOG_PROCESS] = process_of(query, process_text);
-	cells[LOG_FROM] = json_string_value(json_object_get(query, "upstream"));
+	cells[LOG_FROM] = object_text(query, "upstream", NULL);
 	if (!cells[LOG_FROM])
-		cells[LOG_FROM] = json_string_value(json_object_get(query, "source"));
+		cells[LOG_FROM] = object_text(query, "source", NULL);
 	if (json_is_integer(when))
 		cells[LOG_WHEN] = format_clock((uint64_t)json_integer_value(when), when_text);
 	if (json_is_integer(took))
@@ -125,7 +126,7 @@ static void print_query(const json_t *query)
 static void log_object(void *arg, const char *kind, json_t *object)
 {
 	struct log_view *v = arg;
-	const char *type = json_string_value(json_object_get(object, "type"));
+	const char *type = object_text(object, "type", NULL);
 
 	if (strcmp(kind, "dns") != 0 || !type)
 		return;

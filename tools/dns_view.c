@@ -9,9 +9,7 @@
 
 static const char *dns_type(const json_t *object)
 {
-	const char *type = json_string_value(json_object_get(object, "type"));
-
-	return type ? type : "";
+	return object_text(object, "type", "");
 }
 
 /* The heads of all our tables are capital letters. */
@@ -57,12 +55,12 @@ static struct dns_section *section_of(struct dns_view *v, json_t *object)
 
 bool dns_view_error(const json_t *object)
 {
-	const char *text = json_string_value(json_object_get(object, "text"));
+	const char *text = object_text(object, "text", "refused");
 	char safe[TABLE_CELL_MAX];
 
 	if (strcmp(dns_type(object), "error") != 0)
 		return false;
-	fprintf(stderr, "headrace: %s\n", format_text(text ? text : "refused", safe, sizeof(safe)));
+	fprintf(stderr, "headrace: %s\n", format_text(text, safe, sizeof(safe)));
 	return true;
 }
 

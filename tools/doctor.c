@@ -12,6 +12,7 @@
 #include "tools/command.h"
 #include "tools/doctor.h"
 #include "tools/format.h"
+#include "tools/object.h"
 
 #define DOCTOR_WAIT_MS 3000
 
@@ -51,28 +52,16 @@ enum finding_level findings_worst(const struct findings *f)
 
 /* --- an instance ---------------------------------------------------------------------------- */
 
-static const char *doctor_text(const json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-
-	return text ? text : "";
-}
-
-static long long doctor_count(const json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
-
 static void doctor_features(struct findings *f, const json_t *features)
 {
-	if (!strcmp(doctor_text(features, "attach"), "none"))
+	if (!strcmp(object_text(features, "attach", ""), "none"))
 		finding_add(f, FINDING_WARNING, "instance",
 			    "see why in `headrace status`, features",
 			    "without BPF: one worker, no policy in the kernel");
-	else if (!strcmp(doctor_text(features, "attach"), "clsact"))
+	else if (!strcmp(object_text(features, "attach", ""), "clsact"))
 		finding_add(f, FINDING_NOTE, "instance", "a kernel from 6.6 on",
 			    "attached by clsact: tcx is not to be had");
-	if (!strcmp(doctor_text(features, "owners"), "not known"))
+	if (!strcmp(object_text(features, "owners", ""), "not known"))
 		finding_add(f, FINDING_WARNING, "instance",
 			    "cgroup2 mounted, and a kernel with BTF",
 			    "processes of flows are not known: rules by process or executable do "
@@ -80,7 +69,7 @@ static void doctor_features(struct findings *f, const json_t *features)
 	if (json_is_false(json_object_get(features, "uso")))
 		finding_add(f, FINDING_NOTE, "instance", NULL,
 			    "the TUN takes UDP datagrams one by one: no USO (kernel 6.2)");
-	if (!strcmp(doctor_text(features, "protect"), "SO_MARK"))
+	if (!strcmp(object_text(features, "protect", ""), "SO_MARK"))
 		finding_add(f, FINDING_WARNING, "instance", "mount cgroup2 where it can be written",
 			    "own sockets are marked by the roles themselves, which keep "
 			    "CAP_NET_ADMIN for it");
@@ -88,27 +77,27 @@ static void doctor_features(struct findings *f, const json_t *features)
 
 static void doctor_role(struct findings *f, const json_t *role)
 {
-	const char *name = doctor_text(role, "name"), *state = doctor_text(role, "state");
+	const char *name = object_text(role, "name", ""), *state = object_text(role, "state", "");
 
 	if (strcmp(state, "ready") != 0)
 		finding_add(f, FINDING_ERROR, "instance", "its log says why", "the %s is %s", name,
 			    state);
-	if (doctor_count(role, "restarts"))
+	if (object_number(role, "restarts"))
 		finding_add(f, FINDING_WARNING, "instance", "its log says why",
-			    "the %s was restarted %lld times, %lld of them because it hung", name,
-			    doctor_count(role, "restarts"), doctor_count(role, "hangs"));
+			    "the %s was restarted %llu times, %llu of them because it hung", name,
+			    object_number(role, "restarts"), object_number(role, "hangs"));
 }
 
 static void doctor_kernel_counts(struct findings *f, const json_t *kernel)
 {
-	if (doctor_count(kernel, "events_lost"))
+	if (object_number(kernel, "events_lost"))
 		finding_add(f, FINDING_WARNING, "instance", NULL,
-			    "%lld events were lost: reports and `events` miss them",
-			    doctor_count(kernel, "events_lost"));
-	if (doctor_count(kernel, "pass_stale"))
+			    "%llu events were lost: reports and `events` miss them",
+			    object_number(kernel, "events_lost"));
+	if (object_number(kernel, "pass_stale"))
 		finding_add(f, FINDING_WARNING, "instance", "the log says what main was doing",
-			    "%lld packets passed natively while main was gone",
-			    doctor_count(kernel, "pass_stale"));
+			    "%llu packets passed natively while main was gone",
+			    object_number(kernel, "pass_stale"));
 }
 
 static void doctor_advice(struct findings *f, const json_t *status)
@@ -121,12 +110,13 @@ static void doctor_advice(struct findings *f, const json_t *status)
 	json_array_foreach(json_object_get(status, "devices"), i, device) {
 		if (json_object_get(device, "error"))
 			finding_add(f, FINDING_WARNING, "instance", NULL, "%s: %s",
-				    doctor_text(device, "device"), doctor_text(device, "error"));
-		else if (strncmp(doctor_text(device, "mode"), "xdp", 3) != 0)
+				    object_text(device, "device", ""),
+				    object_text(device, "error", ""));
+		else if (strncmp(object_text(device, "mode", ""), "xdp", 3) != 0)
 			finding_add(
 				f, FINDING_NOTE, "instance", NULL,
 				"%s: DNS is answered by %s, as its driver has no XDP of its own",
-				doctor_text(device, "device"), doctor_text(device, "mode"));
+				object_text(device, "device", ""), object_text(device, "mode", ""));
 	}
 }
 
@@ -134,10 +124,10 @@ static void doctor_capture(struct findings *f, const json_t *point)
 {
 	if (json_object_get(point, "error"))
 		finding_add(f, FINDING_ERROR, "instance", NULL, "%s is not captured: %s",
-			    doctor_text(point, "device"), doctor_text(point, "error"));
-	else if (!strcmp(doctor_text(point, "mode"), "clsact"))
+			    object_text(point, "device", ""), object_text(point, "error", ""));
+	else if (!strcmp(object_text(point, "mode", ""), "clsact"))
 		finding_add(f, FINDING_NOTE, "instance", NULL, "%s: captured by clsact, not tcx",
-			    doctor_text(point, "device"));
+			    object_text(point, "device", ""));
 }
 
 /* Route capture and strict mode say themselves what is wrong with them. */
@@ -148,15 +138,15 @@ static void doctor_ways(struct findings *f, const json_t *status)
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		const json_t *way = json_object_get(status, ways[i]);
 
-		if (doctor_text(way, "error")[0])
+		if (object_text(way, "error", "")[0])
 			finding_add(f, FINDING_ERROR, "instance", NULL, "capture.%s: %s", ways[i],
-				    doctor_text(way, "error"));
-		if (doctor_count(way, "repaired"))
+				    object_text(way, "error", ""));
+		if (object_number(way, "repaired"))
 			finding_add(
 				f, FINDING_WARNING, "instance",
 				"find out who removes it: its log says when",
-				"capture.%s: what was removed by others was put back %lld times",
-				ways[i], doctor_count(way, "repaired"));
+				"capture.%s: what was removed by others was put back %llu times",
+				ways[i], object_number(way, "repaired"));
 	}
 }
 
@@ -167,15 +157,15 @@ void doctor_status(struct findings *f, const json_t *status, struct doctor_insta
 
 	*ret_in = (struct doctor_instance){ .running = true, .host = json_is_array(captures) };
 	json_array_foreach(captures, i, point) {
-		ret_in->lan |= !strcmp(doctor_text(point, "point"), "lan");
-		ret_in->loopback |= !strcmp(doctor_text(point, "point"), "loopback");
+		ret_in->lan |= !strcmp(object_text(point, "point", ""), "lan");
+		ret_in->loopback |= !strcmp(object_text(point, "point", ""), "loopback");
 		doctor_capture(f, point);
 	}
 	ret_in->route = json_is_object(json_object_get(status, "route"));
 	doctor_ways(f, status);
-	finding_add(f, FINDING_OK, "instance", NULL, "%s: headraced %s, pid %lld",
-		    doctor_text(status, "instance"), doctor_text(status, "version"),
-		    doctor_count(status, "pid"));
+	finding_add(f, FINDING_OK, "instance", NULL, "%s: headraced %s, pid %llu",
+		    object_text(status, "instance", ""), object_text(status, "version", ""),
+		    object_number(status, "pid"));
 	doctor_features(f, json_object_get(status, "features"));
 	json_array_foreach(json_object_get(status, "roles"), i, role)
 		doctor_role(f, role);

@@ -13,6 +13,7 @@
 
 #include "bpf/contract.h"
 #include "tools/doctor.h"
+#include "tools/object.h"
 
 #define NFT_WAIT_MS 5000
 #define NFT_OUTPUT_MAX (4U << 20)
@@ -76,13 +77,6 @@ json_t *doctor_nft_read(void)
 	return ruleset;
 }
 
-static const char *nft_text(const json_t *chain, const char *key)
-{
-	const char *text = json_string_value(json_object_get(chain, key));
-
-	return text ? text : "";
-}
-
 static void nft_forward(struct findings *f, const json_t *chain, bool drops,
 			const struct doctor_instance *in)
 {
@@ -92,12 +86,12 @@ static void nft_forward(struct findings *f, const json_t *chain, bool drops,
 			    "source",
 			    "chain %s %s%s: what rules forward of LAN clients is terminated here "
 			    "and does not pass it; what is direct does",
-			    nft_text(chain, "table"), nft_text(chain, "name"),
+			    object_text(chain, "table", ""), object_text(chain, "name", ""),
 			    drops ? " drops by default" : "");
 	else if (drops)
 		finding_add(f, FINDING_OK, "firewall", NULL,
-			    "chain %s %s (forward) drops by default", nft_text(chain, "table"),
-			    nft_text(chain, "name"));
+			    "chain %s %s (forward) drops by default",
+			    object_text(chain, "table", ""), object_text(chain, "name", ""));
 }
 
 static void nft_output(struct findings *f, const json_t *chain)
@@ -105,19 +99,20 @@ static void nft_output(struct findings *f, const json_t *chain)
 	char fix[FINDING_TEXT_MAX];
 
 	snprintf(fix, sizeof(fix), "nft insert rule %s %s %s meta mark 0x%x accept",
-		 nft_text(chain, "family"), nft_text(chain, "table"), nft_text(chain, "name"),
-		 HEADRACE_MARK);
+		 object_text(chain, "family", ""), object_text(chain, "table", ""),
+		 object_text(chain, "name", ""), HEADRACE_MARK);
 	finding_add(f, FINDING_WARNING, "firewall", fix,
 		    "chain %s %s drops what the host sends by default: upstream sockets have to be "
 		    "let through",
-		    nft_text(chain, "table"), nft_text(chain, "name"));
+		    object_text(chain, "table", ""), object_text(chain, "name", ""));
 }
 
 static void nft_chain(struct findings *f, const json_t *chain, const struct doctor_instance *in)
 {
-	bool drops = !strcmp(nft_text(chain, "policy"), "drop");
-	const char *hook = nft_text(chain, "hook"), *family = nft_text(chain, "family");
-	const char *table = nft_text(chain, "table"), *name = nft_text(chain, "name");
+	bool drops = !strcmp(object_text(chain, "policy", ""), "drop");
+	const char *hook = object_text(chain, "hook", ""),
+		   *family = object_text(chain, "family", "");
+	const char *table = object_text(chain, "table", ""), *name = object_text(chain, "name", "");
 
 	if (!hook[0] || !strncmp(table, NFT_TABLE, strlen(NFT_TABLE)))
 		return;

@@ -37,10 +37,10 @@ static void drop_object(void *arg, const char *kind, json_t *object)
 
 	if (strcmp(kind, "drop") != 0)
 		return;
-	cells[DROP_CELL_WHERE] = json_string_value(json_object_get(object, "where"));
-	cells[DROP_CELL_REASON] = json_string_value(json_object_get(object, "reason"));
+	cells[DROP_CELL_WHERE] = object_text(object, "where", NULL);
+	cells[DROP_CELL_REASON] = object_text(object, "reason", NULL);
 	cells[DROP_CELL_COUNT] = number ? object_value("count", number, count) : NULL;
-	cells[DROP_CELL_TEXT] = json_string_value(json_object_get(object, "text"));
+	cells[DROP_CELL_TEXT] = object_text(object, "text", NULL);
 	if (table_add(arg, cells, TABLE_PLAIN))
 		fprintf(stderr, "headrace: out of memory: a line is missing\n");
 }

@@ -5,6 +5,7 @@
 #include "tools/event_line.h"
 #include "tools/flow_row.h"
 #include "tools/format.h"
+#include "tools/object.h"
 
 enum { EVENT_CELL_TIME, EVENT_CELL_TYPE, EVENT_CELL_FLOW, EVENT_CELL_NUM = 2 + FLOW_CELL_NUM };
 
@@ -41,7 +42,7 @@ void event_line_print(const json_t *event, FILE *out)
 	event_columns(columns);
 	flow_row_fill(&row, event);
 	cells[EVENT_CELL_TIME] = event_time(event, when);
-	cells[EVENT_CELL_TYPE] = json_string_value(json_object_get(event, "type"));
+	cells[EVENT_CELL_TYPE] = object_text(event, "type", NULL);
 	memcpy(cells + EVENT_CELL_FLOW, row.cells, sizeof(row.cells));
 	table_stream_row(columns, EVENT_CELL_NUM, cells, row.tone, out);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* `headrace explain`: which rule decides about a flow that somebody would open, and why. */
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,16 +16,8 @@ struct explain_options {
 	long pid, uid, dscp;
 };
 
-#define EXPLAIN_TEXT(option, field, shown, text)                                                   \
-	{                                                                                          \
-		.name = option, .value = shown, .kind = OPTION_TEXT,                               \
-		.offset = offsetof(struct explain_options, field), .help = text                    \
-	}
-#define EXPLAIN_NUMBER(option, field, most, text)                                                  \
-	{                                                                                          \
-		.name = option, .value = "N", .kind = OPTION_NUMBER, .min = 0, .max = most,        \
-		.offset = offsetof(struct explain_options, field), .help = text                    \
-	}
+#define EXPLAIN_TEXT(...) OPTION_TEXT_OF(struct explain_options, __VA_ARGS__)
+#define EXPLAIN_NUMBER(...) OPTION_NUMBER_OF(struct explain_options, __VA_ARGS__)
 
 static const struct option_spec explain_options[] = {
 	EXPLAIN_NUMBER("pid", pid, 0x7fffffff, "a flow of this process"),
@@ -89,17 +80,6 @@ static void explain_put_number(json_t *request, const char *key, long value)
 }
 
 /* False: it was said why. */
-static bool explain_put_user(json_t *request, const char *name)
-{
-	const struct passwd *user = name ? getpwnam(name) : NULL;
-
-	if (user)
-		explain_put_number(request, "uid", (long)user->pw_uid);
-	if (name && !user)
-		fprintf(stderr, "headrace: no user '%s'\n", name);
-	return !name || user;
-}
-
 static bool explain_put_mark(json_t *request, const char *mark)
 {
 	char *end;
@@ -127,7 +107,7 @@ static json_t *explain_request(const struct explain_options *o, const char *oper
 	wrong = explain_split(operand, dest, &port);
 	if (wrong)
 		fprintf(stderr, "headrace explain: '%s': %s\n", operand, wrong);
-	if (wrong || !explain_put_user(request, o->user) || !explain_put_mark(request, o->fwmark)) {
+	if (wrong || !client_put_user(request, o->user) || !explain_put_mark(request, o->fwmark)) {
 		json_decref(request);
 		return NULL;
 	}
@@ -147,23 +127,6 @@ static json_t *explain_request(const struct explain_options *o, const char *oper
 }
 
 /* --- the answer ----------------------------------------------------------------------------- */
-
-static const char *explain_text(const json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
-
-static const char *explain_said(const json_t *o, const char *key)
-{
-	const char *text = explain_text(o, key);
-
-	return text ? text : "?";
-}
-
-static long long explain_number(const json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
 
 static void explain_list(const json_t *list, const char *between, FILE *out)
 {
@@ -187,8 +150,8 @@ static void explain_fact(const json_t *o, const char *label, const char *key, FI
 
 static void explain_route(const json_t *route, FILE *out)
 {
-	const char *error = explain_text(route, "error");
-	const char *gateway = explain_text(route, "gateway");
+	const char *error = object_text(route, "error", NULL);
+	const char *gateway = object_text(route, "gateway", NULL);
 
 	if (!route)
 		return;
@@ -196,14 +159,14 @@ static void explain_route(const json_t *route, FILE *out)
 		fprintf(out, "  %-11s%s\n", "route", error);
 		return;
 	}
-	fprintf(out, "  %-11s%s%s by %s, table %lld\n", "route", gateway ? "via " : "directly",
-		gateway ? gateway : "", explain_said(route, "device"),
-		explain_number(route, "table"));
+	fprintf(out, "  %-11s%s%s by %s, table %llu\n", "route", gateway ? "via " : "directly",
+		gateway ? gateway : "", object_text(route, "device", "?"),
+		object_number(route, "table"));
 }
 
 static void explain_name(const json_t *o, FILE *out)
 {
-	const char *name = explain_text(o, "name"), *how = explain_text(o, "name_known");
+	const char *name = object_text(o, "name", NULL), *how = object_text(o, "name_known", NULL);
 
 	fprintf(out, "  %-11s%s%s%s\n", "name", name ? name : "", name && how ? ", " : "",
 		how ? how : "");
@@ -211,12 +174,12 @@ static void explain_name(const json_t *o, FILE *out)
 
 static void explain_facts(const json_t *o, FILE *out)
 {
-	long long port = explain_number(o, "dport");
+	unsigned long long port = object_number(o, "dport");
 
-	fprintf(out, "%s %s -> %s", explain_said(o, "proto"), explain_said(o, "saddr"),
-		explain_said(o, "daddr"));
+	fprintf(out, "%s %s -> %s", object_text(o, "proto", "?"), object_text(o, "saddr", "?"),
+		object_text(o, "daddr", "?"));
 	if (port)
-		fprintf(out, " port %lld", port);
+		fprintf(out, " port %llu", port);
 	fputc('\n', out);
 	explain_fact(o, "process", "process", out);
 	explain_fact(o, "pid", "pid", out);
@@ -236,8 +199,8 @@ static void explain_tried(const json_t *o, FILE *out)
 {
 	const json_t *unknown = json_object_get(o, "unknown");
 
-	fprintf(out, "  rule %lld (%s, %s): ", explain_number(o, "rule"),
-		explain_said(o, "rule_name"), explain_said(o, "action"));
+	fprintf(out, "  rule %llu (%s, %s): ", object_number(o, "rule"),
+		object_text(o, "rule_name", "?"), object_text(o, "action", "?"));
 	if (json_is_true(json_object_get(o, "matches"))) {
 		fputs("matches", out);
 	} else {
@@ -260,9 +223,9 @@ static void explain_tried(const json_t *o, FILE *out)
 
 static void explain_verdict(const json_t *o, FILE *out)
 {
-	const char *verdict = explain_said(o, "verdict");
+	const char *verdict = object_text(o, "verdict", "?");
 	bool decides = json_is_true(json_object_get(o, "decides"));
-	long long rule = explain_number(o, "rule");
+	unsigned long long rule = object_number(o, "rule");
 
 	fputs(decides ? "verdict: " : "the rules would say: ", out);
 	if (!strcmp(verdict, "none")) {
@@ -275,7 +238,7 @@ static void explain_verdict(const json_t *o, FILE *out)
 	if (!rule)
 		fputs("the default, as no rule matches\n", out);
 	else
-		fprintf(out, "rule %lld (%s)\n", rule, explain_said(o, "rule_name"));
+		fprintf(out, "rule %llu (%s)\n", rule, object_text(o, "rule_name", "?"));
 }
 
 void explain_print(const char *kind, const json_t *o, FILE *out)
@@ -283,8 +246,8 @@ void explain_print(const char *kind, const json_t *o, FILE *out)
 	if (!strcmp(kind, "facts"))
 		explain_facts(o, out);
 	else if (!strcmp(kind, "before"))
-		fprintf(out, "verdict: %s, before any rule: %s\n", explain_said(o, "verdict"),
-			explain_said(o, "why"));
+		fprintf(out, "verdict: %s, before any rule: %s\n", object_text(o, "verdict", "?"),
+			object_text(o, "why", "?"));
 	else if (!strcmp(kind, "tried"))
 		explain_tried(o, out);
 	else if (!strcmp(kind, "explained"))

@@ -8,6 +8,7 @@
 #include "tools/flow_list.h"
 #include "tools/flow_row.h"
 #include "tools/format.h"
+#include "tools/object.h"
 #include "tools/table.h"
 
 enum {
@@ -45,29 +46,17 @@ static const struct table_column list_columns[CELL_NUM] = {
 	[CELL_TIME] = { .head = "TIME", .right = true },
 };
 
-static const char *list_text(const json_t *flow, const char *key)
-{
-	return json_string_value(json_object_get(flow, key));
-}
-
-static uint64_t list_number(const json_t *flow, const char *key)
-{
-	json_int_t n = json_integer_value(json_object_get(flow, key));
-
-	return n < 0 ? 0 : (uint64_t)n;
-}
-
 /* --- cells ---------------------------------------------------------------------------------- */
 
 /* "curl/42"; of a client whose processes are not known here, its address. */
 static const char *process_cell(const json_t *flow, char buf[FLOW_TEXT_MAX])
 {
-	const char *process = list_text(flow, "process");
+	const char *process = object_text(flow, "process", NULL);
 
 	if (!json_object_get(flow, "pid"))
-		return list_text(flow, "saddr");
+		return object_text(flow, "saddr", NULL);
 	snprintf(buf, FLOW_TEXT_MAX, "%s/%llu", process ? process : "?",
-		 (unsigned long long)list_number(flow, "pid"));
+		 object_number(flow, "pid"));
 	return buf;
 }
 
@@ -77,38 +66,40 @@ static const char *user_cell(const json_t *flow, char buf[FLOW_TEXT_MAX])
 
 	if (!json_object_get(flow, "uid"))
 		return NULL;
-	user = getpwuid((uid_t)list_number(flow, "uid"));
+	user = getpwuid((uid_t)object_number(flow, "uid"));
 	if (user)
 		snprintf(buf, FLOW_TEXT_MAX, "%s", user->pw_name);
 	else
-		snprintf(buf, FLOW_TEXT_MAX, "%llu", (unsigned long long)list_number(flow, "uid"));
+		snprintf(buf, FLOW_TEXT_MAX, "%llu", object_number(flow, "uid"));
 	return buf;
 }
 
 /* The unit, else the end of the cgroup's path, else what a LAN client is told by. */
 static const char *unit_cell(const json_t *flow)
 {
-	const char *unit = list_text(flow, "unit"), *path = list_text(flow, "cgroup");
+	const char *unit = object_text(flow, "unit", NULL),
+		   *path = object_text(flow, "cgroup", NULL);
 	const char *last = path ? strrchr(path, '/') : NULL;
 
 	if (unit)
 		return unit;
 	if (last)
 		return last[1] ? last + 1 : path;
-	return list_text(flow, "mac");
+	return object_text(flow, "mac", NULL);
 }
 
 static const char *rule_cell(const json_t *flow, char buf[FLOW_TEXT_MAX])
 {
-	const char *name = list_text(flow, "rule_name"), *opened = list_text(flow, "opened");
+	const char *name = object_text(flow, "rule_name", NULL),
+		   *opened = object_text(flow, "opened", NULL);
 
 	if (name || !json_object_get(flow, "rule"))
 		return name;
 	if (opened) /* never decided about: it was opened from outside, or before us */
 		return opened;
-	if (!list_number(flow, "rule"))
+	if (!object_number(flow, "rule"))
 		return "default";
-	snprintf(buf, FLOW_TEXT_MAX, "%llu", (unsigned long long)list_number(flow, "rule"));
+	snprintf(buf, FLOW_TEXT_MAX, "%llu", object_number(flow, "rule"));
 	return buf;
 }
 
@@ -127,7 +118,7 @@ static int list_add_row(struct table *t, const json_t *flow, uint64_t rate)
 	cells[CELL_PROTO] = row.cells[FLOW_CELL_PROTO];
 	cells[CELL_VERDICT] = row.cells[FLOW_CELL_VERDICT];
 	cells[CELL_RULE] = rule_cell(flow, rule);
-	cells[CELL_CARRIER] = list_text(flow, "carrier");
+	cells[CELL_CARRIER] = object_text(flow, "carrier", NULL);
 	cells[CELL_STATE] = row.cells[FLOW_CELL_END];
 	cells[CELL_RATE] = format_bytes(rate, per_s);
 	cells[CELL_UP] = row.cells[FLOW_CELL_UP];
@@ -189,12 +180,12 @@ void flow_list_clear(struct flow_list *l)
 
 static void list_key(const json_t *flow, char buf[256])
 {
-	const char *proto = list_text(flow, "proto"), *saddr = list_text(flow, "saddr");
-	const char *daddr = list_text(flow, "daddr");
+	const char *proto = object_text(flow, "proto", NULL),
+		   *saddr = object_text(flow, "saddr", NULL);
+	const char *daddr = object_text(flow, "daddr", NULL);
 
 	snprintf(buf, 256, "%s %s %llu %s %llu", proto ? proto : "", saddr ? saddr : "",
-		 (unsigned long long)list_number(flow, "sport"), daddr ? daddr : "",
-		 (unsigned long long)list_number(flow, "dport"));
+		 object_number(flow, "sport"), daddr ? daddr : "", object_number(flow, "dport"));
 }
 
 /* {key: bytes} */
@@ -226,7 +217,7 @@ void flow_list_rates(struct flow_list *l, const struct flow_list *before, uint64
 
 		list_key(l->flow[i], key);
 		then = json_object_get(known, key);
-		life = list_number(l->flow[i], "duration_ms");
+		life = object_number(l->flow[i], "duration_ms");
 		/* fewer bytes than before: another flow of the same key */
 		if (then && (uint64_t)json_integer_value(then) <= bytes)
 			l->rate[i] = per_second(bytes - (uint64_t)json_integer_value(then), ms);
@@ -250,8 +241,8 @@ static int larger_first(uint64_t a, uint64_t b)
 
 static int by_text(const void *a, const void *b, const char *key)
 {
-	const char *x = list_text(((const struct sorted *)a)->flow, key);
-	const char *y = list_text(((const struct sorted *)b)->flow, key);
+	const char *x = object_text(((const struct sorted *)a)->flow, key, NULL);
+	const char *y = object_text(((const struct sorted *)b)->flow, key, NULL);
 
 	if (!x || !y)
 		return (y != NULL) - (x != NULL);
@@ -260,8 +251,8 @@ static int by_text(const void *a, const void *b, const char *key)
 
 static int by_number(const void *a, const void *b, const char *key)
 {
-	return larger_first(list_number(((const struct sorted *)a)->flow, key),
-			    list_number(((const struct sorted *)b)->flow, key));
+	return larger_first(object_number(((const struct sorted *)a)->flow, key),
+			    object_number(((const struct sorted *)b)->flow, key));
 }
 
 /* X(what people write, how two flows compare) */

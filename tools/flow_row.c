@@ -6,6 +6,7 @@
 #include "bpf/contract.h"
 #include "tools/flow_row.h"
 #include "tools/format.h"
+#include "tools/object.h"
 
 const struct table_column flow_columns[FLOW_CELL_NUM] = {
 	[FLOW_CELL_NAME] = { .head = "NAME", .width = 28 },
@@ -25,7 +26,7 @@ static const char *const end_texts[] = { FLOW_ENDS(CONTRACT_TEXT) };
 /* The name, or its last FLOW_NAME_WIDTH bytes behind "...". NULL if there is none. */
 static const char *name_cell(const json_t *flow, char text[FLOW_TEXT_MAX])
 {
-	const char *name = json_string_value(json_object_get(flow, "domain"));
+	const char *name = object_text(flow, "domain", NULL);
 
 	if (!name || !*name)
 		return NULL;
@@ -41,7 +42,7 @@ static const char *name_cell(const json_t *flow, char text[FLOW_TEXT_MAX])
 /* "192.0.2.1:80", "[2001:db8::1]:80"; echo has no port, so just the address. */
 static const char *address_cell(const json_t *flow, char text[FLOW_TEXT_MAX])
 {
-	const char *addr = json_string_value(json_object_get(flow, "daddr"));
+	const char *addr = object_text(flow, "daddr", NULL);
 	json_int_t port = json_integer_value(json_object_get(flow, "dport"));
 
 	if (!addr)
@@ -51,13 +52,6 @@ static const char *address_cell(const json_t *flow, char text[FLOW_TEXT_MAX])
 	snprintf(text, FLOW_TEXT_MAX, strchr(addr, ':') ? "[%s]:%lld" : "%s:%lld", addr,
 		 (long long)port);
 	return text;
-}
-
-static uint64_t flow_number(const json_t *flow, const char *key)
-{
-	json_int_t n = json_integer_value(json_object_get(flow, key));
-
-	return n < 0 ? 0 : (uint64_t)n;
 }
 
 /* Is the end one that the application will not have liked? */
@@ -77,11 +71,11 @@ static bool end_is_bad(const char *end)
 
 static void end_cell(struct flow_row *row, const json_t *flow)
 {
-	const char *end = json_string_value(json_object_get(flow, "end"));
+	const char *end = object_text(flow, "end", NULL);
 
 	row->tone = TABLE_PLAIN;
 	if (!end || !*end)
-		row->cells[FLOW_CELL_END] = json_string_value(json_object_get(flow, "state"));
+		row->cells[FLOW_CELL_END] = object_text(flow, "state", NULL);
 	else
 		row->cells[FLOW_CELL_END] = end;
 	if (end && end_is_bad(end))
@@ -92,18 +86,18 @@ void flow_row_fill(struct flow_row *row, const json_t *flow)
 {
 	row->cells[FLOW_CELL_NAME] = name_cell(flow, row->text[FLOW_CELL_NAME]);
 	row->cells[FLOW_CELL_ADDRESS] = address_cell(flow, row->text[FLOW_CELL_ADDRESS]);
-	row->cells[FLOW_CELL_PROTO] = json_string_value(json_object_get(flow, "proto"));
-	row->cells[FLOW_CELL_VERDICT] = json_string_value(json_object_get(flow, "verdict"));
+	row->cells[FLOW_CELL_PROTO] = object_text(flow, "proto", NULL);
+	row->cells[FLOW_CELL_VERDICT] = object_text(flow, "verdict", NULL);
 	row->cells[FLOW_CELL_UP] =
-		format_bytes(flow_number(flow, "bytes_up"), row->text[FLOW_CELL_UP]);
+		format_bytes(object_number(flow, "bytes_up"), row->text[FLOW_CELL_UP]);
 	row->cells[FLOW_CELL_DOWN] =
-		format_bytes(flow_number(flow, "bytes_down"), row->text[FLOW_CELL_DOWN]);
+		format_bytes(object_number(flow, "bytes_down"), row->text[FLOW_CELL_DOWN]);
 	row->cells[FLOW_CELL_DURATION] =
-		format_ms(flow_number(flow, "duration_ms"), row->text[FLOW_CELL_DURATION]);
+		format_ms(object_number(flow, "duration_ms"), row->text[FLOW_CELL_DURATION]);
 	end_cell(row, flow);
 }
 
 uint64_t flow_row_bytes(const json_t *flow)
 {
-	return flow_number(flow, "bytes_up") + flow_number(flow, "bytes_down");
+	return object_number(flow, "bytes_up") + object_number(flow, "bytes_down");
 }

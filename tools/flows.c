@@ -3,8 +3,6 @@
  * `headrace flows`: the flows there are, and with --follow what becomes of them: on a terminal
  * the table anew each second, else a line for each that opens or ends.
  */
-#include <errno.h>
-#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,27 +36,19 @@ struct flows_view {
 	bool incomplete;
 };
 
-#define FLOWS_TEXT(option, field, shown, text)                                                     \
-	{                                                                                          \
-		.name = option, .value = shown, .kind = OPTION_TEXT,                               \
-		.offset = offsetof(struct flows_options, field), .help = text                      \
-	}
-#define FLOWS_NUMBER(option, field, most, shown, text)                                             \
-	{                                                                                          \
-		.name = option, .value = shown, .kind = OPTION_NUMBER, .min = 0, .max = most,      \
-		.offset = offsetof(struct flows_options, field), .help = text                      \
-	}
+#define FLOWS_TEXT(...) OPTION_TEXT_OF(struct flows_options, __VA_ARGS__)
+#define FLOWS_NUMBER(...) OPTION_NUMBER_OF(struct flows_options, __VA_ARGS__)
 
 static const struct option_spec flow_options[] = {
-	FLOWS_NUMBER("pid", pid, 0x7fffffff, "N", "only flows of this process"),
+	FLOWS_NUMBER("pid", pid, 0x7fffffff, "only flows of this process"),
 	FLOWS_TEXT("process", process, "NAME", "only flows of processes of this name"),
 	FLOWS_TEXT("user", user, "NAME", "only flows of this user"),
-	FLOWS_NUMBER("uid", uid, 0xfffffffeL, "N", "only flows of this user ID"),
+	FLOWS_NUMBER("uid", uid, 0xfffffffeL, "only flows of this user ID"),
 	FLOWS_TEXT("unit", unit, "UNIT", "only flows of this systemd unit"),
 	FLOWS_TEXT("cgroup", cgroup, "PATH", "only flows of this cgroup and those below it"),
 	FLOWS_TEXT("client", from, "ADDRESS[/BITS]", "only flows from there"),
 	FLOWS_TEXT("dest", dest, "ADDRESS[/BITS]", "only flows to there"),
-	FLOWS_NUMBER("port", port, 65535, "N", "only flows to this port"),
+	FLOWS_NUMBER("port", port, 65535, "only flows to this port"),
 	FLOWS_TEXT("proto", proto, "PROTO", "only tcp, udp, icmp or a protocol number"),
 	FLOWS_TEXT("name", name, "NAME", "only flows to this name and those below it"),
 	FLOWS_TEXT("rule", rule, "RULE",
@@ -95,18 +85,6 @@ static void filter_number(json_t *filter, const char *key, long value)
 		json_object_set_new(filter, key, json_integer(value));
 }
 
-static int filter_user(json_t *filter, const char *name)
-{
-	const struct passwd *user = name ? getpwnam(name) : NULL;
-
-	if (user)
-		json_object_set_new(filter, "uid", json_integer(user->pw_uid));
-	if (!name || user)
-		return 0;
-	fprintf(stderr, "headrace: no user '%s'\n", name);
-	return -ENOENT;
-}
-
 static void filter_rule(json_t *filter, const char *rule)
 {
 	char *end;
@@ -138,7 +116,7 @@ static json_t *flows_request(const struct flows_options *o)
 	filter_text(filter, "state", o->state);
 	filter_text(filter, "capture", o->capture);
 	filter_rule(filter, o->rule);
-	if (filter_user(filter, o->user)) {
+	if (!client_put_user(filter, o->user)) {
 		json_decref(filter);
 		return NULL;
 	}
@@ -235,40 +213,17 @@ static int flows_once(const struct flows_options *o, json_t *request)
 
 /* --- a table that is kept up to date -------------------------------------------------------- */
 
-/* 1 = go on, 0 = that was all of this answer, -1 = it is over. */
-static int refresh_line(struct flows_view *v, const char *line)
-{
-	const char *kind;
-	json_t *root, *object;
-	int more = 1;
-
-	switch (client_parse(line, &root, &kind, &object)) {
-	case ANSWER_OBJECT:
-		flows_object(v, kind, object);
-		break;
-	case ANSWER_DONE:
-		more = 0;
-		break;
-	case ANSWER_ERROR:
-		fprintf(stderr, "headrace: %s\n", kind);
-		more = -1;
-		break;
-	default:
-		more = -1;
-	}
-	json_decref(root);
-	return more;
-}
-
+/* 0 = that was all of this answer, -1 = it is over. */
 static int refresh_read(struct client *c, const json_t *request, struct flows_view *v)
 {
+	const struct client_show show = { .object = flows_object, .arg = v };
 	const char *line;
 	int more = 1;
 
 	if (client_request(c, request, -1))
 		return -1;
 	while (more > 0)
-		more = client_line(c, -1, &line) > 0 ? refresh_line(v, line) : -1;
+		more = client_line(c, -1, &line) > 0 ? client_show_line(&show, line) : -1;
 	return more;
 }
 

@@ -6,6 +6,7 @@
 #include "conf/route.h"
 #include "tools/client.h"
 #include "tools/command.h"
+#include "tools/object.h"
 
 static const struct option_spec mode_options[] = {
 	CLIENT_OPTION_INSTANCE,
@@ -15,7 +16,7 @@ static const struct option_spec mode_options[] = {
 
 static void mode_object(void *arg, const char *kind, json_t *object)
 {
-	const char *mode = json_string_value(json_object_get(object, "mode"));
+	const char *mode = object_text(object, "mode", NULL);
 
 	if (mode)
 		puts(mode);

@@ -9,6 +9,20 @@
 
 #define DEPTH_MAX 4 /* deeper nesting is not shown: the daemon sends two levels */
 
+const char *object_text(const json_t *object, const char *key, const char *missing)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : missing;
+}
+
+unsigned long long object_number(const json_t *object, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(object, key));
+
+	return n < 0 ? 0 : (unsigned long long)n;
+}
+
 static bool has_suffix(const char *key, const char *suffix)
 {
 	size_t len = strlen(key);

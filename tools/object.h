@@ -14,6 +14,11 @@
 #define OBJECT_VALUE_MAX 320
 #define OBJECT_LABEL_MAX 64
 
+/* The text at `key`; `missing` if there is none. */
+const char *object_text(const json_t *object, const char *key, const char *missing);
+/* The number at `key`; 0 if there is none, or one below 0. */
+unsigned long long object_number(const json_t *object, const char *key);
+
 /* "tcp_open" -> "tcp open", "rtt_us" -> "rtt": the unit stands with the value. Returns buf. */
 const char *object_label(const char *key, char buf[OBJECT_LABEL_MAX]);
 

@@ -39,6 +39,18 @@ struct option_spec {
 	const char *(*wrong)(const char *text);
 };
 
+/* Entries without a check; a number is 0 to `most`. */
+#define OPTION_TEXT_OF(type, option, field, shown, text)                                           \
+	{                                                                                          \
+		.name = option, .value = shown, .kind = OPTION_TEXT,                               \
+		.offset = offsetof(type, field), .help = text                                      \
+	}
+#define OPTION_NUMBER_OF(type, option, field, most, text)                                          \
+	{                                                                                          \
+		.name = option, .value = "N", .kind = OPTION_NUMBER, .min = 0, .max = most,        \
+		.offset = offsetof(type, field), .help = text                                      \
+	}
+
 /*
  * Parses up to the first operand or behind `--` into `opts`, which holds the defaults.
  * Returns the index of the first operand, or -1 with the exit status: help was printed on

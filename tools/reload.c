@@ -7,6 +7,7 @@
 
 #include "tools/client.h"
 #include "tools/command.h"
+#include "tools/object.h"
 
 struct reload_opts {
 	struct client_options client;
@@ -34,7 +35,7 @@ static const struct option_spec reload_options[] = {
 /* Errors and warnings are whole lines already. */
 static void reload_line(void *arg, const char *kind, json_t *object)
 {
-	const char *line = json_string_value(json_object_get(object, "line"));
+	const char *line = object_text(object, "line", NULL);
 	bool error = json_is_true(json_object_get(object, "error"));
 
 	if (line)

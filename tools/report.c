@@ -11,6 +11,7 @@
 
 #include "tools/flow_row.h"
 #include "tools/format.h"
+#include "tools/object.h"
 #include "tools/report.h"
 
 #define REPORT_TIMEOUT_MS 10000 /* for each line */
@@ -88,13 +89,6 @@ static int compare_bytes(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
-static uint64_t summary_number(const struct report *r, const char *key)
-{
-	json_int_t n = json_integer_value(json_object_get(r->summary, key));
-
-	return n < 0 ? 0 : (uint64_t)n;
-}
-
 /* By reason, those that are not zero. */
 static void print_drops(const json_t *drops, FILE *out)
 {
@@ -115,12 +109,12 @@ static void print_summary(const struct report *r, size_t shown, FILE *out)
 {
 	char up[FORMAT_MAX];
 	char down[FORMAT_MAX];
-	uint64_t flows = summary_number(r, "flows");
-	uint64_t queries = summary_number(r, "dns_queries");
+	uint64_t flows = object_number(r->summary, "flows");
+	uint64_t queries = object_number(r->summary, "dns_queries");
 
 	fprintf(out, "headrace: %" PRIu64 " flow%s, %s up, %s down", flows, flows == 1 ? "" : "s",
-		format_bytes(summary_number(r, "bytes_up"), up),
-		format_bytes(summary_number(r, "bytes_down"), down));
+		format_bytes(object_number(r->summary, "bytes_up"), up),
+		format_bytes(object_number(r->summary, "bytes_down"), down));
 	if (queries)
 		fprintf(out, ", %" PRIu64 " DNS quer%s", queries, queries == 1 ? "y" : "ies");
 	print_drops(json_object_get(r->summary, "drops"), out);
@@ -132,7 +126,7 @@ static void print_summary(const struct report *r, size_t shown, FILE *out)
 
 static int print_table(const struct report *r, size_t shown, FILE *out)
 {
-	struct table *table;
+	struct table *table = NULL;
 	struct flow_row row;
 	int err = table_new(flow_columns, FLOW_CELL_NUM, &table);
 
@@ -140,11 +134,10 @@ static int print_table(const struct report *r, size_t shown, FILE *out)
 		flow_row_fill(&row, r->flows[i].flow);
 		err = table_add(table, row.cells, row.tone);
 	}
-	if (err)
-		return err;
-	table_print(table, out);
+	if (!err)
+		table_print(table, out);
 	table_free(table);
-	return 0;
+	return err;
 }
 
 static int print_report(struct report *r, const struct report_options *opt, FILE *out)

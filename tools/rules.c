@@ -53,20 +53,19 @@ static void rules_warn(struct rules_view *v, const json_t *rule)
 	size_t i;
 
 	json_array_foreach(json_object_get(rule, "warnings"), i, text) {
-		snprintf(line, sizeof(line), "rule %lld (%s): %s",
-			 (long long)json_integer_value(json_object_get(rule, "rule")),
-			 json_string_value(json_object_get(rule, "name")), json_string_value(text));
+		snprintf(line, sizeof(line), "rule %llu (%s): %s", object_number(rule, "rule"),
+			 object_text(rule, "name", "?"), json_string_value(text));
 		json_array_append_new(v->warnings, json_string(line));
 	}
 }
 
 static void rules_row(struct rules_view *v, const char *place, const char *name, const char *action,
-		      long long flows, const char *conditions)
+		      unsigned long long flows, const char *conditions)
 {
 	char number[FORMAT_MAX];
 	const char *cells[] = { place, name, action, number, conditions };
 
-	snprintf(number, sizeof(number), "%lld", flows);
+	snprintf(number, sizeof(number), "%llu", flows);
 	if (table_add(v->table, cells, TABLE_PLAIN))
 		fprintf(stderr, "headrace: out of memory: a rule is missing\n");
 }
@@ -83,12 +82,9 @@ static void rules_object(void *arg, const char *kind, json_t *object)
 	}
 	if (strcmp(kind, "rule") != 0)
 		return;
-	snprintf(place, sizeof(place), "%lld",
-		 (long long)json_integer_value(json_object_get(object, "rule")));
-	rules_row(v, place, json_string_value(json_object_get(object, "name")),
-		  json_string_value(json_object_get(object, "action")),
-		  (long long)json_integer_value(json_object_get(object, "hits")),
-		  rules_conditions(object, conditions));
+	snprintf(place, sizeof(place), "%llu", object_number(object, "rule"));
+	rules_row(v, place, object_text(object, "name", "?"), object_text(object, "action", "?"),
+		  object_number(object, "hits"), rules_conditions(object, conditions));
 	rules_warn(v, object);
 }
 
@@ -101,13 +97,12 @@ static void rules_end(void *arg)
 
 	if (!v->head)
 		return;
-	rules_row(v, NULL, "default", json_string_value(json_object_get(v->head, "default")),
-		  (long long)json_integer_value(json_object_get(v->head, "default_hits")),
-		  "what no rule decides");
+	rules_row(v, NULL, "default", object_text(v->head, "default", "?"),
+		  object_number(v->head, "default_hits"), "what no rule decides");
 	table_print(v->table, stdout);
 	if (age)
-		printf("\ngeneration %lld, in force for %s; flows decided since then\n",
-		       (long long)json_integer_value(json_object_get(v->head, "epoch")),
+		printf("\ngeneration %llu, in force for %s; flows decided since then\n",
+		       object_number(v->head, "epoch"),
 		       format_ms((uint64_t)json_integer_value(age), since));
 	json_array_foreach(v->warnings, i, text)
 		printf("%swarning: %s\n", i ? "" : "\n", json_string_value(text));

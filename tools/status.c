@@ -15,24 +15,12 @@ static const struct option_spec status_options[] = {
 	CLIENT_OPTION_END,
 };
 
-static const char *text_of(const json_t *status, const char *key)
-{
-	const char *text = json_string_value(json_object_get(status, key));
-
-	return text ? text : "?";
-}
-
-static long long number_of(const json_t *status, const char *key)
-{
-	return json_integer_value(json_object_get(status, key));
-}
-
 static void print_family(const json_t *status, const char *name, const char *device,
 			 const char *bits, const char *stack)
 {
 	if (json_object_get(status, device))
-		printf("%-10s%s/%lld, stack and DNS %s\n", name, text_of(status, device),
-		       number_of(status, bits), text_of(status, stack));
+		printf("%-10s%s/%llu, stack and DNS %s\n", name, object_text(status, device, "?"),
+		       object_number(status, bits), object_text(status, stack, "?"));
 }
 
 /* What "ready" says too, in a few lines; the keys are then gone from the object. */
@@ -43,11 +31,12 @@ static void print_identity(json_t *status)
 					    "bits4",	"stack6",  "device6", "bits6" };
 	char uptime[FORMAT_MAX];
 
-	printf("%-10s%s\n", "instance", text_of(status, "instance"));
-	printf("%-10sheadraced %s, pid %lld, up %s\n", "daemon", text_of(status, "version"),
-	       number_of(status, "pid"),
-	       format_ms((uint64_t)number_of(status, "uptime_ms"), uptime));
-	printf("%-10s%s, MTU %lld\n", "device", text_of(status, "tun"), number_of(status, "mtu"));
+	printf("%-10s%s\n", "instance", object_text(status, "instance", "?"));
+	printf("%-10sheadraced %s, pid %llu, up %s\n", "daemon",
+	       object_text(status, "version", "?"), object_number(status, "pid"),
+	       format_ms(object_number(status, "uptime_ms"), uptime));
+	printf("%-10s%s, MTU %llu\n", "device", object_text(status, "tun", "?"),
+	       object_number(status, "mtu"));
 	print_family(status, "IPv4", "device4", "bits4", "stack4");
 	print_family(status, "IPv6", "device6", "bits6", "stack6");
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
@@ -143,7 +132,7 @@ _Static_assert(BUDGET_COLUMNS <= TABLE_COLUMNS_MAX, "columns of a table");
 
 static int add_budget(struct table *table, json_t *budget)
 {
-	const char *name = text_of(budget, "budget");
+	const char *name = object_text(budget, "budget", "?");
 	char text[BUDGET_COLUMNS][OBJECT_VALUE_MAX];
 	const char *cells[BUDGET_COLUMNS];
 
@@ -155,7 +144,7 @@ static int add_budget(struct table *table, json_t *budget)
 		cells[i] = value ? object_value(bytes ? name : budgets[i].key, value, text[i]) :
 				   NULL;
 	}
-	return table_add(table, cells, number_of(budget, "hits") ? TABLE_BAD : TABLE_PLAIN);
+	return table_add(table, cells, object_number(budget, "hits") ? TABLE_BAD : TABLE_PLAIN);
 }
 
 /* A limit that the table shows is not shown again. */
@@ -175,7 +164,7 @@ static void print_budgets(json_t *status, FILE *out)
 
 	print_rows(budgets, BUDGET_COLUMNS, list, add_budget, out);
 	json_array_foreach(list, i, budget)
-		forget_limit(json_object_get(status, "limits"), text_of(budget, "budget"));
+		forget_limit(json_object_get(status, "limits"), object_text(budget, "budget", "?"));
 	json_object_del(status, "budgets");
 }
 
@@ -194,7 +183,7 @@ static int add_capture(struct table *table, json_t *capture)
 	const char *cells[CAPTURE_COLUMNS];
 
 	for (size_t i = 0; i < CAPTURE_COLUMNS; i++)
-		cells[i] = json_string_value(json_object_get(capture, captures[i].key));
+		cells[i] = object_text(capture, captures[i].key, NULL);
 	return table_add(table, cells, cells[CAPTURE_COLUMNS - 1] ? TABLE_BAD : TABLE_PLAIN);
 }
 

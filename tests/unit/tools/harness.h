@@ -28,6 +28,7 @@ static const char *fake_sbindir(void);
 #include "tools/format.c"
 #include "tools/job.c"
 #include "tools/names.c"
+#include "tools/object.c"
 #include "tools/option.c"
 #include "tools/private_etc.c"
 #include "tools/report.c"

@@ -16,7 +16,9 @@
 #include "tools/doctor_host.c"
 #include "tools/doctor_nft.c"
 #include "tools/format.c"
+#include "tools/object.c"
 #include "tools/option.c"
+#include "tools/table.c"
 
 static struct findings found;
 static char root[64];

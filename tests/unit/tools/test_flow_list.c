@@ -10,6 +10,7 @@
 #include "tools/flow_list.c"
 #include "tools/flow_row.c"
 #include "tools/format.c"
+#include "tools/object.c"
 #include "tools/table.c"
 
 static struct flow_list list;
@@ -115,7 +116,7 @@ static void expect_order(const char *by, const char *order)
 
 	flow_list_sort(&list, by);
 	for (size_t i = 0; i < list.count; i++)
-		strcat(got, list_text(list.flow[i], "saddr"));
+		strcat(got, object_text(list.flow[i], "saddr", ""));
 	assert_string_equal(got, order);
 }
 

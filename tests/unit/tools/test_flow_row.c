@@ -9,6 +9,8 @@
 
 #include "tools/flow_row.c"
 #include "tools/format.c"
+#include "tools/object.c"
+#include "tools/table.c"
 
 static struct flow_row row;
 static json_t *flow;
