@@ -219,6 +219,15 @@ filters() { in_host tc filter show dev "$1" "$2" | grep -q "$3"; }
 check clsact_has_its_filter_on_the_way_out filters uplink egress host_egress
 check clsact_has_its_filter_on_the_way_in filters uplink ingress host_ingress
 check clsact_resolves resolves
+# Somebody makes a clean sweep of what is attached to a device.
+for dev in uplink headrace0; do
+	in_host tc qdisc del dev $dev clsact
+	check "what_is_removed_from_${dev}_is_put_back" wait_for filters $dev egress egress
+	check "and_resolves_again_${dev}" wait_for resolves
+done
+check it_is_said grep -q 'put back what was removed device=uplink' "$T/daemon.log"
+in_host tc filter del dev uplink ingress
+check filters_alone_are_put_back_too wait_for filters uplink ingress host_ingress
 in_host ip link add later0 type veth peer name other0
 in_host ip addr add 192.0.2.1/30 dev other0
 in_host ip link set other0 up
@@ -237,5 +246,12 @@ check sighup_reloads wait_for is_captured_by uplink clsact
 check sighup_resolves resolves
 down
 check nothing_is_left_of_clsact nothing_left
+
+# What was killed is cleaned from wherever `down` is said.
+up || die "no start to be killed"
+killed
+check a_killed_one_leaves_filters filters uplink egress host_egress
+check down_is_said_in_another_namespace in_far "$B/headrace" down --instance "$INSTANCE"
+check nothing_is_left_there_either nothing_left
 
 finish

@@ -90,6 +90,7 @@
 #define ROLE_RESTART_DELAY_MAX_MS 5000
 #define ROLE_STEADY_MS 10000 /* a role that lived so long is restarted without delay's growth */
 #define ROLE_READY_MS 10000 /* from START to READY, then it is killed */
+#define NETNS_MAX 1024 /* looked through for what a killed daemon has left */
 #define HEARTBEAT_MS 500
 #define ROLE_PING_MS 1000 /* between main's questions whether a role still turns its loop */
 #define ROLE_HANG_MS 10000 /* without an answer, of main's own running time: then it is killed */

@@ -63,7 +63,7 @@ static int attach_tcx(struct attachment *a, const struct hook *hook, unsigned in
 			close_links(a);
 			return link;
 		}
-		a->hook[a->hooks++] = (struct attached){ .point = h->point, .link = link };
+		a->hook[a->hooks++] = (struct attached){ .hook = *h, .link = link };
 	}
 	return 0;
 }
@@ -147,7 +147,7 @@ static void detach_clsact(struct attachment *a)
 {
 	for (unsigned int i = 0; i < a->hooks; i++)
 		if (a->hook[i].priority)
-			filter_detach(a->ifindex, a->hook[i].point, handle_of(a->own_qdisc),
+			filter_detach(a->ifindex, a->hook[i].hook.point, handle_of(a->own_qdisc),
 				      a->hook[i].priority);
 	if (a->own_qdisc)
 		qdisc_remove_unused(a->ifindex);
@@ -172,7 +172,7 @@ static int attach_clsact(struct attachment *a, const struct hook *hook, unsigned
 			*priority = hook[i].priority;
 		err = filter_attach_free(&hook[i], a, priority);
 		if (!err)
-			a->hook[a->hooks++] = (struct attached){ .point = hook[i].point,
+			a->hook[a->hooks++] = (struct attached){ .hook = hook[i],
 								 .link = -1,
 								 .priority = (*priority)++ };
 	}
@@ -218,6 +218,41 @@ int attachment_attach(struct attachment *a, const struct hook *hook, unsigned in
 	fd_close(a->netns);
 	attachment_init(a);
 	return err;
+}
+
+struct own_search {
+	const struct attachment *attachment;
+	unsigned int found;
+};
+
+static void count_own(void *arg, const struct filter *f)
+{
+	struct own_search *s = arg;
+	const struct attachment *a = s->attachment;
+
+	for (unsigned int i = 0; i < a->hooks; i++)
+		s->found += f->program && f->handle == handle_of(a->own_qdisc) &&
+			    f->priority == a->hook[i].priority &&
+			    f->egress == (a->hook[i].hook.point == BPF_TC_EGRESS);
+}
+
+int attachment_repair(struct attachment *a)
+{
+	struct own_search s = { .attachment = a };
+	struct hook hook[ATTACHMENT_HOOKS];
+	unsigned int hooks = a->hooks;
+	int err;
+
+	if (!a->ifindex || !hooks || a->hook[0].link >= 0)
+		return 0;
+	err = filter_each(a->ifindex, count_own, &s);
+	if (err || s.found == hooks)
+		return err;
+	for (unsigned int i = 0; i < hooks; i++)
+		hook[i] = a->hook[i].hook;
+	detach_clsact(a);
+	err = attach_clsact(a, hook, hooks);
+	return err ? err : 1;
 }
 
 /* Filters are removed from within the device's namespace. */

@@ -107,6 +107,21 @@ int kernel_pin_capture(struct kernel *k, struct hooks *h)
 	return err;
 }
 
+int kernel_repair_capture(struct hooks *h)
+{
+	return attachment_repair(&h->attachment);
+}
+
+int kernel_repair_tun(struct kernel *k)
+{
+	int tun = attachment_repair(&k->tun), dns;
+
+	if (tun < 0)
+		return tun;
+	dns = attachment_repair(&k->late.attachment);
+	return dns ? dns : tun;
+}
+
 void kernel_detach_capture(struct hooks *h)
 {
 	if (!h)

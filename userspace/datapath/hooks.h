@@ -26,6 +26,13 @@ int kernel_attach_capture(struct kernel *k, const char *name, int ifindex, enum 
  * again when that changes. 0, or -errno: they will not.
  */
 int kernel_pin_capture(struct kernel *k, struct hooks *h);
+/*
+ * Programs that somebody has removed are put back, where they are filters of clsact. 0: they were
+ * all there; 1: they are again; -errno: they are not, and the caller has to detach.
+ */
+int kernel_repair_capture(struct hooks *h);
+/* The same for the programs on the TUN, if it is in the caller's network namespace. */
+int kernel_repair_tun(struct kernel *k);
 /* Also from a device that has vanished. Accepts NULL. */
 void kernel_detach_capture(struct hooks *h);
 const char *hooks_how(const struct hooks *h); /* "tcx" | "clsact" */

@@ -25,6 +25,7 @@
 #include "base/fd.h"
 #include "datapath/claim.h"
 #include "datapath/kernel_internal.h"
+#include "netdev/netns.h"
 
 #define BPFFS "/sys/fs/bpf"
 #define PIN_ROOT BPFFS "/headrace"
@@ -148,11 +149,30 @@ static void look_at_left(int dir_fd, struct left *ret_left)
 	fd_close(fd);
 }
 
+static void clean_there(void *arg)
+{
+	attachment_clean_stale(*(__u32 *)arg);
+}
+
+/* Is the map still somebody's? What has just been detached lets go of it a little later. */
+static bool map_is_used(__u32 id)
+{
+	int fd = bpf_map_get_fd_by_id(id);
+
+	fd_close(fd);
+	return fd >= 0;
+}
+
+/* Filters may be in other namespaces, too, if it was another instance's or is another `down`. */
 static void clean_left(int dir_fd, const struct left *left)
 {
-	if (left->settings)
-		attachment_clean_stale(left->settings);
+	__u32 settings = left->settings;
+
+	if (settings)
+		attachment_clean_stale(settings);
 	empty_directory(dir_fd);
+	if (settings && map_is_used(settings))
+		netns_each_other(clean_there, &settings);
 }
 
 void pins_init(struct pins *p)

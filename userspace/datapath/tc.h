@@ -28,7 +28,7 @@ struct attachment {
 	int netns; /* the device's network namespace */
 	unsigned int hooks;
 	struct attached {
-		enum bpf_tc_attach_point point;
+		struct hook hook; /* as it was asked for */
 		int link; /* tcx; -1 with clsact */
 		unsigned int priority; /* of the filter, 0 = none */
 	} hook[ATTACHMENT_HOOKS];
@@ -48,6 +48,12 @@ void attachment_init(struct attachment *a);
 int attachment_attach(struct attachment *a, const struct hook *hook, unsigned int hooks,
 		      int ifindex, enum attachment_place place, enum kernel_attach way,
 		      const char **ret_how);
+/*
+ * Attaches filters anew that somebody has removed, by hand or with their qdisc; in the device's
+ * network namespace. (A tcx link is its owner's alone.) 0: they are all there; 1: they are again;
+ * -errno: none is.
+ */
+int attachment_repair(struct attachment *a);
 /* Also from a device that has vanished. */
 void attachment_detach(struct attachment *a);
 /*

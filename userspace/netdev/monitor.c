@@ -39,12 +39,18 @@ int monitor_open(int *ret_fd)
 			   ret_fd);
 }
 
+#define ROUTES                                                                                     \
+	(RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |                  \
+	 1U << (RTNLGRP_IPV6_RULE - 1))
+
 int monitor_open_routes(int *ret_fd)
 {
-	return open_groups(NETLINK_ROUTE,
-			   RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
-				   1U << (RTNLGRP_IPV6_RULE - 1),
-			   ret_fd);
+	return open_groups(NETLINK_ROUTE, ROUTES, ret_fd);
+}
+
+int monitor_open_capture(int *ret_fd)
+{
+	return open_groups(NETLINK_ROUTE, ROUTES | RTMGRP_TC, ret_fd);
 }
 
 int monitor_open_nftables(int *ret_fd)

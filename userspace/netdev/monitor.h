@@ -7,6 +7,8 @@
 int monitor_open(int *ret_fd);
 /* The same for routes and policy rules, and devices. */
 int monitor_open_routes(int *ret_fd);
+/* The same for all that, and for filters and qdiscs of traffic control. */
+int monitor_open_capture(int *ret_fd);
 /* The same for nftables, whoever changes it. */
 int monitor_open_nftables(int *ret_fd);
 /* Takes what is there; what has changed is for the caller to look up. */

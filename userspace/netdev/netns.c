@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Network namespaces by descriptor. */
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/limits.h"
 #include "netdev/netns.h"
 
 static int netns_current(int *ret_fd)
@@ -80,4 +88,79 @@ int netns_new(int *ret_fd, char err[ERROR_TEXT_MAX])
 		return error_at(err, r, "cannot open the new network namespace");
 	*ret_fd = fd;
 	return 0;
+}
+
+/* --- all there are ------------------------------------------------------------------------ */
+
+#define NAMED "/run/netns" /* where `ip netns` binds those that have a name */
+
+struct tour {
+	void (*fn)(void *arg);
+	void *arg;
+	ino_t seen[NETNS_MAX];
+	size_t num;
+};
+
+static bool seen_before(struct tour *t, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return true;
+	for (size_t i = 0; i < t->num; i++)
+		if (t->seen[i] == st.st_ino)
+			return true;
+	if (t->num == NETNS_MAX)
+		return true;
+	t->seen[t->num++] = st.st_ino;
+	return false;
+}
+
+static void visit(struct tour *t, int dir_fd, const char *path)
+{
+	int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC), home;
+
+	if (fd < 0)
+		return;
+	if (!seen_before(t, fd) && !netns_enter(fd, &home)) {
+		t->fn(t->arg);
+		if (netns_leave(home))
+			abort(); /* to go on in the wrong namespace would be worse */
+	}
+	fd_close(fd);
+}
+
+/* Those of the directory's entries, or of what lies at `below` in each of them. */
+static void visit_all(struct tour *t, const char *directory, const char *below)
+{
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		char path[NAME_MAX + 16];
+
+		if (below ? !isdigit((unsigned char)entry->d_name[0]) : entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s%s", entry->d_name, below ? below : "");
+		visit(t, dirfd(dir), path);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+int netns_each_other(void (*fn)(void *arg), void *arg)
+{
+	struct tour *t = calloc(1, sizeof(*t));
+	int here = -1, r = t ? netns_current(&here) : -ENOMEM;
+
+	if (!r) {
+		t->fn = fn;
+		t->arg = arg;
+		seen_before(t, here);
+		visit_all(t, "/proc", "/ns/net");
+		visit_all(t, NAMED, NULL);
+	}
+	fd_close(here);
+	free(t);
+	return r;
 }

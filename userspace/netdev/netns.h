@@ -15,6 +15,11 @@ int netns_new(int *ret_fd, char err[ERROR_TEXT_MAX]);
 
 /* Enters `ns_fd`. *ret_home is the descriptor to come back with. 0 or -errno (nothing changed). */
 int netns_enter(int ns_fd, int *ret_home);
+/*
+ * Calls fn within each network namespace but the caller's that a process or a name keeps, of the
+ * first NETNS_MAX. Single-threaded callers. 0 or -errno.
+ */
+int netns_each_other(void (*fn)(void *arg), void *arg);
 /* What the kernel half calls the calling thread's namespace. 0 or -errno. */
 int netns_cookie(uint64_t *ret_cookie);
 /* Goes back and closes `home`. On -errno the process is in the wrong namespace: it must end. */

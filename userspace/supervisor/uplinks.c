@@ -169,6 +169,27 @@ static void add_planned(struct uplinks *u, const struct uplink_plan *plan, size_
 	}
 }
 
+/* What somebody else has detached is attached again; what cannot be is no more. */
+static void repair(struct uplinks *u)
+{
+	int r = kernel_repair_tun(u->kernel);
+
+	if (r < 0)
+		log_err("capture", "the programs of %s cannot be put back: %s", u->tun->name,
+			strerror(-r));
+	else if (r)
+		log_warn("capture", "put back what was removed device=%s", u->tun->name);
+	for (size_t i = 0; i < u->uplinks; i++) {
+		struct uplink *e = &u->uplink[i];
+
+		r = e->hooks ? kernel_repair_capture(e->hooks) : 0;
+		if (r < 0)
+			detach(u, e); /* and as a device that is not captured it is tried again */
+		else if (r)
+			log_warn("capture", "put back what was removed device=%s", e->plan.name);
+	}
+}
+
 /* A packet that is larger than the TUN takes would be lost on its way there. */
 static void grow_tun(struct uplinks *u, const struct uplink_plan *plan, size_t num)
 {
@@ -217,6 +238,7 @@ static int look(struct uplinks *u)
 	if (!err) {
 		grow_tun(u, plan, num);
 		drop_unplanned(u, &t, plan, num);
+		repair(u);
 		add_planned(u, plan, num);
 	}
 	net_table_done(&t);
@@ -284,7 +306,7 @@ static int watch_changes(struct uplinks *u)
 
 	if (u->watch.fd >= 0)
 		return 0;
-	err = monitor_open_routes(&u->watch.fd);
+	err = monitor_open_capture(&u->watch.fd);
 	if (err)
 		return err;
 	err = loop_add(u->loop, &u->watch, EPOLLIN);

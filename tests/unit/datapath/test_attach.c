@@ -205,6 +205,55 @@ static void best_way_is_taken_and_named(void **state)
 	programs_close(&p);
 }
 
+/* By their qdisc, or one of them alone; what others have there stays. */
+static void filters_that_somebody_removes_are_put_back(void **state)
+{
+	struct programs p = programs();
+	struct attachment a;
+	int tun = tun_open();
+
+	attach_filters(&a, &p);
+	assert_int_equal(attachment_repair(&a), 0);
+	assert_int_equal(system("PATH=$PATH:/usr/sbin:/sbin tc qdisc del dev " DEVICE " clsact"),
+			 0);
+	assert_int_equal(attachment_repair(&a), 1);
+	assert_true(has("filter show dev " DEVICE " egress | grep -w 'pref 1.*dns_tun'"));
+	assert_true(has("filter show dev " DEVICE " egress | grep -w 'pref 2.*tun_egress'"));
+	assert_true(has("filter show dev " DEVICE " ingress | grep tun_ingress"));
+	assert_int_equal(system("PATH=$PATH:/usr/sbin:/sbin tc filter del dev " DEVICE
+				" egress pref 2 && "
+				"PATH=$PATH:/usr/sbin:/sbin tc filter add dev " DEVICE
+				" egress pref 7 protocol ip bpf bytecode '1,6 0 0 0'"),
+			 0);
+	assert_int_equal(attachment_repair(&a), 1);
+	assert_true(has("filter show dev " DEVICE " egress | grep -w 'pref 2.*tun_egress'"));
+	assert_int_equal(attachment_repair(&a), 0);
+	attachment_detach(&a);
+	assert_true(has("filter show dev " DEVICE " egress | grep -w 'pref 7'"));
+	assert_false(has("filter show dev " DEVICE " egress | grep -w tun_egress"));
+	close(tun);
+	programs_close(&p);
+}
+
+static void links_need_no_repair_and_a_device_that_is_gone_is_told(void **state)
+{
+	struct programs p = programs();
+	struct attachment a;
+	int tun = tun_open();
+	const char *how = NULL;
+
+	attachment_init(&a);
+	assert_int_equal(attachment_repair(&a), 0);
+	assert_int_equal(attach_way(&a, &p, ATTACH_LAST, KERNEL_ATTACH_AUTO, &how), 0);
+	assert_int_equal(attachment_repair(&a), 0);
+	attachment_detach(&a);
+	attach_filters(&a, &p);
+	close(tun);
+	assert_true(attachment_repair(&a) < 0);
+	attachment_detach(&a);
+	programs_close(&p);
+}
+
 /* What others let pass would not be seen by who comes behind them. */
 static void those_that_go_first_go_before_others(void **state)
 {
@@ -254,6 +303,8 @@ int main(void)
 		cmocka_unit_test(clsact_of_someone_else_stays),
 		cmocka_unit_test(detaches_in_the_namespace_of_the_device),
 		cmocka_unit_test(best_way_is_taken_and_named),
+		cmocka_unit_test(filters_that_somebody_removes_are_put_back),
+		cmocka_unit_test(links_need_no_repair_and_a_device_that_is_gone_is_told),
 		cmocka_unit_test(those_that_go_first_go_before_others),
 		cmocka_unit_test(nothing_is_left_of_a_failure),
 	};

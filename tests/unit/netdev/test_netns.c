@@ -10,6 +10,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -127,11 +130,72 @@ static void without_a_free_descriptor_it_comes_back(void **state)
 	}
 }
 
+struct visits {
+	ino_t wanted[2];
+	unsigned int wanted_seen[2], here_seen;
+	ino_t here;
+};
+
+static void note_visit(void *arg)
+{
+	struct visits *v = arg;
+
+	for (int i = 0; i < 2; i++)
+		v->wanted_seen[i] += current() == v->wanted[i];
+	v->here_seen += current() == v->here;
+}
+
+/* A process that holds a network namespace of its own until it is killed. */
+static pid_t holder(ino_t *ret_ns)
+{
+	char path[64];
+	struct stat st;
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		if (unshare(CLONE_NEWNET) || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	assert_int_equal(stat(path, &st), 0);
+	*ret_ns = st.st_ino;
+	return pid;
+}
+
+static void each_other_one_is_visited_once(void **state)
+{
+	struct visits v = { .here = current() };
+	pid_t pid[2];
+
+	if (geteuid() != 0)
+		skip();
+	for (int i = 0; i < 2; i++)
+		pid[i] = holder(&v.wanted[i]);
+	assert_int_equal(netns_each_other(note_visit, &v), 0);
+	for (int i = 0; i < 2; i++) {
+		kill(pid[i], SIGKILL);
+		waitpid(pid[i], NULL, 0);
+		assert_int_equal(v.wanted_seen[i], 1);
+	}
+	assert_int_equal(v.here_seen, 0);
+	assert_true(current() == v.here);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(making_one_leaves_the_process_where_it_is),
 		cmocka_unit_test(enters_and_leaves),
+		cmocka_unit_test(each_other_one_is_visited_once),
 		cmocka_unit_test(entering_what_is_no_namespace_changes_nothing),
 		cmocka_unit_test(without_privilege_it_says_so),
 		cmocka_unit_test(without_a_free_descriptor_it_comes_back),
