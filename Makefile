@@ -129,8 +129,8 @@ TESTLIB_OBJ := $(TESTLIB_SRC:%.c=$(B)/%.o)
 UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 BPFTEST_BIN := $(BPFTEST_SRC:%.c=$(B)/%)
 # Those of them that other kernels must pass, too.
-KERNELTEST_BIN := $(addprefix $(B)/tests/bpf/test_,dns dns_plain dns_same owner lan lan_flows lo \
-	rules captured egress egress_flows host_live)
+KERNELTEST_BIN := $(addprefix $(B)/tests/bpf/test_,dns dns_plain dns_same owner sock_flow lan lan_flows \
+	lo rules captured egress egress_flows host_live)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
 FUZZ_CAPTURES := $(B)/tests/fuzz/generate/captures
 FUZZLIB_OBJ := $(FUZZLIB_SRC:%.c=$(B)/%.o)

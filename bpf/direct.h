@@ -41,14 +41,20 @@ static __always_inline int direct_is_followed(void)
 	return s && s->tell_direct;
 }
 
-/* Enters a flow that was decided to pass; an older one of that key makes place. */
-static __always_inline void direct_open(const struct flow_key *key, struct flow *f)
+/* Enters a flow that passes, and that has been counted; an older one of that key makes place. */
+static __always_inline void direct_enter(const struct flow_key *key, struct flow *f)
 {
 	f->verdict = VERDICT_DIRECT;
 	bpf_map_update_elem(&direct_flows, key, f, BPF_ANY);
-	count_stat(STAT_DIRECT_FLOWS, 1);
 	if (direct_is_followed())
 		flow_tell_new(key, f);
+}
+
+/* The same of one that was just decided. */
+static __always_inline void direct_open(const struct flow_key *key, struct flow *f)
+{
+	count_stat(STAT_DIRECT_FLOWS, 1);
+	direct_enter(key, f);
 }
 
 /* Tells how a flow ended. Once: its state becomes FLOW_CLOSED by it. */

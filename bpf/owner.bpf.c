@@ -7,7 +7,8 @@
  * owns our own.
  *
  * sock_release ends a direct flow whose socket is closed: what TCP counted itself, and what
- * it has still to send, is then all there is to know.
+ * it has still to send, is then all there is to know. sock_walk brings the direct flows of
+ * route capture up to date (bpf/sock_flow.h).
  *
  * Kernel structures are read through BTF, the process's without a helper's call for each
  * pointer; of each only the fields that are used are declared, under names of our own that
@@ -21,9 +22,9 @@
 #include "bpf/direct.h"
 #include "bpf/maps.h"
 #include "bpf/owner.h"
+#include "bpf/sock_flow.h"
 
 #define OWNER_STREAM 1 /* SOCK_STREAM */
-#define OWNER_CLOSE 7 /* TCP_CLOSE */
 
 #define OWNER_CORE __attribute__((preserve_access_index))
 
@@ -48,15 +49,6 @@ struct task_struct___owner {
 	struct mm_struct___owner *mm;
 	struct task_struct___owner *group_leader;
 	char comm[COMM_BYTES];
-} OWNER_CORE;
-
-struct tcp_sock___owner {
-	__u64 bytes_acked;
-	__u64 bytes_received;
-	__u32 snd_una;
-	__u32 write_seq;
-	__u32 segs_in;
-	__u32 segs_out;
 } OWNER_CORE;
 
 /* Is it a socket whose owner is wanted: of a namespace in question, and not a role's? */
@@ -123,28 +115,28 @@ int sock_connect6(struct bpf_sock_addr *ctx)
 	return note_connect(ctx);
 }
 
-/*
- * What TCP says of a connection that is being closed. What waits to be sent and acknowledged
- * is taken for sent; the SYN counts as a byte that was acknowledged.
- */
-static __always_inline void count_tcp(struct bpf_sock *sk, struct flow *f)
-{
-	struct tcp_sock___owner *tp = (void *)sk;
-	__u64 acked = BPF_CORE_READ(tp, bytes_acked);
-	__u64 up = acked + BPF_CORE_READ(tp, write_seq) - BPF_CORE_READ(tp, snd_una);
-
-	f->bytes_up = acked ? up - 1 : 0;
-	f->bytes_down = BPF_CORE_READ(tp, bytes_received);
-	f->packets_up = BPF_CORE_READ(tp, segs_out);
-	f->packets_down = BPF_CORE_READ(tp, segs_in);
-}
-
 /* A connection that had ended before its socket was closed was ended by the other side. */
 static __always_inline enum flow_end end_of(const struct flow *f, __u32 tcp_state)
 {
-	if (tcp_state != OWNER_CLOSE)
+	if (tcp_state != SOCK_CLOSE)
 		return END_FINISHED;
 	return f->bytes_up || f->bytes_down ? END_UPSTREAM_RESET : END_REFUSED;
+}
+
+/* The flow that was noted last, up to date. NULL: there is none. */
+static __always_inline struct flow *last_flow(struct bpf_sock *sk, struct sock_note *note)
+{
+	struct flow *f;
+
+	if (!sock_is_routed(note))
+		return direct_fold(note);
+	f = sock_follow(sk, note);
+	if (f)
+		return f;
+	/* a connection that failed leaves no addresses with its socket */
+	if (!note->key.sport)
+		sock_enter(sk, note, &note->key);
+	return direct_find(&note->key);
 }
 
 SEC("?cgroup/sock_release")
@@ -156,15 +148,34 @@ int sock_release(struct bpf_sock *sk)
 
 	if (!note || note->verdict != VERDICT_DIRECT)
 		return 1;
-	f = direct_fold(note);
+	f = last_flow(sk, note);
 	if (!f || f->state == FLOW_CLOSED)
 		return 1;
 	if (sk->protocol == PROTO_TCP)
-		count_tcp(sk, f);
+		sock_count_tcp(sk, f);
 	else
 		tcp_state = 0;
 	direct_close(&note->key, f, end_of(f, tcp_state));
 	return 1;
+}
+
+/* What the kernel calls for each socket that has a note, when main reads its iterator. */
+struct bpf_iter__bpf_sk_storage_map___owner {
+	void *meta;
+	void *map;
+	void *sk; /* NULL: that was the last */
+	struct sock_note *value;
+};
+
+SEC("?iter/bpf_sk_storage_map")
+int sock_walk(struct bpf_iter__bpf_sk_storage_map___owner *ctx)
+{
+	struct sock_note *note = ctx->value;
+	void *sk = ctx->sk;
+
+	if (sk && note && sock_is_routed(note))
+		sock_follow(sk, note);
+	return 0;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -8,6 +8,8 @@
  * Our own sockets have a mark already; where routes alone capture they are bound to the uplink
  * here, too. All of them are connected.
  *
+ * What was decided is noted with the socket: the flow is shown by that (bpf/sock_flow.h).
+ *
  * Everything else is left to the TUN, whose programs decide again, with the packet: refusals,
  * what is not connected (a datagram's mark is taken before any program could set it, and would
  * stay for other destinations), and what has a mark, a device or a source address of its own.
@@ -24,6 +26,7 @@
 #include "bpf/maps.h"
 #include "bpf/owner.h"
 #include "bpf/rules.h"
+#include "bpf/sock_flow.h"
 
 #define ROUTE_STREAM 1 /* SOCK_STREAM */
 #define ROUTE_DATAGRAM 2 /* SOCK_DGRAM */
@@ -107,8 +110,9 @@ static __always_inline long route_bind(struct bpf_sock_addr *ctx, const struct s
 }
 
 static __always_inline void route_send_direct(struct bpf_sock_addr *ctx, const struct settings *s,
-					      const struct route_call *c)
+					      const struct route_call *c, __u32 rule, __u32 epoch)
 {
+	struct sock_note *note = sock_note_find(ctx->sk);
 	int mark = (int)s->direct_mark;
 	long err;
 
@@ -116,8 +120,11 @@ static __always_inline void route_send_direct(struct bpf_sock_addr *ctx, const s
 		err = bpf_setsockopt(ctx, ROUTE_SOL_SOCKET, ROUTE_SO_MARK, &mark, sizeof(mark));
 	else
 		err = route_bind(ctx, s, c);
-	if (!err)
-		count_stat(STAT_DIRECT_FLOWS, 1);
+	if (err)
+		return;
+	count_stat(STAT_DIRECT_FLOWS, 1);
+	if (note)
+		sock_note_routed(note, &c->to, bpf_htons(c->port), c->proto, rule, epoch);
 }
 
 static __always_inline int route_decide(struct bpf_sock_addr *ctx, const struct settings *s,
@@ -142,7 +149,7 @@ static __always_inline int route_decide(struct bpf_sock_addr *ctx, const struct 
 	decided = rules_decide_socket();
 	if ((decided & 0xff) == VERDICT_DIRECT && !(w->missing & ROUTE_LATER) &&
 	    route_undisturbed(&w->facts, c))
-		route_send_direct(ctx, s, c);
+		route_send_direct(ctx, s, c, (__u32)decided >> 8, w->epoch);
 	return 1;
 }
 

@@ -74,6 +74,7 @@ static void take_descriptors(struct kernel *k)
 
 	KERNEL_MAPS(TAKE_MAP)
 	k->maps.own_cgroups = bpf_map__fd(s->maps.own_cgroups);
+	k->maps.sock_notes = bpf_map__fd(s->maps.sock_notes);
 	k->programs = (struct kernel_programs){
 		.tun_egress = bpf_program__fd(s->progs.tun_egress),
 		.tun_ingress = bpf_program__fd(s->progs.tun_ingress),

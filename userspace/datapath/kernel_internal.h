@@ -54,7 +54,8 @@ struct ring_buffer;
 
 struct kernel_maps {
 	KERNEL_MAPS(KERNEL_MAP_FIELD)
-	int own_cgroups; /* not pinned: nobody else's business */
+	int own_cgroups; /* not pinned, as the next: nobody else's business */
+	int sock_notes;
 };
 
 struct kernel_programs {
@@ -89,6 +90,7 @@ struct pins {
 struct owners {
 	int link[OWNER_LINKS]; /* -1 = not attached */
 	char pin[OWNER_LINKS][PIN_PATH_MAX]; /* "" = none */
+	int walk; /* of route capture: the iterator over sockets; -1 = none */
 };
 
 /* counters.c: role_counters, of the map or of a memfd. */
@@ -216,6 +218,8 @@ void owners_init(struct owners *o);
 /* Loads the programs, with the maps of `k`, and attaches them. 0 or -errno: nothing is there. */
 int owners_attach(struct owners *o, const struct kernel *k);
 int owners_attach_route(struct owners *o, const struct kernel *k);
+/* Brings `direct_flows` up to date with the sockets that were noted. 0 or -errno. */
+int owners_walk(const struct owners *o);
 /* Lets the links outlive this process, or not. 0 or -errno. */
 int owners_pin(struct owners *o, const struct pins *p, const char *name, bool pin);
 void owners_detach(struct owners *o);

@@ -7,16 +7,21 @@
  *
  * They are loaded apart from the others, since they read structures of the kernel (which needs
  * its BTF): where that, or the tree, is not to be had, owners are not known, and that is all.
+ *
+ * With those of route capture comes an iterator: what is direct there is seen with its socket
+ * alone (bpf/sock_flow.h). Reading it once makes one pass over all sockets that have a note.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "datapath/kernel_internal.h"
 #include "datapath/mountinfo.h"
 
@@ -36,12 +41,15 @@ static const struct hook_place route_places[] = {
 	{ "route_connect6", BPF_CGROUP_INET6_CONNECT },
 };
 
+static const struct hook_place walk_places[] = { { "sock_walk", BPF_TRACE_ITER } };
+
 #define ROUTE_PLACES ((int)(sizeof(route_places) / sizeof(route_places[0])))
 
 void owners_init(struct owners *o)
 {
 	for (int i = 0; i < OWNER_LINKS; i++)
 		o->link[i] = -1;
+	o->walk = -1;
 	memset(o->pin, 0, sizeof(o->pin));
 }
 
@@ -107,9 +115,50 @@ int owners_attach(struct owners *o, const struct kernel *k)
 	return load_and_attach(o, k, owner_places, OWNER_LINKS);
 }
 
+/* Over the sockets that have an entry in `sock_notes`. 0 or -errno. */
+static int attach_walk(struct owners *o, const struct kernel *k)
+{
+	union bpf_iter_link_info what = { .map.map_fd = (__u32)k->maps.sock_notes };
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .iter_info = &what, .iter_info_len = sizeof(what));
+	struct bpf_object *obj;
+	int err = load(k, walk_places, 1, &obj);
+
+	if (err)
+		return err;
+	o->walk = bpf_link_create(
+		bpf_program__fd(bpf_object__find_program_by_name(obj, walk_places[0].program)), 0,
+		walk_places[0].type, &opts);
+	bpf_object__close(obj);
+	return o->walk < 0 ? o->walk : 0;
+}
+
 int owners_attach_route(struct owners *o, const struct kernel *k)
 {
-	return load_and_attach(o, k, route_places, ROUTE_PLACES);
+	int err = load_and_attach(o, k, route_places, ROUTE_PLACES), walk;
+
+	if (err)
+		return err;
+	walk = attach_walk(o, k);
+	if (walk)
+		log_info("kernel", "direct flows of route capture are not listed: %s",
+			 strerror(-walk));
+	return 0;
+}
+
+int owners_walk(const struct owners *o)
+{
+	char none[64]; /* nothing is written by it */
+	int fd, err = 0;
+
+	if (o->walk < 0)
+		return 0;
+	fd = bpf_iter_create(o->walk);
+	if (fd < 0)
+		return fd;
+	if (read(fd, none, sizeof(none)) < 0)
+		err = -errno;
+	fd_close(fd);
+	return err;
 }
 
 int owners_pin(struct owners *o, const struct pins *p, const char *name, bool pin)
@@ -135,4 +184,5 @@ void owners_detach(struct owners *o)
 		pins_drop(o->pin[i]);
 		o->link[i] = fd_close(o->link[i]);
 	}
+	o->walk = fd_close(o->walk);
 }

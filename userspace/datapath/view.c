@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "datapath/kernel_internal.h"
 #include "datapath/mountinfo.h"
 #include "datapath/view.h"
@@ -73,6 +74,14 @@ static int visit(void *arg, const struct flow_key *key, const struct flow *flow)
 	if (p->view->direct || bpf_map_lookup_elem(p->kernel->maps.flow_info, key, &f.info))
 		name_of(p->kernel, p->view, &f);
 	return p->fn(p->arg, &f);
+}
+
+void kernel_direct_look(struct kernel *k)
+{
+	int err = owners_walk(&k->route);
+
+	if (err)
+		log_debug("kernel", "sockets of direct flows are not seen: %s", strerror(-err));
 }
 
 int kernel_view_begin(struct kernel_view *v)

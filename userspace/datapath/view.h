@@ -23,6 +23,12 @@ struct kernel_view {
 	bool policy_known;
 };
 
+/*
+ * Direct flows of route capture are entered, and brought up to date, when somebody looks: to be
+ * called before a walk, and now and then while somebody follows. Harmless without any.
+ */
+void kernel_direct_look(struct kernel *k);
+
 /* 0 or -ENOMEM. */
 int kernel_view_begin(struct kernel_view *v);
 /*

@@ -155,6 +155,7 @@ void flow_lists_ask(struct flow_lists *fl, struct control_client *client, const 
 		control_refuse(client, "%s", err);
 		return;
 	}
+	kernel_direct_look(fl->instance->kernel);
 	l = list_new(fl);
 	if (!l || kernel_view_begin(&l->view)) {
 		control_refuse(client, "out of memory");

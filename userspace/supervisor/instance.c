@@ -370,6 +370,8 @@ static void heartbeat_expired(struct timer *t)
 	struct instance *in = container_of(t, struct instance, heartbeat);
 
 	kernel_tell_direct(in->kernel, control_has_followers(&in->control));
+	if (control_has_followers(&in->control))
+		kernel_direct_look(in->kernel);
 	sweep_if_full(in);
 	crew_beat(&in->crew);
 	loop_arm(in->loop, t, HEARTBEAT_MS);

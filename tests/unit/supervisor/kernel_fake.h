@@ -154,6 +154,10 @@ int kernel_flow_each(struct kernel *k, int (*fn)(void *arg, const struct kernel_
 	return r;
 }
 
+void kernel_direct_look(struct kernel *k)
+{
+}
+
 int kernel_view_begin(struct kernel_view *v)
 {
 	return 0;
