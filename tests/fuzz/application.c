@@ -526,9 +526,16 @@ size_t apps_finish(unsigned int i, uint8_t *packet)
 
 	if (!a->answered)
 		return 0;
-	/* In SYN-SENT, it answers an ACK of the old connection by a RST (RFC 9293, 3.10.7.3). */
-	if (a->isn != a->dialled_isn)
+	/*
+	 * In SYN-SENT, it says so again, and answers an ACK of the old connection, which tells
+	 * where that is, by a RST (RFC 9293, 3.10.7.3).
+	 */
+	if (a->isn != a->dialled_isn) {
+		a->resets = !a->resets;
+		if (a->resets)
+			return finish_tcp(&m, a, TCP_SYN, a->isn, 0, 0xffff, 0, 0);
 		return finish_tcp(&m, a, TCP_RST, a->last_ack, 0, 0, 0, 0);
+	}
 	if (fin_taken(a))
 		return finish_tcp(&m, a, TCP_ACK, a->acked + app_behind_fin(a), a->got, 0xffff, 0,
 				  0);

@@ -50,6 +50,7 @@ struct app {
 	uint32_t peer_isn;
 	bool greeted; /* the worker sent a SYN-ACK */
 	bool answered; /* and it came */
+	bool resets; /* the old connection, next time */
 	/* of the connection that the worker dialled last */
 	uint32_t dialled_isn;
 	uint32_t top; /* behind the last byte that was ever sent */
