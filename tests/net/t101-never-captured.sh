@@ -149,6 +149,7 @@ all before
 
 host_config default=forward
 must_up
+how=$(json status .status.features.attach)
 watch_start
 # What is opened now is captured: the far side sees another port than the application has.
 forwarded() { # CLIENT ADDRESS
@@ -178,5 +179,16 @@ check no_own_packet_on_the_tun same 0 "$(dropped loop_averted)"
 check down down
 watch_start
 all down
+
+# The other way of attaching, too.
+if [ "$how" = tcx ]; then
+	host_config attach=clsact default=forward
+	must_up
+	check by_clsact_what_the_host_opens_is_captured forwarded host "${TO6[direct]}"
+	watch_start
+	all by_clsact
+	check by_clsact_down down
+fi
+for name in "${sessions[@]}"; do check "at_last_$name" speaks "$name"; done
 check download_of_a_container_goes_on download_ends box1
 finish

@@ -105,6 +105,7 @@
 /* Capture points of a host */
 #define UPLINKS_DELAY_MS 20 /* from a change of devices, addresses or routes to the look */
 #define UPLINKS_SHARE 10 /* and so many times what the last look took */
+#define UPLINKS_DELAY_MAX_MS 1000 /* but no longer: a new uplink is open until then */
 #define UPLINKS_RETRY_MS 500 /* after a look that failed */
 #define HEARTBEATS_STALE 4 /* missed: main counts as gone */
 

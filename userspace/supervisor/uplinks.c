@@ -235,6 +235,7 @@ static int look(struct uplinks *u)
 			 HOST_ADDRS_MAX);
 	err = kernel_host_addrs_set(u->kernel, t.local,
 				    t.locals < HOST_ADDRS_MAX ? t.locals : HOST_ADDRS_MAX);
+	u->look_ms = (uint32_t)(clock_ms() - began_ms); /* without loading: that is once */
 	if (!err) {
 		grow_tun(u, plan, num);
 		drop_unplanned(u, &t, plan, num);
@@ -242,7 +243,6 @@ static int look(struct uplinks *u)
 		add_planned(u, plan, num);
 	}
 	net_table_done(&t);
-	u->look_ms = (uint32_t)(clock_ms() - began_ms);
 	return err;
 }
 
@@ -260,14 +260,19 @@ static void delay_expired(struct timer *t)
 	loop_arm(u->loop, &u->delay, UPLINKS_RETRY_MS);
 }
 
-/* Where routes change all the time, and there are many, no more than a part of it is for them. */
+/*
+ * Where routes change all the time, and there are many, no more than a part of it is for them;
+ * but what is sent by a new uplink meanwhile is not captured.
+ */
 static void changed(struct watch *w, uint32_t events)
 {
 	struct uplinks *u = container_of(w, struct uplinks, watch);
+	uint64_t delay_ms = UPLINKS_DELAY_MS + UPLINKS_SHARE * (uint64_t)u->look_ms;
 
 	monitor_drain(w->fd);
 	if (!timer_is_armed(&u->delay))
-		loop_arm(u->loop, &u->delay, UPLINKS_DELAY_MS + UPLINKS_SHARE * u->look_ms);
+		loop_arm(u->loop, &u->delay,
+			 delay_ms < UPLINKS_DELAY_MAX_MS ? delay_ms : UPLINKS_DELAY_MAX_MS);
 }
 
 /* --- life --------------------------------------------------------------------------------- */
