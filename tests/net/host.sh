@@ -45,9 +45,8 @@ in_box2() { in_ns "$BOX2_PID" "$@"; }
 in_desk() { in_ns "$DESK_PID" "$@"; }
 start_in() { start "$2" nsenter --target "$1" --net -- "${@:3}"; } # PID NAME COMMAND...
 
-# host_up [exclusive]
 host_up() {
-	world_up "$@"
+	world_up
 	second_uplink
 	bridge_up
 	desk_up

@@ -179,8 +179,8 @@ no_sanitizer_report() {
 	return 1
 }
 
-# world_up [exclusive]: the two namespaces. Tests that compare the whole machine before and
-# after are exclusive: no other network test of this machine runs meanwhile.
+# world_up: the two namespaces. A test that looks at the whole machine says '# exclusive: WHY'
+# in its head: no other network test of this machine runs meanwhile, whoever started it.
 world_up() {
 	local address
 	[ "$(id -u)" = 0 ] || skip_all "needs root"
@@ -188,7 +188,7 @@ world_up() {
 	scratch
 	mkdir -p /run/lock
 	exec 8>/run/lock/headrace-test.lock
-	flock --wait 200 "$([ "${1:-}" = exclusive ] && echo -x || echo -s)" 8 ||
+	flock --wait 200 "$(grep -q '^# exclusive:' "$0" && echo -x || echo -s)" 8 ||
 		skip_all "other network tests kept this machine busy"
 	namespace HOST_PID
 	namespace FAR_PID

@@ -4,11 +4,12 @@
 # Main, workers and the resolver of a host's daemon killed and stopped under traffic, with
 # when-down open and closed. Direct flows never notice. Captured ones pass natively or are
 # refused once the heartbeat is stale; the next start finds its way, and `down` leaves nothing.
+# exclusive: programs, maps and namespaces of the whole machine are compared
 set -u
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/host.sh"
 
-host_up exclusive
+host_up
 dns_start
 tcp_start
 HANG_S=$(awk '$2 == "ROLE_HANG_MS" { print $3 / 1000 }' "$TOP/userspace/base/limits.h")

@@ -3,10 +3,11 @@
 #
 # Nothing is left: of runs that ended in order, with an error, by Ctrl-C, and, once the next
 # one has started, of runs whose main was killed. FULL=1: 50 runs.
+# exclusive: programs, maps and namespaces of the whole machine are compared
 set -u
 . "$(dirname "$0")/lib.sh"
 
-world_up exclusive
+world_up
 web_start
 dns_start
 web_file file.bin 20000000 >/dev/null
