@@ -35,6 +35,6 @@ check tcp_reset_by_client tcp abort $ECHO4 9 30
 check tcp_reset_by_server tcp aborted $ECHO6 9 30
 check tcp_many_at_once tcp many $ECHO4 9 100
 check tcp_one_after_the_other tcp serial $ECHO4 9 100
-refused() { within 0 50 "$(tcp connect $ECHO4 10 | sed -n 's/^ECONNREFUSED //p')"; }
+refused() { within 0 900 "$(tcp connect $ECHO4 10 | sed -n 's/^ECONNREFUSED //p')"; }
 check tcp_refused refused
 finish

@@ -78,7 +78,10 @@ main_killed() {
 }
 check killed_main_is_said_and_ends_the_command main_killed
 device_removed() {
-	begin device sh -c 'ip link del headrace0; while :; do sleep 0.2; done' || return 1
+	# shellcheck disable=SC2016 # expanded inside; not before all of them are known
+	begin device sh -c 'until [ -e "$1" ]; do sleep 0.1; done
+		ip link del headrace0; while :; do sleep 0.2; done' sh "$T/go" || return 1
+	touch "$T/go"
 	all_gone && said device 'the device headrace0 was removed' &&
 		same 1 "$(grep -c 'read failed' "$T/device.log")"
 }

@@ -61,9 +61,19 @@ check N-24_half_close_by_upstream_ipv4 tcp half-down $ECHO4 9 $half
 check N-24_half_close_by_upstream_ipv6 tcp half-down $ECHO6 9 $half
 
 # A refused port, an unreachable address, a silent one: each reaches the application as such.
+# How soon is tried ten times, for a machine may be busy with other things.
 connect() { tcp connect "$@" | tee /dev/stderr; }
-refused() { within 0 50 "$(connect "$1" 4 | sed -n 's/^ECONNREFUSED //p')"; }
-unreachable() { within 0 500 "$(connect "$1" 80 | sed -nE 's/^E(HOST|NET)UNREACH //p')"; }
+soon() { # MS ERROR ADDRESS PORT
+	local ms i
+	for i in {1..10}; do
+		ms=$(connect "$3" "$4" | sed -nE "s/^$2 //p")
+		[ -n "$ms" ] || return 1
+		! within 0 "$1" "$ms" || return 0
+	done
+	return 1
+}
+refused() { soon 50 ECONNREFUSED "$1" 4; }
+unreachable() { soon 500 'E(HOST|NET)UNREACH' "$1" 80; }
 silent() { within 29000 33000 "$(connect 198.51.100.99 80 | sed -nE 's/^E(TIMEDOUT|HOSTUNREACH) //p')"; }
 in_host ip route add unreachable 198.51.100.98
 in_host ip -6 route add unreachable 2001:db8:100::98

@@ -43,7 +43,7 @@ load() {
 	kill -TERM "$started_pid"
 	wait_for -t 60 gone "$started_pid" && ! grep failure "$T/$name.log"
 }
-check streams load tcp '(.done | add)' 1500 127.0.0.1 ::1 7800 500 1 20000000 7
+check streams load tcp '(.done | add)' 1000 127.0.0.1 ::1 7800 200 1 20000000 7
 check all_that_was_opened_ended_well final tcp '.opened == .done and .wrong == 0'
 check every_kind_was_there final tcp '[.done[]] | all(. > 0)'
 check datagrams load datagram .back 200 127.0.0.1 ::1 7 100 7

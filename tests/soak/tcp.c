@@ -254,6 +254,11 @@ static void conn_ended(struct conn *c)
 	}
 }
 
+static uint64_t patience_from(uint64_t ms)
+{
+	return ms + SILENT_MS / 4 + random_below(SILENT_MS * 3 / 4);
+}
+
 static void conn_connected(struct conn *c)
 {
 	int error = 0;
@@ -267,6 +272,8 @@ static void conn_connected(struct conn *c)
 	} else {
 		c->state = CONN_OPEN;
 		c->progress_ms = now_ms();
+		if (c->kind == KIND_SILENT) /* the server is to know what it does not answer */
+			c->give_up_ms = patience_from(c->progress_ms);
 	}
 }
 
@@ -377,8 +384,8 @@ static void conn_open(enum kind kind)
 			    .since_ms = now_ms() };
 	c->progress_ms = c->since_ms;
 	c->abort_at = random_below(c->request.up + c->request.down + 1);
-	if (kind == KIND_SILENT || kind == KIND_BLACKHOLE)
-		c->give_up_ms = c->since_ms + SILENT_MS / 4 + random_below(SILENT_MS * 3 / 4);
+	if (kind == KIND_BLACKHOLE)
+		c->give_up_ms = patience_from(c->since_ms);
 	c->fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	event.data.ptr = c;
 	if (c->fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event) < 0)
