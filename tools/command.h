@@ -35,5 +35,6 @@ extern const struct command up_command; /* up.c */
 extern const struct command down_command; /* up.c */
 extern const struct command doctor_command; /* doctor.c */
 extern const struct command mode_command; /* mode.c */
+extern const struct command dump_command; /* dump.c */
 
 #endif

@@ -14,7 +14,7 @@
 static const struct command *const commands[] = {
 	&run_command,	&up_command,	  &down_command,   &status_command, &flows_command,
 	&rules_command, &explain_command, &doctor_command, &drops_command,  &events_command,
-	&dns_command,	&check_command,	  &reload_command, &mode_command,
+	&dns_command,	&check_command,	  &reload_command, &mode_command,   &dump_command,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -76,6 +76,18 @@ start_host browser bash -c "exec 3<>/dev/tcp/$WEB4/80; exec sleep infinity 3<&3"
 named_flow() { same "www.$ZONE" "$(flow --rule named .domain | head -1)"; }
 check the_flow_has_its_name wait_for named_flow
 
+# --- packets: what is forwarded passes the TUN, what is direct does not
+
+start_host dump "$B/headrace" dump --instance "$INSTANCE" -w "$T/dump.pcapng"
+dump=$started_pid
+wait_for grep -q "end it by" "$T/dump.log"
+fetch && in_host "$HELPERS/seen" ask tcp "${TO4[direct]}" $SEEN_PORT >/dev/null
+kill -INT "$dump"
+wait_for gone "$dump"
+packets() { tcpdump -nr "$T/dump.pcapng" "$@" 2>/dev/null | wc -l; }
+check T-05_forwarded_packets_are_dumped test "$(packets "src $WEB4 and tcp port 80")" -gt 2
+check T-05_and_direct_ones_are_not same 0 "$(packets "host ${TO4[direct]} and port $SEEN_PORT")"
+
 # --- rules -----------------------------------------------------------------------------------
 
 hits=$(rule_hits named)

@@ -50,6 +50,7 @@ _headrace() {
 		[dns]='log stats cache lookup flush --follow --client --instance --json --help'
 		[check]='--help'
 		[mode]='firewall dns --instance --json --help'
+		[dump]='-w --write --count --snaplen --size --files --instance --help'
 		[reload]='--flows --instance --json --help'
 	)
 
@@ -70,7 +71,7 @@ _headrace() {
 		fi
 	fi
 	case $before in
-	-c | --config | --log-file | check)
+	-c | --config | --log-file | -w | --write | check)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		;;
@@ -102,7 +103,7 @@ _headrace() {
 		;;
 	--pid | --process | --uid | --unit | --cgroup | --client | --dest | --port | --name | --rule | --mac | \
 		--fwmark | --dscp) ;;
-	--dns | --mtu | --host-loopback | --tun-fd) ;;
+	--dns | --mtu | --host-loopback | --tun-fd | --count | --snaplen | --size | --files) ;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W "${options[${COMP_WORDS[1]}]:-}" -- "$current")
 		;;

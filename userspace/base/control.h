@@ -33,6 +33,9 @@
  *                            an error is the end of one that has changed nothing. reset_flows:
  *                            flows are decided anew by the rules
  *   mode    mode: TEXT       "mode" {mode} of route capture; with a mode, root only: set first
+ *   dump                     root only: "dump" {tun, mtu} with a packet socket of the TUN as passed
+ *                            descriptor (netdev/sniff.h), and no end: the client hangs up when it
+ *                            has had enough
  *   stop                     headraced ends in order
  * Over the inherited pair only:
  *   run     RUN_* keys       {"ready": {...}}, which is the end of this answer, with the
@@ -72,6 +75,7 @@
  *            route {way, mode, tun, table, repaired (routes and rules that somebody else removed),
  *            uplink4, uplink6, error}, with route capture; strict {devices, repaired} or {error}
  *            with strict mode;
+ *            dumps: clients that have a packet socket ("dump");
  *            advice [TEXT]: what the user may want to change on the host
  *   dns      flat, told apart by type; keys are in dns/show.h
  */

@@ -116,6 +116,9 @@
 /* Strict mode */
 #define STRICT_REPAIR_MS 20 /* from a change of nftables to the look whether our table is whole */
 
+/* Packets of the TUN that a dump has not read yet */
+#define DUMP_BUFFER_BYTES (16 << 20)
+
 /* Control socket */
 #define CONTROL_CLIENTS_MAX 32
 #define CONTROL_REQUEST_MAX 8192 /* one line */

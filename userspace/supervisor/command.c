@@ -13,6 +13,7 @@
 #include "datapath/view.h"
 #include "supervisor/command.h"
 #include "supervisor/drops.h"
+#include "supervisor/dump.h"
 #include "supervisor/explain.h"
 #include "supervisor/instance.h"
 #include "supervisor/rule_show.h"
@@ -125,6 +126,11 @@ static void do_mode(struct instance *in, struct control_client *client, const js
 	}
 }
 
+static void do_dump(struct instance *in, struct control_client *client, const json_t *request)
+{
+	dump_send(in, client);
+}
+
 static void do_stop(struct instance *in, struct control_client *client, const json_t *request)
 {
 	client->awaits_end = true;
@@ -235,6 +241,7 @@ static const struct command {
 	{ "stop", do_stop, true, false },	 { "run", do_run, true, true },
 	{ "report", do_report, false, true },	 { "rules", do_rules, false, false },
 	{ "explain", do_explain, false, false }, { "mode", do_mode, false, false },
+	{ "dump", do_dump, false, false },
 };
 
 static const struct command *command_find(const char *name)

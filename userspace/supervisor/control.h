@@ -29,6 +29,7 @@ struct control_client {
 	struct control *control;
 	bool run; /* the inherited pair of `headrace run`: its end is ours */
 	bool follows; /* is sent events */
+	bool dumps; /* has a packet socket */
 	bool awaits_end; /* is answered when the instance has ended */
 	bool finished; /* dropped as soon as everything is sent */
 	uint64_t progress_ms; /* when it last took something, or had nothing to take */

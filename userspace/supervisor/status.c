@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "datapath/kernel.h"
 #include "supervisor/advice.h"
+#include "supervisor/dump.h"
 #include "supervisor/instance.h"
 #include "supervisor/show.h"
 #include "supervisor/status.h"
@@ -192,6 +193,7 @@ json_t *status_show(struct instance *in)
 		set(o, "route", routing_show(&in->routing));
 	if (in->options.host && in->config.conf->capture.strict)
 		set(o, "strict", strict_show(&in->strict));
+	set(o, "dumps", json_integer(dump_count(in)));
 	set(o, "limits", limits(in));
 	set(o, "budgets", budgets(in, &stats));
 	set(o, "kernel", show_kernel_stats(&stats));
