@@ -112,6 +112,10 @@ int kernel_settings(struct kernel *k, const struct settings *s)
 	return 0;
 }
 
+void kernel_heartbeat_ahead(struct kernel *k, uint64_t ms)
+{
+}
+
 void kernel_heartbeat(struct kernel *k)
 {
 	k->beats++;
@@ -375,6 +379,16 @@ int kernel_dns_load(struct kernel *k, int *ret_fd)
 }
 
 int kernel_dns_attach(struct kernel *k)
+{
+	return 0;
+}
+
+int kernel_repair_capture(struct hooks *h)
+{
+	return 0;
+}
+
+int kernel_repair_tun(struct kernel *k)
 {
 	return 0;
 }
