@@ -49,12 +49,11 @@ check a_resolver_that_dies_is_back restart
 session_stop
 
 session_start --dns $DEAD --dns $HOSTILE
-failover() {
-	local start=$SECONDS
-	same 198.18.0.77 "$(short n77.test)" && within 0 4 $((SECONDS - start))
+# A question is over after 5 s: the second one is asked before that, or there is no answer.
+check a_resolver_that_refuses_is_passed_over same 198.18.0.77 "$(short n77.test)"
+state() {
+	json dns 'select(.dns.type == "upstream") | .dns.state' | head -n 1 | grep -qxE 'failing|down'
 }
-check a_resolver_that_refuses_is_passed_over failover
-state() { same failing "$(json dns 'select(.dns.type == "upstream") | .dns.state' | head -n 1)"; }
 for i in 1 2 3; do short n8$i.test >/dev/null; done
 check and_is_shown_as_failing state
 finish
