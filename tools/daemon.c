@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "tools/daemon.h"
 
 #define PROGRAM "headraced"
@@ -254,4 +255,11 @@ void daemon_stop(struct daemon *d)
 		close(d->netns_fd);
 	d->netns_fd = -1;
 	client_done(&d->client);
+}
+
+const char *daemon_log_wrong(const char *text)
+{
+	enum log_level level;
+
+	return log_level_parse(text, &level) ? "not one of error, warn, info, debug" : NULL;
 }

@@ -12,6 +12,8 @@
 #include "base/addr.h"
 #include "tools/client.h"
 
+#define DAEMON_READY_MS 30000 /* from its start until it forwards */
+
 struct daemon {
 	struct client client;
 	pid_t pid; /* 0 = not running, or reaped */
@@ -46,5 +48,8 @@ int daemon_clean(const char *instance);
 
 /* Asks it to end and waits; kills what does not end in time. Closes everything. */
 void daemon_stop(struct daemon *d);
+
+/* NULL, or what is wrong with what its --log shall be. */
+const char *daemon_log_wrong(const char *text);
 
 #endif

@@ -46,7 +46,6 @@
 #include "tools/sandbox.h"
 #include "tools/user.h"
 
-#define READY_TIMEOUT_MS 30000
 #define LOST_GRACE_MS 5000 /* for COMMAND to end after its network has vanished */
 #define WORKERS_AUTO "auto"
 
@@ -143,13 +142,6 @@ static const char *workers_wrong(const char *text)
 }
 _Static_assert(WORKERS_MAX == 16, "as the texts of --workers say");
 
-static const char *log_wrong(const char *text)
-{
-	enum log_level level;
-
-	return log_level_parse(text, &level) ? "not one of error, warn, info, debug" : NULL;
-}
-
 static const char *limit_wrong(const char *text)
 {
 	static char err[BUDGET_ERROR_MAX];
@@ -238,7 +230,7 @@ static const struct option_spec run_options[] = {
 	  .value = "LEVEL",
 	  .kind = OPTION_TEXT,
 	  RUN_FIELD(log),
-	  .wrong = log_wrong,
+	  .wrong = daemon_log_wrong,
 	  .help = "what headraced says on stderr: error, warn, info or debug (default: warn)" },
 	{ .name = NULL },
 };
@@ -412,7 +404,7 @@ static bool run_poll(struct run *r, int timeout_ms, bool *ret_daemon)
 
 static int run_wait_ready(struct run *r)
 {
-	uint64_t deadline = clock_ms() + READY_TIMEOUT_MS;
+	uint64_t deadline = clock_ms() + DAEMON_READY_MS;
 	int ready = 0;
 
 	while (!ready && !r->interrupted) {
@@ -421,7 +413,7 @@ static int run_wait_ready(struct run *r)
 
 		if (now >= deadline || !run_poll(r, (int)(deadline - now), &readable)) {
 			fprintf(stderr, "headrace: headraced was not ready within %d s\n",
-				READY_TIMEOUT_MS / 1000);
+				DAEMON_READY_MS / 1000);
 			return -1;
 		}
 		if (readable)

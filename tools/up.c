@@ -26,10 +26,8 @@
 #include "tools/config.h"
 #include "tools/daemon.h"
 
-#define INSTANCE_HOST "host"
 #define CONFIG_STANDARD "/etc/headrace/headrace.yaml"
 #define JOURNAL "/run/systemd/journal/stdout"
-#define READY_TIMEOUT_MS 30000
 #define DOWN_TIMEOUT_MS (3 * ROLE_STOP_MS)
 #define GONE_TIMEOUT_MS 5000 /* of a process that was killed */
 
@@ -112,7 +110,7 @@ static json_t *up_request(const struct up_options *o, const char *file)
 /* 0, or -1 after one line on stderr. */
 static int up_wait(struct daemon *d)
 {
-	uint64_t now, deadline = clock_ms() + READY_TIMEOUT_MS;
+	uint64_t now, deadline = clock_ms() + DAEMON_READY_MS;
 	int ready = 0;
 
 	while (!ready && (now = clock_ms()) < deadline) {
@@ -123,7 +121,7 @@ static int up_wait(struct daemon *d)
 	}
 	if (!ready)
 		fprintf(stderr, "headrace: headraced was not ready within %d s\n",
-			READY_TIMEOUT_MS / 1000);
+			DAEMON_READY_MS / 1000);
 	return ready > 0 ? 0 : -1;
 }
 
@@ -271,13 +269,6 @@ static int down_main(int argc, char **argv)
 
 /* --- commands ------------------------------------------------------------------------------ */
 
-static const char *up_log_wrong(const char *text)
-{
-	enum log_level level;
-
-	return log_level_parse(text, &level) ? "not one of error, warn, info, debug" : NULL;
-}
-
 static const struct option_spec up_options[] = {
 	{ .name = "config",
 	  .letter = 'c',
@@ -296,7 +287,7 @@ static const struct option_spec up_options[] = {
 	  .value = "LEVEL",
 	  .kind = OPTION_TEXT,
 	  .offset = offsetof(struct up_options, log),
-	  .wrong = up_log_wrong,
+	  .wrong = daemon_log_wrong,
 	  .help = "error, warn, info or debug (default: what the configuration says)" },
 	{ .name = "log-file",
 	  .value = "FILE",

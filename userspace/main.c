@@ -173,22 +173,22 @@ static const struct option_spec {
 	const char *name;
 	const char *value; /* what its argument is called in --help, NULL = none */
 	int (*take)(struct arguments *a, const char *value, char *err);
-	const char *help; /* NULL = hidden */
+	const char *help; /* lines of at most 52 characters; NULL = hidden */
 } specs[] = {
 	{ "--config", "FILE", take_config,
-	  "configuration, see headrace.yaml(5); also -c FILE; other options win over it" },
+	  "configuration, see headrace.yaml(5); also -c FILE;\nother options win over it" },
 	{ "--instance", "NAME", take_instance,
-	  "name of the instance (default: host, with --tun-fd run-PID)" },
+	  "name of the instance (default: host, with a TUN\nthat was handed in run-PID)" },
 	{ "--tun-fd", "N", take_tun_fd,
-	  "serve the TUN that is open as descriptor N, and nothing else of the host" },
+	  "serve the TUN that is open as descriptor N, and\nnothing else of the host" },
 	{ "--tun", "NAME", take_tun, "the same with a persistent TUN, see ip-tuntap(8)" },
 	{ "--clean", NULL, take_clean,
-	  "take away what a daemon of that name has left that was killed, and end" },
+	  "take away what a daemon of that name has left that\nwas killed, and end" },
 	{ "--dns", "ADDRESS[:PORT]", take_dns,
-	  "upstream DNS server, may be given more than once (default: the host's own)" },
+	  "upstream DNS server, may be given up to 8 times\n(default: the host's own)" },
 	{ "--host-loopback", "ADDRESS", take_host_loopback,
 	  "forward this address to the host's 127.0.0.1 or ::1" },
-	{ "--mtu", "N", take_mtu, "do not send larger packets to the TUN (default: its own MTU)" },
+	{ "--mtu", "N", take_mtu, "send no larger packets to the TUN (default: its MTU)" },
 	{ "--no-ipv6", NULL, take_no_ipv6, "IPv4 only" },
 	{ "--limit", "NAME=N", take_limit, "how much may be held: see headrace(1)" },
 	{ "--log", "LEVEL", take_log, "error, warn, info or debug (default: info)" },
@@ -205,21 +205,31 @@ static int usage_error(const char *text)
 	return EXIT_USAGE;
 }
 
+static void print_option(const struct option_spec *s)
+{
+	const char *help = s->help;
+	char left[64];
+
+	snprintf(left, sizeof(left), "%s%s%s", s->name, s->value ? " " : "",
+		 s->value ? s->value : "");
+	for (size_t len; *help; help += len + (help[len] == '\n'), left[0] = '\0') {
+		len = strcspn(help, "\n");
+		printf("  %-25s %.*s\n", left, (int)len, help);
+	}
+}
+
 static void print_help(void)
 {
 	printf("Usage: headraced -c FILE [OPTION...]\n"
+	       "       headraced --tun-fd N | --tun NAME [OPTION...]\n"
+	       "       headraced --clean [--instance NAME]\n\n"
 	       "The daemon of headrace(1), in the foreground until SIGTERM; SIGHUP: it reads its\n"
-	       "configuration again. `headrace up` starts it in the background, and `headrace run\n"
-	       "-- COMMAND` one for a command.\n\n");
-	for (size_t i = 0; i < SPECS; i++) {
-		char left[64];
-
-		if (!specs[i].help)
-			continue;
-		snprintf(left, sizeof(left), "%s%s%s", specs[i].name, specs[i].value ? " " : "",
-			 specs[i].value ? specs[i].value : "");
-		printf("  %-26s %s\n", left, specs[i].help);
-	}
+	       "configuration again. `headrace up` starts it in the background, `headrace run`\n"
+	       "one for a command.\n\n"
+	       "Options:\n");
+	for (size_t i = 0; i < SPECS; i++)
+		if (specs[i].help)
+			print_option(&specs[i]);
 }
 
 static const struct option_spec *spec_find(const char *name, size_t len)

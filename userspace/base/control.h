@@ -87,6 +87,7 @@
 
 #define CONTROL_PREFIX "headrace/" /* behind the NUL of the abstract name */
 #define CONTROL_LINE_MAX 65536
+#define INSTANCE_HOST "host" /* of the daemon of a host, if it is given no name */
 #define INSTANCE_NAME_MAX 32 /* [A-Za-z0-9._-], with NUL */
 #define REPORT_SHORT 20 /* flows of a report that is not `full`: the most bytes both ways */
 

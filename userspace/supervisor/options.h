@@ -17,7 +17,6 @@
 #include "conf/conf.h"
 
 #define OPTIONS_ERROR_MAX 256
-#define INSTANCE_HOST "host" /* name of the daemon's, if none is given */
 #define UID_NONE ((uid_t)-1)
 
 struct instance_options {
