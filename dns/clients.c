@@ -46,7 +46,7 @@ static int by_place(const void *a, const void *b)
 	return r ? r : (int)x->bits - (int)y->bits;
 }
 
-static void add(struct clients *c, const struct conf_prefix *p, uint32_t policy, bool allowed)
+static void add(struct clients *c, const struct prefix *p, uint32_t policy, bool allowed)
 {
 	c->prefix[c->num++] = (struct client_prefix){
 		.addr = p->addr,

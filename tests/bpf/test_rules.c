@@ -301,7 +301,7 @@ static struct conf *one_of_two(unsigned int which, const struct rules_flow *f)
 		is->port = calloc(1, sizeof(*is->port));
 		is->port[0].first = is->port[0].last = meets ? f->facts.dport : 9;
 		is->destination = calloc(1, sizeof(*is->destination));
-		is->destination[0] = (struct conf_prefix){ f->facts.daddr, 32 };
+		is->destination[0] = (struct prefix){ f->facts.daddr, 32 };
 		is->fwmark = calloc(1, sizeof(*is->fwmark));
 		is->fwmark[0] = (struct pass_mark){ f->facts.mark, ~0U };
 		is->users = is->ports = is->destinations = is->fwmarks = 1;

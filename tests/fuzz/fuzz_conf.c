@@ -23,7 +23,7 @@ static void check_domain(const char *name)
 		require(name[i] > ' ' && name[i] <= '~' && !(name[i] >= 'A' && name[i] <= 'Z'));
 }
 
-static void check_prefix(const struct conf_prefix *p)
+static void check_prefix(const struct prefix *p)
 {
 	require(p->bits <= (addr_is_v4(&p->addr) ? 32U : 128U));
 }

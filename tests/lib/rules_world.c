@@ -145,19 +145,19 @@ static struct addr address(void)
 	return a;
 }
 
-static struct conf_prefix prefix(void)
+static struct prefix prefix(void)
 {
 	struct addr a = address();
 	bool v4 = addr_is_v4(&a);
-	struct conf_prefix p = { .bits = rules_random(v4 ? 33 : 129) };
+	struct prefix p = { .bits = rules_random(v4 ? 33 : 129) };
 
 	p.addr = cut(a, p.bits + (v4 ? 96 : 0));
 	return p;
 }
 
-static struct conf_prefix *prefixes(size_t *ret_num)
+static struct prefix *prefixes(size_t *ret_num)
 {
-	struct conf_prefix *p = some(sizeof(*p), ret_num);
+	struct prefix *p = some(sizeof(*p), ret_num);
 
 	for (size_t i = 0; i < *ret_num; i++)
 		p[i] = prefix();
@@ -293,7 +293,7 @@ struct conf *rules_world_conf_networks(unsigned int rules, unsigned int networks
 		is->destination = calloc(num, sizeof(*is->destination));
 		is->destinations = num;
 		for (size_t j = 0; j < num; j++) {
-			struct conf_prefix *p = &is->destination[j];
+			struct prefix *p = &is->destination[j];
 			unsigned int v4 = rules_random(4) != 0;
 
 			p->bits = v4 ? 12 + rules_random(21) : 20 + rules_random(45);
@@ -468,7 +468,7 @@ static bool cgroup_in(const struct conf_conditions *c, const char *path)
 	}
 }
 
-static bool prefix_in(const struct conf_prefix *p, size_t num, const struct addr *a)
+static bool prefix_in(const struct prefix *p, size_t num, const struct addr *a)
 {
 	for (size_t i = 0; i < num; i++)
 		if (addr_in_prefix(a, &p[i].addr, p[i].bits))

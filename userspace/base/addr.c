@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/addr.h"
@@ -123,6 +124,31 @@ int addr_parse(const char *text, struct addr *ret_addr)
 		*ret_addr = addr_from_v6(&v6);
 	else
 		return -EINVAL;
+	return 0;
+}
+
+int prefix_parse(const char *text, struct prefix *ret_prefix)
+{
+	size_t len = strcspn(text, "/");
+	unsigned long bits, most;
+	char addr[ADDR_TEXT_MAX];
+	struct prefix p;
+	char *end;
+
+	if (len >= sizeof(addr))
+		return -EINVAL;
+	memcpy(addr, text, len);
+	addr[len] = '\0';
+	if (addr_parse(addr, &p.addr))
+		return -EINVAL;
+	bits = most = addr_is_v4(&p.addr) ? 32 : 128;
+	if (text[len]) {
+		bits = strtoul(text + len + 1, &end, 10);
+		if (text[len + 1] < '0' || text[len + 1] > '9' || *end || bits > most)
+			return -ERANGE;
+	}
+	p.bits = (unsigned int)bits;
+	*ret_prefix = p;
 	return 0;
 }
 

@@ -18,6 +18,11 @@ struct endpoint {
 	__be16 port;
 };
 
+struct prefix {
+	struct addr addr;
+	unsigned int bits; /* of 32 for v4, of 128 for v6 */
+};
+
 bool addr_is_v4(const struct addr *a); /* v6-mapped */
 bool addr_is_zero(const struct addr *a); /* :: or 0.0.0.0 */
 bool addr_is_loopback(const struct addr *a); /* 127/8, ::1 */
@@ -36,6 +41,11 @@ __be32 addr_to_v4(const struct addr *a); /* of an addr_is_v4() address */
 
 /* "192.0.2.1" or "2001:db8::1". -EINVAL if it is neither. */
 int addr_parse(const char *text, struct addr *ret_addr);
+/*
+ * "192.0.2.0/24", or an address alone, which is all bits of it; what is behind the prefix stays.
+ * 0; -EINVAL: no address; -ERANGE: no good number of bits.
+ */
+int prefix_parse(const char *text, struct prefix *ret_prefix);
 /* Returns buf. */
 const char *addr_format(const struct addr *a, char buf[ADDR_TEXT_MAX]);
 

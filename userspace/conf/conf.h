@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The configuration file as it was understood: every value checked, every name resolved to the
- * place of what it names, every default filled in. Main reads the file, and the resolver the
- * same bytes by the same code, so that nothing has to be written in a second form between them.
+ * place of what it names, every default filled in, every prefix without host bits. Main reads
+ * the file, and the resolver the same bytes by the same code, so that nothing has to be written
+ * in a second form between them.
  */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
@@ -92,11 +93,6 @@ enum conf_uplink_mode { CONF_UPLINK_MODES(CONTRACT_ENUM) CONF_UPLINK_MODE_NUM };
 enum conf_loopback { CONF_LOOPBACKS(CONTRACT_ENUM) CONF_LOOPBACK_NUM };
 enum conf_attach { CONF_ATTACHES(CONTRACT_ENUM) CONF_ATTACH_NUM };
 
-struct conf_prefix {
-	struct addr addr; /* host bits are 0 */
-	unsigned int bits; /* of 32 for v4, of 128 for v6 */
-};
-
 struct conf_upstream {
 	char name[CONF_NAME_MAX];
 	unsigned int line;
@@ -149,7 +145,7 @@ struct conf_rule {
 struct conf_policy {
 	char name[CONF_NAME_MAX];
 	unsigned int line;
-	struct conf_prefix *client; /* none = every client that no earlier policy has */
+	struct prefix *client; /* none = every client that no earlier policy has */
 	size_t clients;
 	struct conf_rule *rule;
 	size_t rules;
@@ -186,7 +182,7 @@ struct conf_cache {
 struct conf_dns {
 	struct conf_listener *listener; /* besides the stack's address */
 	size_t listeners;
-	struct conf_prefix *allow; /* foreign clients that are answered */
+	struct prefix *allow; /* foreign clients that are answered */
 	size_t allows;
 	struct conf_device *device; /* queries that arrive there are answered in the kernel */
 	size_t devices;
@@ -256,9 +252,9 @@ struct conf_conditions {
 	char **domain; /* as in struct conf_rule */
 	size_t domains;
 	uint64_t lists; /* bits by place in dns.lists */
-	struct conf_prefix *destination;
+	struct prefix *destination;
 	size_t destinations;
-	struct conf_prefix *source;
+	struct prefix *source;
 	size_t sources;
 	struct conf_ports *port; /* destination's, of TCP and UDP */
 	size_t ports;

@@ -4,7 +4,6 @@
  * such that `route: table` alone does what most want.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <linux/rtnetlink.h>
@@ -12,79 +11,27 @@
 #include "base/limits.h"
 #include "conf/reader.h"
 #include "conf/route.h"
-
-#define WORD(name, text) [name] = text,
-#define FIELD(member)                                                                              \
-	.offset = offsetof(struct conf_route, member),                                             \
-	.size = sizeof(((struct conf_route *)0)->member)
-#define SOME(member, members)                                                                      \
-	.offset = offsetof(struct conf_route, member),                                             \
-	.size = sizeof(((struct conf_route *)0)->member[0]), .fixed = true,                        \
-	.count = offsetof(struct conf_route, members),                                             \
-	.count_size = sizeof(((struct conf_route *)0)->members)
+#include "conf/schema.h"
 
 const char *const conf_route_ways[] = { CONF_ROUTE_WAYS(WORD) };
 const char *const conf_route_modes[] = { CONF_ROUTE_MODES(WORD) };
 
 /* --- kinds -------------------------------------------------------------------------------- */
 
-/* ADDRESS/BITS. `host`: bits behind the prefix say something; else they have to be 0. */
-static bool range_parse(const char *text, bool host, struct conf_range *ret_range)
-{
-	const char *slash = strchr(text, '/');
-	size_t len = slash ? (size_t)(slash - text) : strlen(text);
-	char addr[ADDR_TEXT_MAX], *end = "";
-	unsigned long bits, max;
-	struct conf_range range;
-
-	if (len >= sizeof(addr) || (!slash && host))
-		return false;
-	memcpy(addr, text, len);
-	addr[len] = '\0';
-	if (addr_parse(addr, &range.addr))
-		return false;
-	max = addr_is_v4(&range.addr) ? 32 : 128;
-	bits = max;
-	if (slash && (slash[1] < '0' || slash[1] > '9'))
-		return false;
-	if (slash)
-		bits = strtoul(slash + 1, &end, 10);
-	if (*end || bits > max)
-		return false;
-	range.bits = (unsigned int)bits;
-	for (unsigned long bit = bits + 128 - max; !host && bit < 128; bit++)
-		if (range.addr.b[bit / 8] & 0x80 >> bit % 8)
-			return false;
-	*ret_range = range;
-	return true;
-}
-
-static bool take_range(struct reader *r, struct node *n, const struct key *k, void *to)
-{
-	if (n->kind != NODE_SCALAR || !range_parse(n->text, false, to))
-		return reader_refuse(r, n, k, "is no network");
-	return true;
-}
-
-static const struct kind kind_range = {
-	.take = take_range,
-	.expected = "ADDRESS/BITS without bits set behind its prefix length, or an address alone"
-};
-
 /* The stack's address has to leave room for the device's. */
 static bool take_stack(struct reader *r, struct node *n, const struct key *k, void *to, bool v4)
 {
-	struct conf_range range;
 	unsigned int max = v4 ? 32 : 128;
+	struct prefix range;
 
-	if (n->kind != NODE_SCALAR || !range_parse(n->text, true, &range) ||
+	if (n->kind != NODE_SCALAR || !strchr(n->text, '/') || prefix_parse(n->text, &range) ||
 	    addr_is_v4(&range.addr) != v4)
 		return reader_refuse(r, n, k, "is no address with a prefix length");
 	if (range.bits < 8 || range.bits > max - 2 || addr_is_loopback(&range.addr) ||
 	    addr_is_multicast(&range.addr) || addr_is_link_local(&range.addr) ||
 	    addr_is_this_host(&range.addr))
 		return reader_refuse(r, n, k, "cannot be the TUN's");
-	*(struct conf_range *)to = range;
+	*(struct prefix *)to = range;
 	return true;
 }
 
@@ -106,95 +53,87 @@ static const struct kind kind_stack6 = { .take = take_stack6,
 static const struct key vip_keys[] = {
 	{ .name = "at",
 	  .kind = &kind_server,
-	  .offset = offsetof(struct conf_vip, at),
-	  .size = sizeof(struct endpoint),
+	  FIELD(struct conf_vip, at),
 	  .help = "the address, and port, that is asked for" },
-	{ .name = "to",
-	  .kind = &kind_server,
-	  .offset = offsetof(struct conf_vip, to),
-	  .size = sizeof(struct endpoint),
-	  .help = "where it goes" },
+	{ .name = "to", .kind = &kind_server, FIELD(struct conf_vip, to), .help = "where it goes" },
 };
 
 static void vip_done(struct reader *r, struct node *n, void *to);
 
-const struct section section_vip = { .what = "an address of capture.route.vips",
-				     .keys = vip_keys,
-				     .num = sizeof(vip_keys) / sizeof(vip_keys[0]),
-				     .done = vip_done };
+const struct section section_vip = { "an address of capture.route.vips", KEYS(vip_keys), vip_done };
 
 static const struct key route_keys[] = {
 	{ .name = "way",
 	  .kind = &kind_word,
-	  FIELD(way),
-	  .words = conf_route_ways,
-	  .words_num = CONF_ROUTE_WAY_NUM,
+	  FIELD(struct conf_route, way),
+	  WORDS(conf_route_ways),
 	  .standard = "none",
 	  .help = "how routes lead to the TUN" },
 	{ .name = "mode",
 	  .kind = &kind_word,
-	  FIELD(mode),
-	  .words = conf_route_modes,
-	  .words_num = CONF_ROUTE_MODE_NUM,
+	  FIELD(struct conf_route, mode),
+	  WORDS(conf_route_modes),
 	  .standard = "firewall",
 	  .help = "everything, or the stack's address alone" },
-	{ .name = "tun", .kind = &kind_device, FIELD(tun), .help = "the device's name" },
+	{ .name = "tun",
+	  .kind = &kind_device,
+	  FIELD(struct conf_route, tun),
+	  .help = "the device's name" },
 	{ .name = "address",
 	  .kind = &kind_stack4,
-	  FIELD(address),
+	  FIELD(struct conf_route, address),
 	  .help = "where the stack answers; the device has the next one" },
-	{ .name = "address6", .kind = &kind_stack6, FIELD(address6), .help = "the same in IPv6" },
+	{ .name = "address6",
+	  .kind = &kind_stack6,
+	  FIELD(struct conf_route, address6),
+	  .help = "the same in IPv6" },
 	{ .name = "table",
 	  .kind = &kind_number,
-	  FIELD(table),
+	  FIELD(struct conf_route, table),
 	  .min = 1,
 	  .max = UINT32_MAX,
 	  .standard = "26738",
 	  .help = "table: number of the routing table" },
 	{ .name = "priority",
 	  .kind = &kind_number,
-	  FIELD(priority),
+	  FIELD(struct conf_route, priority),
 	  .min = 1,
 	  .max = 32766 - ROUTE_RULES,
 	  .standard = "9100",
 	  .help = "table: of the first rule" },
 	{ .name = "fwmark",
 	  .kind = &kind_mark,
-	  FIELD(fwmark),
+	  FIELD(struct conf_route, fwmark),
 	  .help = "table: what has this mark is captured, nothing else" },
 	{ .name = "ranges",
 	  .kind = &kind_list,
-	  .of = &kind_range,
-	  SOME(range, ranges),
+	  .of = &kind_prefix,
+	  SOME(struct conf_route, range, ranges),
 	  .max = CONF_RANGES_MAX,
 	  .help = "destinations that are captured; without: all" },
 	{ .name = "direct",
 	  .kind = &kind_list,
-	  .of = &kind_range,
-	  SOME(direct, directs),
+	  .of = &kind_prefix,
+	  SOME(struct conf_route, direct, directs),
 	  .max = CONF_RANGES_MAX,
 	  .help = "destinations that keep their way" },
 	{ .name = "vips",
 	  .kind = &kind_list,
 	  .section = &section_vip,
-	  SOME(vip, vips),
+	  SOME(struct conf_route, vip, vips),
 	  .max = CONF_VIPS_MAX,
-	  .lined = true,
-	  .line = offsetof(struct conf_vip, line),
+	  LINE(struct conf_vip),
 	  .help = "addresses that lead to servers of choice" },
 	{ .name = "specific-routes",
 	  .kind = &kind_bool,
-	  FIELD(specific),
+	  FIELD(struct conf_route, specific),
 	  .standard = "true",
 	  .help = "table: routes that are no default routes stay in force" },
 };
 
 static void route_done(struct reader *r, struct node *n, void *to);
 
-const struct section section_route = { .what = "capture.route",
-				       .keys = route_keys,
-				       .num = sizeof(route_keys) / sizeof(route_keys[0]),
-				       .done = route_done };
+const struct section section_route = { "capture.route", KEYS(route_keys), route_done };
 
 /* --- together ----------------------------------------------------------------------------- */
 
@@ -252,7 +191,7 @@ const struct kind kind_route = { .take = take_route,
 					 "a word (none, table, bind, host-routes, halves) or the "
 					 "keys of capture.route" };
 
-static bool ranges_differ(const struct conf_range *a, const struct conf_range *b, uint32_t num)
+static bool prefixes_differ(const struct prefix *a, const struct prefix *b, uint32_t num)
 {
 	for (uint32_t i = 0; i < num; i++)
 		if (!addr_eq(&a[i].addr, &b[i].addr) || a[i].bits != b[i].bits)
@@ -275,8 +214,9 @@ bool conf_route_differs(const struct conf_route *a, const struct conf_route *b)
 	       a->priority != b->priority || a->fwmark.value != b->fwmark.value ||
 	       a->fwmark.mask != b->fwmark.mask || a->specific != b->specific ||
 	       a->ranges != b->ranges || a->directs != b->directs || a->vips != b->vips ||
-	       vips_differ(a->vip, b->vip, a->vips) || ranges_differ(&a->address, &b->address, 1) ||
-	       ranges_differ(&a->address6, &b->address6, 1) ||
-	       ranges_differ(a->range, b->range, a->ranges) ||
-	       ranges_differ(a->direct, b->direct, a->directs);
+	       vips_differ(a->vip, b->vip, a->vips) ||
+	       prefixes_differ(&a->address, &b->address, 1) ||
+	       prefixes_differ(&a->address6, &b->address6, 1) ||
+	       prefixes_differ(a->range, b->range, a->ranges) ||
+	       prefixes_differ(a->direct, b->direct, a->directs);
 }

@@ -30,12 +30,6 @@
 enum conf_route_way { CONF_ROUTE_WAYS(CONTRACT_ENUM) CONF_ROUTE_WAY_NUM };
 enum conf_route_mode { CONF_ROUTE_MODES(CONTRACT_ENUM) CONF_ROUTE_MODE_NUM };
 
-/* A network, or an address in its network. */
-struct conf_range {
-	struct addr addr;
-	unsigned int bits; /* of 32 for v4, of 128 for v6 */
-};
-
 /* An address of our own making: what is asked for there goes to a server of choice. */
 struct conf_vip {
 	struct endpoint at; /* port 0 = any */
@@ -47,14 +41,14 @@ struct conf_route {
 	enum conf_route_way way;
 	enum conf_route_mode mode;
 	char tun[16]; /* "" = chosen */
-	struct conf_range address; /* of the stack; bits 0 = chosen */
-	struct conf_range address6;
-	uint32_t table; /* and the one behind it, for the other mode */
+	struct prefix address; /* of the stack, in its network; bits 0 = chosen */
+	struct prefix address6;
+	uint32_t table;
 	uint32_t priority; /* of the first of ROUTE_RULES rules */
 	struct pass_mark fwmark; /* mask 0: all traffic; else what has this mark alone */
-	struct conf_range range[CONF_RANGES_MAX]; /* none = everything */
+	struct prefix range[CONF_RANGES_MAX]; /* none = everything */
 	uint32_t ranges;
-	struct conf_range direct[CONF_RANGES_MAX]; /* go by the uplink's gateway */
+	struct prefix direct[CONF_RANGES_MAX]; /* go by the uplink's gateway */
 	uint32_t directs;
 	struct conf_vip vip[CONF_VIPS_MAX];
 	uint32_t vips;

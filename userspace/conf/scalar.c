@@ -331,8 +331,7 @@ static struct addr prefix_base(const struct addr *a, unsigned int bits)
 	return base;
 }
 
-static bool prefix_refuse_host_bits(struct reader *r, const struct node *n,
-				    const struct conf_prefix *p)
+static bool prefix_refuse_host_bits(struct reader *r, const struct node *n, const struct prefix *p)
 {
 	char shown[TREE_SHOWN_MAX], text[ADDR_TEXT_MAX];
 
@@ -343,30 +342,18 @@ static bool prefix_refuse_host_bits(struct reader *r, const struct node *n,
 
 static bool take_prefix(struct reader *r, struct node *n, const struct key *k, void *to)
 {
-	struct conf_prefix p = { 0 };
-	char text[ADDR_TEXT_MAX];
-	const char *slash, *end;
-	struct addr a;
-	int64_t bits;
-	size_t len;
+	struct prefix p;
+	struct addr said;
+	int err = is_text(n) ? prefix_parse(n->text, &p) : -EINVAL;
 
-	slash = is_text(n) ? strchr(n->text, '/') : NULL;
-	len = slash ? (size_t)(slash - n->text) : n->kind == NODE_SCALAR ? strlen(n->text) : 0;
-	if (!is_text(n) || len >= sizeof(text))
-		return reader_refuse(r, n, k, "is no network");
-	memcpy(text, n->text, len);
-	text[len] = '\0';
-	if (addr_parse(text, &a))
-		return reader_refuse(r, n, k, "is no network");
-	bits = addr_is_v4(&a) ? 32 : 128;
-	end = slash ? digits(slash + 1, &bits) : "";
-	if (!end || *end || bits > (addr_is_v4(&a) ? 32 : 128))
-		return reader_refuse(r, n, k, "has no good prefix length");
-	p.bits = (unsigned int)bits;
-	p.addr = prefix_base(&a, p.bits);
-	if (!addr_eq(&p.addr, &a))
+	if (err)
+		return reader_refuse(
+			r, n, k, err == -ERANGE ? "has no good prefix length" : "is no network");
+	said = p.addr;
+	p.addr = prefix_base(&said, p.bits);
+	if (!addr_eq(&p.addr, &said))
 		return prefix_refuse_host_bits(r, n, &p);
-	*(struct conf_prefix *)to = p;
+	*(struct prefix *)to = p;
 	return true;
 }
 

@@ -28,7 +28,7 @@ struct entries {
 
 static const struct addr v4_all = { { [10] = 0xff, [11] = 0xff } };
 
-static void add(struct entries *e, uint32_t dim, const struct conf_prefix *prefix, size_t num,
+static void add(struct entries *e, uint32_t dim, const struct prefix *prefix, size_t num,
 		uint32_t rule)
 {
 	for (size_t i = 0; i < num; i++) {
@@ -119,7 +119,7 @@ static int put_all(struct policy_tables *t, const struct entries *e)
 
 int prefixes_compile(const struct conf *c, struct policy_tables *t)
 {
-	static const struct conf_prefix v4 = { .addr = { { [10] = 0xff, [11] = 0xff } } };
+	static const struct prefix v4 = { .addr = { { [10] = 0xff, [11] = 0xff } } };
 	struct entries e = { 0 };
 	size_t room = count(c) + 2;
 	int err = -ENOMEM;

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/addr.h"
 #include "base/error.h"
 #include "policy/compile.h"
 #include "supervisor/flow_filter.h"
@@ -53,25 +52,11 @@ static bool read_name(const json_t *value, const char *const *names, size_t num,
 	return false;
 }
 
-/* "ADDRESS" or "ADDRESS/BITS" */
-static bool read_prefix(const json_t *value, struct filter_prefix *p)
+static bool read_prefix(const json_t *value, struct prefix *p)
 {
-	char text[ADDR_TEXT_MAX + 4], *slash, *end;
-	unsigned int most;
+	const char *text = json_string_value(value);
 
-	if (!read_text(value, text, sizeof(text)))
-		return false;
-	slash = strchr(text, '/');
-	if (slash)
-		*slash = '\0';
-	if (addr_parse(text, &p->addr))
-		return false;
-	most = addr_is_v4(&p->addr) ? 32 : 128;
-	p->bits = most;
-	if (!slash)
-		return true;
-	p->bits = (unsigned int)strtoul(slash + 1, &end, 10);
-	return slash[1] >= '0' && slash[1] <= '9' && !*end && p->bits <= most;
+	return text && !prefix_parse(text, p);
 }
 
 static bool read_proto(const json_t *value, struct flow_filter *f)

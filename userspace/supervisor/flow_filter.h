@@ -8,15 +8,11 @@
 
 #include <jansson.h>
 
+#include "base/addr.h"
 #include "base/error.h"
 #include "supervisor/show.h"
 
 #define FILTER_TEXT_MAX 256
-
-struct filter_prefix {
-	struct addr addr;
-	unsigned int bits; /* of 32 or 128 */
-};
 
 /* Zeroed = every flow. */
 struct flow_filter {
@@ -28,7 +24,7 @@ struct flow_filter {
 	uint8_t proto, proto6; /* ICMP is two protocols */
 	uint8_t verdict, state, capture;
 	char process[COMM_BYTES];
-	struct filter_prefix client, dest;
+	struct prefix client, dest;
 	char cgroup[FILTER_TEXT_MAX];
 	char unit[FILTER_TEXT_MAX];
 	char name[FILTER_TEXT_MAX];

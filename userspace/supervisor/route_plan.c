@@ -148,7 +148,7 @@ static void add_to_uplink(const struct route_facts *f, struct route_plan *p, uin
 	r->gateway = f->uplink->gateway;
 }
 
-static bool in_family(const struct route_facts *f, const struct conf_range *range)
+static bool in_family(const struct route_facts *f, const struct prefix *range)
 {
 	return addr_is_v4(&range->addr) == (f->family == AF_INET);
 }

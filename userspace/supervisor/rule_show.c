@@ -46,7 +46,7 @@ static void say(struct words *w, const char *text)
 	w->text[w->len] = '\0';
 }
 
-static void prefix_text(const struct conf_prefix *p, char buf[VALUE_MAX])
+static void prefix_text(const struct prefix *p, char buf[VALUE_MAX])
 {
 	char addr[ADDR_TEXT_MAX];
 

@@ -121,6 +121,37 @@ static void prefixes_match_to_the_bit(void **state)
 	assert_false(in_prefix("2001:db8::2", "2001:db8::1", 128));
 }
 
+static void reads_prefixes(void **state)
+{
+	static const struct {
+		const char *text, *addr;
+		unsigned int bits;
+	} good[] = { { "192.0.2.0/24", "192.0.2.0", 24 },
+		     { "192.0.2.1/24", "192.0.2.1", 24 },
+		     { "192.0.2.1", "192.0.2.1", 32 },
+		     { "0.0.0.0/0", "0.0.0.0", 0 },
+		     { "2001:db8::/32", "2001:db8::", 32 },
+		     { "::1", "::1", 128 },
+		     { "::/128", "::", 128 } };
+	static const char *const bad_bits[] = { "192.0.2.0/33",		  "192.0.2.0/",
+						"192.0.2.0/ 8",		  "192.0.2.0/8x",
+						"192.0.2.0/-1",		  "2001:db8::/129",
+						"::/18446744073709551616" };
+	static const char *const bad_addr[] = { "", "/24", "192.0.2/24", "example.org/8" };
+	char text[ADDR_TEXT_MAX];
+	struct prefix p;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(prefix_parse(good[i].text, &p), 0);
+		assert_string_equal(addr_format(&p.addr, text), good[i].addr);
+		assert_int_equal(p.bits, good[i].bits);
+	}
+	for (size_t i = 0; i < sizeof(bad_bits) / sizeof(bad_bits[0]); i++)
+		assert_int_equal(prefix_parse(bad_bits[i], &p), -ERANGE);
+	for (size_t i = 0; i < sizeof(bad_addr) / sizeof(bad_addr[0]); i++)
+		assert_int_equal(prefix_parse(bad_addr[i], &p), -EINVAL);
+}
+
 static void prefixes_do_not_mix_families(void **state)
 {
 	assert_false(in_prefix("10.0.0.1", "::", 0));
@@ -217,6 +248,7 @@ int main(void)
 		cmocka_unit_test(mapped_text_is_ipv4),
 		cmocka_unit_test(refuses_what_is_no_address),
 		cmocka_unit_test(knows_the_kinds_of_addresses),
+		cmocka_unit_test(reads_prefixes),
 		cmocka_unit_test(prefixes_match_to_the_bit),
 		cmocka_unit_test(prefixes_do_not_mix_families),
 		cmocka_unit_test(endpoints_take_every_form),
