@@ -84,7 +84,8 @@ static void what_cannot_be_is_refused(void **state)
 	refuses("capture: {route: {way: table, address: 'fd00::1/64'}}", "such as 10.0.0.1/24");
 	refuses("capture: {route: {way: table, address6: 10.0.0.1/24}}", "such as fd00::1/64");
 	refuses("capture: {route: {way: table, ranges: 10.10.0.1/16}}", "bits set behind");
-	refuses("capture: {route: {way: table, ranges: 10.10.0.0/33}}", "has no good prefix length");
+	refuses("capture: {route: {way: table, ranges: 10.10.0.0/33}}",
+		"has no good prefix length");
 	refuses("capture: {route: {way: table, vips: [{at: 10.10.1.1}]}}", "expected {at:");
 	refuses("capture: {route: {way: table, vips: [{at: 10.10.1.1, to: '::1'}]}}",
 		"not of one family");
