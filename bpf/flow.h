@@ -24,6 +24,7 @@
 
 #include "bpf/admit.h"
 #include "bpf/count.h"
+#include "bpf/fib.h"
 #include "bpf/maps.h"
 #include "bpf/owner.h"
 
@@ -124,10 +125,30 @@ static __always_inline void flow_fill(struct __sk_buff *skb, struct scratch *x)
 	f->queue = x->decision.slot;
 }
 
-/* A flow whose packets leave by another device now is answered there. */
-static __always_inline void flow_move(struct flow *f, const struct scratch *x)
+/* Is it the same client's address, and known? */
+static __always_inline int flow_same_client(const struct flow *f, const struct capture_note *from)
+{
+	int i, known = 0, differs = 0;
+
+	for (i = 0; i < (int)sizeof(f->mac); i++) {
+		known |= from->mac[i];
+		differs |= f->mac[i] ^ from->mac[i];
+	}
+	return known && !differs;
+}
+
+/*
+ * A flow whose packets leave by another device now is answered there. A client's is so if it is
+ * he who has moved: he has his MAC address still, or the kernel, too, looks for him there. Who
+ * merely sends by his address gets none of his answers.
+ */
+static __always_inline void flow_move(struct __sk_buff *skb, struct flow *f,
+				      const struct scratch *x)
 {
 	if (f->ifindex == x->from.ifindex)
+		return;
+	if ((f->capture == CAPTURE_LAN || x->from.point == CAPTURE_LAN) &&
+	    !flow_same_client(f, &x->from) && !fib_agrees(skb))
 		return;
 	f->ifindex = x->from.ifindex;
 	f->capture = x->from.point;
@@ -299,7 +320,7 @@ static __always_inline int flow_up(struct __sk_buff *skb, struct scratch *x)
 	if (f) {
 		flow_count_up(f, x);
 		flow_follow_up(f, p);
-		flow_move(f, x);
+		flow_move(skb, f, x);
 	} else if (opens) {
 		err = flow_enter(skb, x);
 	} else {

@@ -17,14 +17,12 @@
 #include "bpf/capture.h"
 #include "bpf/classify.h"
 #include "bpf/count.h"
+#include "bpf/fib.h"
 #include "bpf/flow.h"
 #include "bpf/maps.h"
 #include "bpf/own.h"
 #include "bpf/routed.h"
 #include "bpf/steps.h"
-
-#define AF_INET4 2
-#define AF_INET6 10
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -98,30 +96,8 @@ int tun_egress(struct __sk_buff *skb)
 /*
  * An answer whose flow is not known any more: to whoever has its address, on the side where
  * the kernel would look for him. A client is found by the route to his address; the host
- * itself is answered where the route to the answer's source begins. bpf_fib_lookup() wants
- * forwarding to be on for the TUN, which main sees to. Returns the action.
+ * itself is answered where the route to the answer's source begins. Returns the action.
  */
-static __always_inline int fib_find(struct __sk_buff *skb, const struct packet *p,
-				    const struct addr *to, const struct addr *from)
-{
-	struct bpf_fib_lookup fib = { .family = p->version == 4 ? AF_INET4 : AF_INET6,
-				      .ifindex = skb->ifindex };
-	long err;
-
-	if (p->version == 4) {
-		__builtin_memcpy(&fib.ipv4_dst, to->b + 12, 4);
-		__builtin_memcpy(&fib.ipv4_src, from->b + 12, 4);
-	} else {
-		__builtin_memcpy(fib.ipv6_dst, to->b, 16);
-		__builtin_memcpy(fib.ipv6_src, from->b, 16);
-	}
-	err = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
-	if (err != BPF_FIB_LKUP_RET_SUCCESS && err != BPF_FIB_LKUP_RET_NO_NEIGH &&
-	    err != BPF_FIB_LKUP_RET_FRAG_NEEDED)
-		return 0;
-	return fib.ifindex;
-}
-
 __noinline int tun_answer_by_route(struct __sk_buff *skb)
 {
 	struct scratch *x = scratch_get();
