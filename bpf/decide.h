@@ -7,9 +7,11 @@
  *   ------------------------------------------  -------------------------------------------
  *   of a captured flow                          sent to the TUN
  *   of a direct flow                            passed
- *   TCP, no SYN, of no flow                     passed and noted: it began before us
+ *   TCP, no SYN, of no flow                     passed and noted: it began before us, or
+ *                                               outside; but for what rules drop or refuse,
+ *                                               where anybody can write such segments
  *   TCP, no SYN, of a captured flow that ended  refused: it must not slip by
- *   UDP of a flow that was opened from outside  passed and noted
+ *   of a flow that was opened from outside      passed and noted
  *   DNS, where it is wanted                     sent to the TUN
  *   any other                                   what the rules say
  *
@@ -54,6 +56,61 @@ static __always_inline int epoch_holds(__u32 epoch)
 	struct rule_state *state = rule_state_get();
 
 	return state && (__s32)(epoch - state->valid_from) >= 0;
+}
+
+#define PAST_NS 120000000000ULL /* for which TCP may send again what was not acknowledged */
+
+/* Is the segment of a captured flow that has ended? Its application may not know it yet. */
+static __always_inline int flow_is_past(const struct scratch *x)
+{
+	__u64 *ended = bpf_map_lookup_elem(&past_flows, &x->key);
+
+	return ended && !(x->packet.tcp_flags & TCP_FLAG_SYN) &&
+	       bpf_ktime_get_coarse_ns() < *ended + PAST_NS;
+}
+
+/*
+ * Reads into x->key the flow that an ICMP error from the inside is about, as the inside sees it:
+ * what it quotes is the answer that came. -1: it quotes nothing.
+ */
+static __always_inline int error_key(struct scratch *x)
+{
+	struct flow_key *key = &x->key;
+	__u32 at = x->packet.payload_offset;
+	struct addr from;
+	__be16 port;
+
+	PARSE_HIDE(at);
+	if (at > PARSE_HEAD_MAX - IP6_HEADER_BYTES || flow_key_quoted(x, at))
+		return -1;
+	from = key->saddr;
+	key->saddr = key->daddr;
+	key->daddr = from;
+	if (key->proto == PROTO_TCP || key->proto == PROTO_UDP) {
+		port = key->sport;
+		key->sport = key->dport;
+		key->dport = port;
+	}
+	return 0;
+}
+
+/*
+ * Is it an ICMP error about an answer that we have given? Who it seems to be for has never sent
+ * that, so it is the worker's that has.
+ */
+static __always_inline int error_is_ours(struct scratch *x)
+{
+	struct flow *f;
+
+	if (!packet_is_icmp_error(&x->packet) || error_key(x))
+		return 0;
+	f = bpf_map_lookup_elem(&flows, &x->key);
+	if (!f || f->capture != x->from.point)
+		return 0;
+	x->from.verdict = f->verdict;
+	x->from.rule = f->rule;
+	x->from.epoch = f->epoch;
+	return 1;
 }
 
 /* --- what a verdict does ------------------------------------------------------------------ */
@@ -468,17 +525,6 @@ static __always_inline int decide_pass(struct __sk_buff *skb, struct scratch *x,
 	return pass(why);
 }
 
-#define PAST_NS 120000000000ULL /* for which TCP may send again what was not acknowledged */
-
-/* Is the segment of a captured flow that has ended? Its application may not know it yet. */
-static __always_inline int flow_is_past(const struct scratch *x)
-{
-	__u64 *ended = bpf_map_lookup_elem(&past_flows, &x->key);
-
-	return ended && !(x->packet.tcp_flags & TCP_FLAG_SYN) &&
-	       bpf_ktime_get_coarse_ns() < *ended + PAST_NS;
-}
-
 /* Does its socket know of it that it did not pass? One may be silent for longer than that. */
 static __always_inline int flow_was_kept(struct __sk_buff *skb, const struct scratch *x)
 {
@@ -488,11 +534,33 @@ static __always_inline int flow_was_kept(struct __sk_buff *skb, const struct scr
 	       flow_key_same(&note->key, &x->key);
 }
 
-/* A segment of no flow that is known, and that opens none. */
+/* Can anybody write such a segment? To a host's own socket its connection gives it. */
+static __always_inline int segment_is_free(const struct scratch *x)
+{
+	return !x->from.dns_only && (x->from.hand || x->from.point == CAPTURE_LAN);
+}
+
+/*
+ * A segment of no flow that is known, and that opens none: of one older than we are, or opened
+ * from outside. What a rule drops or refuses it does not reach, where anybody can write such
+ * segments; nor what is to be forwarded, if it was written by hand. DECIDE_ACT, or an action.
+ */
 static __always_inline int decide_segment(struct __sk_buff *skb, struct scratch *x)
 {
 	if (flow_is_past(x) || flow_was_kept(skb, x))
 		return packet_refuse(skb, DROP_STRAY, END_REJECTED);
+	if (udp_note_inbound(&x->key))
+		return decide_pass(skb, x, FLOW_INBOUND, STAT_PASS_INBOUND);
+	if (segment_is_free(x)) {
+		if (decide_rules(skb, x))
+			return TC_ACT_UNSPEC;
+		if (x->from.verdict == VERDICT_DROP || x->from.verdict == VERDICT_REJECT)
+			return DECIDE_ACT;
+		if (x->from.hand)
+			return x->from.verdict == VERDICT_FORWARD ?
+				       packet_refuse(skb, DROP_STRAY, END_REJECTED) :
+				       DECIDE_ACT;
+	}
 	return decide_pass(skb, x, FLOW_OLDER, STAT_PASS_OLDER);
 }
 

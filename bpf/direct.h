@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Flows that pass as they are: `direct_flows`, from which everything that shows flows reads,
- * and the notes on UDP flows that were opened from outside.
+ * and the notes on flows that were opened from outside: of UDP, and of LAN clients also TCP's
+ * and pings, whose answers anybody there could write.
  *
  * States are those of bpf/flow.h. An entry stays when its flow has closed, for main to remove
  * (datapath/direct.c); one that the table had to forget is entered again by the flow's next
@@ -103,7 +104,7 @@ static __always_inline void direct_follow(struct scratch *x, struct flow *f, int
 		direct_close(&x->key, f, up ? END_APP_RESET : END_UPSTREAM_RESET);
 }
 
-/* Was the UDP flow opened from outside, and lately enough? */
+/* Was the flow opened from outside, and lately enough? */
 static __always_inline int udp_note_inbound(const struct flow_key *key)
 {
 	struct udp_note *note = bpf_map_lookup_elem(&udp_notes, key);
@@ -111,17 +112,12 @@ static __always_inline int udp_note_inbound(const struct flow_key *key)
 	return note && bpf_ktime_get_coarse_ns() - note->last_ns < UDP_NOTE_FRESH_NS;
 }
 
-/*
- * Who on this host would get a datagram from outside: 0 = nobody or one of our own sockets,
- * or one that has been sending to there: no flow that was opened from outside.
- */
-static __always_inline int udp_note_wanted(struct __sk_buff *skb, const struct flow_key *key)
+/* The socket that gets what is sent to `key`'s own side from its other one; to be released. */
+static __always_inline struct bpf_sock *udp_receiver(struct __sk_buff *skb,
+						     const struct flow_key *key)
 {
-	int v4 = addr_mapped(&key->daddr), wanted = 0;
-	struct settings *s = settings_get();
+	int v4 = addr_mapped(&key->daddr);
 	struct bpf_sock_tuple tuple = {};
-	struct sock_note *note;
-	struct bpf_sock *sk;
 
 	if (v4) {
 		__builtin_memcpy(&tuple.ipv4.saddr, key->daddr.b + 12, 4);
@@ -134,8 +130,21 @@ static __always_inline int udp_note_wanted(struct __sk_buff *skb, const struct f
 		tuple.ipv6.sport = key->dport;
 		tuple.ipv6.dport = key->sport;
 	}
-	sk = bpf_sk_lookup_udp(skb, &tuple, v4 ? sizeof(tuple.ipv4) : sizeof(tuple.ipv6),
-			       BPF_F_CURRENT_NETNS, 0);
+	return bpf_sk_lookup_udp(skb, &tuple, v4 ? sizeof(tuple.ipv4) : sizeof(tuple.ipv6),
+				 BPF_F_CURRENT_NETNS, 0);
+}
+
+/*
+ * Who on this host would get a datagram from outside: 0 = nobody or one of our own sockets,
+ * or one that has been sending to there: no flow that was opened from outside.
+ */
+static __always_inline int udp_note_wanted(struct __sk_buff *skb, const struct flow_key *key)
+{
+	struct settings *s = settings_get();
+	struct bpf_sock *sk = udp_receiver(skb, key);
+	struct sock_note *note;
+	int wanted;
+
 	if (!sk)
 		return 0;
 	note = sock_note_find(sk);
@@ -146,8 +155,8 @@ static __always_inline int udp_note_wanted(struct __sk_buff *skb, const struct f
 }
 
 /*
- * A datagram from outside, of no direct flow; key: the flow as the inside sees it. to_host: it
- * ends at a socket of this host. A flow that the inside has opened is not noted.
+ * A packet from outside that opens a flow, and is of no direct one; key: the flow as the inside
+ * sees it. to_host: it ends at a socket of this host. What the inside has opened is not noted.
  */
 static __always_inline void udp_note_seen(struct __sk_buff *skb, const struct flow_key *key,
 					  int to_host)

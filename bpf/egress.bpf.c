@@ -20,11 +20,10 @@
 #include "bpf/own.h"
 #include "bpf/pass.h"
 #include "bpf/quick.h"
+#include "bpf/sender.h"
 
 #define ETH_TYPE_VLAN 0x8100
 #define ETH_TYPE_QINQ 0x88a8
-#define ETH_GROUP 1U /* bit of a destination's first byte: multicast or broadcast */
-#define SOCK_KIND_RAW 3 /* SOCK_RAW */
 #define TCP_STATE_SYN_SENT 2
 #define FOLD_NS 1000000000ULL
 /*
@@ -33,56 +32,49 @@
  */
 #define FOLD_TICKS 100
 
-/* Who has sent a packet, by its socket. */
-enum host_sender {
-	SENDER_OWN, /* the socket of its flow */
-	SENDER_HAND, /* a process that writes packets itself: raw and packet sockets */
-	SENDER_KERNEL, /* nobody: RST, SYN-ACK, TIME_WAIT */
-	SENDER_TUNNEL, /* a tunnel: the socket, if there is one, is the inner packet's */
-};
-
 /* --- packets whose socket says it all ----------------------------------------------------- */
 
 /* Is the packet's flow the note's? The IP header has no options and is no fragment's. */
-static __always_inline int quick_same4(const __u8 *ip, const struct flow_key *key)
+static __always_inline int quick_same4(const __u8 *ip, const struct flow_key *key, __u8 proto)
 {
 	const __u32 *saddr = (const __u32 *)key->saddr.b, *daddr = (const __u32 *)key->daddr.b;
 	const __u32 *words = (const __u32 *)ip;
 
-	return ip[0] == 0x45 && ip[9] == PROTO_UDP &&
+	return ip[0] == 0x45 && ip[9] == proto &&
 	       !(*(const __u16 *)(ip + 6) & CSUM_BE16(IP4_FRAGMENT)) && words[3] == saddr[3] &&
 	       words[4] == daddr[3] && words[5] == *(const __u32 *)&key->sport &&
 	       !(daddr[0] | daddr[1]) && *(const __u16 *)(key->daddr.b + 10) == 0xffff;
 }
 
-static __always_inline int quick_same6(const __u8 *ip, const struct flow_key *key)
+static __always_inline int quick_same6(const __u8 *ip, const struct flow_key *key, __u8 proto)
 {
 	const __u32 *a = (const __u32 *)(ip + 8), *b = (const __u32 *)key->saddr.b;
 
-	return ip[6] == PROTO_UDP && *(const __u32 *)(ip + 40) == *(const __u32 *)&key->sport &&
+	return ip[6] == proto && *(const __u32 *)(ip + 40) == *(const __u32 *)&key->sport &&
 	       !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4]) |
 		 (a[5] ^ b[5]) | (a[6] ^ b[6]) | (a[7] ^ b[7]));
 }
 
-/* Bytes of the packet's payload if it is of the flow that was noted, else -1. */
-static __always_inline int quick_udp(struct __sk_buff *skb, const struct sock_note *note, __u32 l2)
+/* Bytes of its headers if the packet is of the flow that was noted, else -1. */
+static __always_inline int quick_same(struct __sk_buff *skb, const struct sock_note *note, __u32 l2,
+				      __u8 proto)
 {
 	const __u8 *ip = (const __u8 *)(long)skb->data + l2;
 	const void *end = (const void *)(long)skb->data_end;
 
-	if (note->key.proto != PROTO_UDP || skb->vlan_present)
+	if (note->key.proto != proto || skb->vlan_present)
 		return -1;
 	if (skb->protocol == CSUM_BE16(ETH_TYPE_IP)) {
 		if ((const void *)(ip + IP4_HEADER_BYTES + UDP_HEADER_BYTES) > end ||
-		    !quick_same4(ip, &note->key))
+		    !quick_same4(ip, &note->key, proto))
 			return -1;
-		return skb->len - l2 - IP4_HEADER_BYTES - UDP_HEADER_BYTES;
+		return l2 + IP4_HEADER_BYTES + UDP_HEADER_BYTES;
 	}
 	if (skb->protocol != CSUM_BE16(ETH_TYPE_IP6) ||
 	    (const void *)(ip + IP6_HEADER_BYTES + UDP_HEADER_BYTES) > end ||
-	    !quick_same6(ip, &note->key))
+	    !quick_same6(ip, &note->key, proto))
 		return -1;
-	return skb->len - l2 - IP6_HEADER_BYTES - UDP_HEADER_BYTES;
+	return l2 + IP6_HEADER_BYTES + UDP_HEADER_BYTES;
 }
 
 /* Brings the flow's entry up to date. -1: the table had to forget it. */
@@ -132,54 +124,26 @@ static __always_inline int quick_pass(struct __sk_buff *skb, struct bpf_sock *sk
 	struct sock_note *note = sock_note_find(sk);
 	struct rule_state *state = rule_state_get();
 	__u32 turn, segments = skb->gso_segs;
-	int bytes;
+	int headers;
 
 	if (!note || !state || note->verdict != VERDICT_DIRECT ||
 	    (__s32)(note->epoch - state->valid_from) < 0)
 		return 0;
+	/* what a socket had to say before it was connected again may wait for a neighbour still */
 	if (sk->protocol == PROTO_TCP)
 		return note->key.proto == PROTO_TCP && sk->state != TCP_STATE_SYN_SENT &&
+		       (!note->again || quick_same(skb, note, l2, PROTO_TCP) >= 0) &&
 		       !quick_fold(skb, note);
 	turn = sock_note_turn(note);
-	bytes = quick_udp(skb, note, l2);
-	if (bytes < 0 || !sock_note_still(note, turn))
+	headers = quick_same(skb, note, l2, PROTO_UDP);
+	if (headers < 0 || !sock_note_still(note, turn))
 		return 0;
-	note->bytes += bytes;
+	note->bytes += skb->len - headers;
 	note->packets += segments ? segments : 1;
 	return !quick_fold(skb, note);
 }
 
 /* --- all others --------------------------------------------------------------------------- */
-
-/* TCP's own resets and pings go by raw sockets, too: the kernel's. */
-static __always_inline enum host_sender host_sender(struct __sk_buff *skb, const struct packet *p)
-{
-	enum host_sender nobody = p->proto == PROTO_UDP ? SENDER_TUNNEL : SENDER_KERNEL;
-	struct bpf_sock *sk = skb->sk;
-
-	sk = sk ? bpf_sk_fullsock(sk) : NULL;
-	if (!sk)
-		return nobody;
-	if (!sk->protocol)
-		return SENDER_HAND;
-	if (sk->type == SOCK_KIND_RAW) {
-		if (sk->protocol == PROTO_TCP && !packet_opens_tcp(p))
-			return SENDER_KERNEL;
-		if (p->proto == PROTO_UDP &&
-		    (sk->protocol == PROTO_ICMP || sk->protocol == PROTO_ICMP6))
-			return SENDER_TUNNEL;
-		return SENDER_HAND;
-	}
-	if (sk->protocol != p->proto)
-		return nobody;
-	/* closed, or dissolved, while the packet waited for its neighbour */
-	if (p->proto == PROTO_UDP && !sk->src_port)
-		return SENDER_HAND;
-	if (packet_is_transport(p) && !p->fragment_offset &&
-	    sk->src_port != parse_be16((const __u8 *)&p->sport))
-		return nobody;
-	return SENDER_OWN;
-}
 
 /* ACKs of TIME_WAIT sockets have the mark that the socket had, but no cgroup any more. */
 static __always_inline int packet_is_bare_ack(const struct packet *p)
@@ -198,24 +162,46 @@ static __always_inline int host_is_own_last(struct __sk_buff *skb, const struct 
 	       packet_is_bare_ack(p);
 }
 
-/* Neither this host's, as its address says (macvlan), nor a single receiver's. -1 = it is. */
+/*
+ * Not this host's, as its address says (macvlan)? -1 = it is. To whom says the packet: a single
+ * receiver may have a group's address, as that of a cluster has.
+ */
 static __always_inline int host_frame(struct __sk_buff *skb, const struct capture_device *d)
 {
 	struct eth_header eth;
 	int i, differs = 0;
 
-	if (bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)))
-		return -1;
-	if (eth.to[0] & ETH_GROUP)
-		return STAT_PASS_ESSENTIAL;
-	if (!d || !mac_known(d->mac))
+	if (!d || !mac_known(d->mac) || bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)))
 		return -1;
 	for (i = 0; i < ETH_ADDR_BYTES; i++)
 		differs |= eth.from[i] ^ d->mac[i];
 	return differs ? STAT_PASS_DECIDED : -1;
 }
 
-/* As what the packet passes, whatever the rules say: enum kernel_stat, or -1. */
+#define HOST_ERROR (-2) /* host_passes(): an ICMP error that is a worker's business */
+
+/* What of a tunnel passes: in strict mode not what a process has written by hand. */
+static __always_inline int host_tunnel(struct __sk_buff *skb, const struct scratch *x,
+				       const struct settings *s)
+{
+	return packet_is_tunnel(&x->packet) &&
+	       !(s->strict_priority && x->from.hand && !skb_is_wrapped(skb));
+}
+
+/* What the kernel sends of itself: answers and errors of ICMP, segments of no socket. Or -1. */
+static __always_inline int host_kernel(struct scratch *x)
+{
+	const struct packet *p = &x->packet;
+
+	if (packet_is_icmp(p) && !p->fragment_offset && !packet_is_echo_request(p))
+		return error_is_ours(x) ? HOST_ERROR : STAT_PASS_KERNEL;
+	if (p->proto != PROTO_TCP || packet_opens_tcp(p))
+		return -1;
+	packet_key_up(p, &x->key);
+	return bpf_map_lookup_elem(&flows, &x->key) || flow_is_past(x) ? -1 : STAT_PASS_KERNEL;
+}
+
+/* As what the packet passes, whatever the rules say: enum kernel_stat; HOST_ERROR, or -1. */
 __noinline int host_passes(struct __sk_buff *skb)
 {
 	struct scratch *x = scratch_get();
@@ -228,23 +214,17 @@ __noinline int host_passes(struct __sk_buff *skb)
 	p = &x->packet;
 	if (packet_is_essential(p))
 		return STAT_PASS_ESSENTIAL;
-	if (packet_is_tunnel(p))
-		return STAT_PASS_TUNNEL;
 	/* TCP to an address of ours does not come here: it is the broadcasts among them */
 	if (p->proto != PROTO_TCP && bpf_map_lookup_elem(&host_addrs, &x->packet.daddr))
 		return STAT_PASS_LOCAL;
 	if (host_is_own_last(skb, p, s))
 		return STAT_PASS_OWN;
-	if (packet_is_icmp(p) && !p->fragment_offset && !packet_is_echo_request(p))
-		return STAT_PASS_KERNEL;
-	sender = host_sender(skb, p);
+	sender = host_sender(skb, x);
 	x->from.own = sender == SENDER_OWN;
-	if (sender == SENDER_TUNNEL && !p->fragment_offset)
+	x->from.hand = sender == SENDER_HAND;
+	if (host_tunnel(skb, x, s) || (sender == SENDER_TUNNEL && !p->fragment_offset))
 		return STAT_PASS_TUNNEL;
-	if (sender != SENDER_KERNEL || p->proto != PROTO_TCP || packet_opens_tcp(p))
-		return -1;
-	packet_key_up(p, &x->key);
-	return bpf_map_lookup_elem(&flows, &x->key) ? -1 : STAT_PASS_KERNEL;
+	return sender == SENDER_KERNEL ? host_kernel(x) : -1;
 }
 
 /* What of a packet's origin its device says, of which nothing may be known. */
@@ -326,6 +306,8 @@ __noinline int host_look(struct __sk_buff *skb, __u32 l2, __u32 strict)
 	why = l2 == ETH_BYTES && !strict ? host_frame(skb, device) : -1;
 	if (why < 0)
 		why = host_passes(skb);
+	if (why == HOST_ERROR)
+		return decide_send(skb);
 	return why < 0 ? HOST_DECIDE : decide_passed(x, why);
 }
 
@@ -495,7 +477,7 @@ static __always_inline int host_in(struct __sk_buff *skb, __u32 l2)
 	const __u8 *ip = (const __u8 *)(long)skb->data + l2;
 	const void *end = (const void *)(long)skb->data_end;
 
-	if (skb->pkt_type || skb->vlan_present || (const void *)(ip + IP4_HEADER_BYTES) > end)
+	if (skb->pkt_type || skb_is_tagged(skb) || (const void *)(ip + IP4_HEADER_BYTES) > end)
 		return TC_ACT_UNSPEC;
 	if (skb->protocol == CSUM_BE16(ETH_TYPE_IP) ? ip[9] == PROTO_TCP : ip[6] == PROTO_TCP)
 		return TC_ACT_UNSPEC;

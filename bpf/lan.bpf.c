@@ -24,6 +24,9 @@
 #include "bpf/quick.h"
 #include "bpf/steps.h"
 
+#define ETH_HOST 0U /* skb->pkt_type: PACKET_HOST */
+#define VLAN_TAGS_MAX 4
+
 static __always_inline struct capture_device *device_here(struct __sk_buff *skb)
 {
 	__u32 ifindex = skb->ifindex;
@@ -56,7 +59,9 @@ static __always_inline int frame_read(struct __sk_buff *skb, struct scratch *x,
 	if (bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)))
 		return -1;
 	__builtin_memcpy(x->from.mac, eth.from, sizeof(eth.from));
-	x->from.bridged = mac_known(d->mac) && !mac_same(eth.to, d->mac) && !(eth.to[0] & 1);
+	/* a bridge takes frames to its ports' addresses for its own as well */
+	x->from.bridged = mac_known(d->mac) && !mac_same(eth.to, d->mac) && !(eth.to[0] & 1) &&
+			  skb->pkt_type != ETH_HOST;
 	return 0;
 }
 
@@ -80,47 +85,50 @@ static __always_inline int is_other_than_dns(struct scratch *x, const struct set
 	return !bpf_map_lookup_elem(&flows, &x->key);
 }
 
-/*
- * An ICMP error of a client: is it about an answer that we have sent it? Who it seems to be for
- * has never sent that, so it is the worker's that has.
- */
-static __always_inline int error_is_ours(struct scratch *x)
-{
-	struct flow_key *key = &x->key;
-	__u32 at = x->packet.payload_offset;
-	struct addr from;
-	__be16 port;
-	struct flow *f;
-
-	if (!packet_is_icmp_error(&x->packet))
-		return 0;
-	PARSE_HIDE(at);
-	if (at > PARSE_HEAD_MAX - IP6_HEADER_BYTES || flow_key_quoted(x, at))
-		return 0;
-	from = key->saddr;
-	key->saddr = key->daddr;
-	key->daddr = from;
-	if (key->proto == PROTO_TCP || key->proto == PROTO_UDP) {
-		port = key->sport;
-		key->sport = key->dport;
-		key->dport = port;
-	}
-	f = bpf_map_lookup_elem(&flows, key);
-	if (!f || f->capture != CAPTURE_LAN)
-		return 0;
-	x->from.verdict = f->verdict;
-	x->from.rule = f->rule;
-	x->from.epoch = f->epoch;
-	return 1;
-}
-
-/* Sources that the kernel routes no further; 169.254/16 is none of them, and masqueraded. */
+/* Sources that the kernel routes no further; 169.254/16 and 240/4 are none of them. */
 static __always_inline int lan_stays(const struct packet *p)
 {
-	return addr_ends_at_link(p, &p->saddr) && (p->version == 6 || p->saddr.b[12] != 169);
+	const __u8 *b = p->saddr.b;
+
+	if (p->version == 6)
+		return addr_ends_at_link(p, &p->saddr);
+	return (b[12] >= 224 && b[12] < 240) || (b[12] & b[13] & b[14] & b[15]) == 0xff;
+}
+
+/* Between clients a link has its ways; what goes through the host to others is none of them. */
+static __always_inline int lan_is_essential(const struct scratch *x)
+{
+	const struct packet *p = &x->packet;
+
+	if (addr_ends_at_link(p, &p->daddr) || lan_stays(p))
+		return 1;
+	return x->from.bridged &&
+	       (packet_is_essential(p) ||
+		(packet_is_icmp(p) && !p->fragment_offset && !packet_is_echo_request(p)));
 }
 
 #define LAN_ERROR (-2) /* lan_passes(): an ICMP error that is a worker's business */
+
+/*
+ * ICMP that asks nothing. It passes where it belongs to a flow that does: an error about a
+ * packet of it, the answer to a ping from outside. enum kernel_stat; LAN_ERROR, or -1.
+ */
+static __always_inline int lan_icmp(struct scratch *x)
+{
+	if (error_is_ours(x))
+		return LAN_ERROR;
+	if (packet_is_icmp_error(&x->packet)) {
+		if (error_key(x))
+			return -1;
+		if (direct_find(&x->key))
+			return STAT_PASS_ESSENTIAL;
+	} else if (packet_is_echo_reply(&x->packet)) {
+		packet_key_up(&x->packet, &x->key);
+	} else {
+		return -1;
+	}
+	return udp_note_inbound(&x->key) ? STAT_PASS_ESSENTIAL : -1;
+}
 
 /* As what a client's packet, which is read, passes: enum kernel_stat; LAN_ERROR, or -1. */
 __noinline int lan_passes(struct __sk_buff *skb)
@@ -129,17 +137,18 @@ __noinline int lan_passes(struct __sk_buff *skb)
 	struct settings *s = settings_get();
 	struct scratch *x = scratch_get();
 	const struct packet *p;
+	int why = -1;
 
 	if (!x || !s || !d)
 		return STAT_PASS_OTHER;
 	p = &x->packet;
-	if (packet_is_essential(p) || lan_stays(p))
+	if (lan_is_essential(x))
 		return STAT_PASS_ESSENTIAL;
-	if (packet_is_icmp(p) && !p->fragment_offset && !packet_is_echo_request(p))
-		return error_is_ours(x) ? LAN_ERROR : STAT_PASS_ESSENTIAL;
 	if (bpf_map_lookup_elem(&host_addrs, &x->packet.daddr))
 		return STAT_PASS_LOCAL;
-	return is_other_than_dns(x, s, d) ? STAT_PASS_OTHER : -1;
+	if (packet_is_icmp(p) && !p->fragment_offset && !packet_is_echo_request(p))
+		why = lan_icmp(x);
+	return why == -1 && is_other_than_dns(x, s, d) ? STAT_PASS_OTHER : why;
 }
 
 /* --- packets of flows that pass ----------------------------------------------------------- */
@@ -188,6 +197,18 @@ static __always_inline int lan_forged(struct scratch *x)
 	return x->from.bridged ? pass(STAT_PASS_BRIDGED) : drop(DROP_SOURCE);
 }
 
+/* Takes off the tags that the kernel will not heed. -1: more than anybody has. */
+static __always_inline int lan_untag(struct __sk_buff *skb)
+{
+	int i;
+
+	for (i = 0; i < VLAN_TAGS_MAX && skb->vlan_present && !skb_is_tagged(skb); i++) {
+		if (bpf_skb_vlan_pop(skb))
+			return -1;
+	}
+	return skb->vlan_present && !skb_is_tagged(skb) ? -1 : 0;
+}
+
 /* Reads a client's packet. LAN_DECIDE, or an action. */
 __noinline int lan_look(struct __sk_buff *skb, __u32 l2)
 {
@@ -199,8 +220,6 @@ __noinline int lan_look(struct __sk_buff *skb, __u32 l2)
 		return TC_ACT_UNSPEC;
 	if (skb->protocol == CSUM_BE16(ETH_TYPE_ARP))
 		return pass(STAT_PASS_ESSENTIAL);
-	if (skb->vlan_present || !skb_is_ip(skb)) /* a VLAN is a device of its own */
-		return pass(STAT_PASS_PROTOCOL);
 	from_here(skb, x, CAPTURE_LAN);
 	if (frame_read(skb, x, d))
 		return drop(DROP_MALFORMED);
@@ -208,6 +227,10 @@ __noinline int lan_look(struct __sk_buff *skb, __u32 l2)
 		return pass(STAT_PASS_BRIDGED);
 	if (!x->from.bridged && d->flags & CAPTURE_PORT)
 		return TC_ACT_UNSPEC; /* the bridge meets it next */
+	if (lan_untag(skb))
+		return drop(DROP_MALFORMED);
+	if (skb_is_tagged(skb) || !skb_is_ip(skb))
+		return pass(STAT_PASS_PROTOCOL);
 	why = packet_load(skb, l2);
 	if (why)
 		return drop(-why);
@@ -240,6 +263,14 @@ int lan_ingress3(struct __sk_buff *skb)
 	return lan_in(skb, l2_bytes);
 }
 
+/* Does a packet to a client open a flow from outside, which it answers? */
+static __always_inline int lan_is_called(const struct packet *p)
+{
+	if (p->proto == PROTO_TCP)
+		return packet_opens_tcp(p);
+	return p->proto == PROTO_UDP || packet_is_icmp(p);
+}
+
 /* A packet to a client, which is read: of a flow that passes, or one opened from outside. */
 __noinline int lan_follow_down(struct __sk_buff *skb)
 {
@@ -251,13 +282,14 @@ __noinline int lan_follow_down(struct __sk_buff *skb)
 	if (!x)
 		return 0;
 	p = &x->packet;
-	if (p->fragment_offset || (packet_is_icmp(p) && !packet_is_echo_reply(p)))
+	if (p->fragment_offset ||
+	    (packet_is_icmp(p) && !packet_is_echo_reply(p) && !packet_is_echo_request(p)))
 		return 0;
 	packet_key_down(p, &x->key);
 	f = direct_find(&x->key);
 	if (f)
 		direct_follow(x, f, 0);
-	else if (p->proto == PROTO_UDP && !packet_is_essential(p))
+	else if (lan_is_called(p) && !packet_is_essential(p))
 		udp_note_seen(skb, &x->key, 0);
 	return 0;
 }

@@ -44,7 +44,8 @@ struct capture_note {
 	__u8 own; /* 1 = the packet's socket is its flow's: what is decided is noted with it */
 	__u8 mac[8]; /* of a LAN client: 6 bytes; zero = unknown */
 	__u16 bridged; /* 1 = the frame is not for the host, but for a client beside its sender */
-	__u16 dns_only; /* 1 = of an uplink nothing but DNS is captured */
+	__u8 dns_only; /* 1 = of an uplink nothing but DNS is captured */
+	__u8 hand; /* 1 = a process has written the packet itself, by a raw or packet socket */
 };
 
 /*
@@ -65,6 +66,7 @@ struct scratch {
 	__u32 l2; /* bytes in front of the IP header */
 	__u32 payload; /* L4 payload bytes */
 	__u32 segments; /* packets on a wire */
+	__u64 address; /* in the kernel, to be read from */
 	struct flow fresh; /* a flow about to be entered */
 	struct fragment_key fragment;
 	struct flow_key refused; /* last flow whose refusal was told, so that it is told once */

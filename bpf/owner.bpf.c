@@ -97,7 +97,11 @@ static __always_inline int note_connect(struct bpf_sock_addr *ctx)
 
 	if (!ctx->sk || !is_wanted(s, bpf_get_netns_cookie(ctx)))
 		return 1;
-	note = sock_note_get(ctx->sk);
+	note = sock_note_find(ctx->sk);
+	if (note)
+		note->again = 1;
+	else
+		note = sock_note_get(ctx->sk);
 	if (note)
 		note_process(note);
 	return 1;

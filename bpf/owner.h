@@ -29,7 +29,7 @@ struct sock_note {
 	__u8 verdict; /* enum verdict */
 	__u8 capture; /* enum capture_point */
 	__u8 flags; /* FLOW_INBOUND, FLOW_OLDER */
-	__u8 pad;
+	__u8 again; /* 1 = of a TCP socket that was connected before, elsewhere perhaps */
 	__u32 lock; /* 1 = somebody writes the decision */
 	__u32 turn;
 	__u32 ticks; /* jiffies when it was last asked whether it is time to fold */

@@ -18,6 +18,8 @@
 #define PROTO_ETHERIP 97
 #define PROTO_L2TP 115
 
+#define VLAN_ID 0xfffU /* of a tag; 0 = no VLAN, but a priority */
+
 #define DHCP_SERVER 67
 #define DHCP_CLIENT 68
 #define DHCP6_CLIENT 546
@@ -29,6 +31,12 @@
 #define ICMP6_ND_FIRST 133
 #define ICMP6_ND_LAST 137
 #define ICMP6_MLD2 143
+
+/* Of a VLAN, which is a device of its own? The kernel takes number 0 for none. */
+static __always_inline int skb_is_tagged(const struct __sk_buff *skb)
+{
+	return skb->vlan_present && skb->vlan_tci & VLAN_ID;
+}
 
 static __always_inline int pass(enum kernel_stat why)
 {

@@ -55,22 +55,6 @@ static const struct passes {
 	{ .name = "MLDv2",
 	  .c = { FROM6, .proto = IPPROTO_ICMPV6, .dst = OUTSIDE6, .icmp_type = 143, .payload = 16 },
 	  .stat = STAT_PASS_ESSENTIAL },
-	{ .name = "echo reply",
-	  .c = { .proto = IPPROTO_ICMP, .src = HOST4, .dst = OUTSIDE4, .icmp_type = 0, .sport = 1 },
-	  .stat = STAT_PASS_KERNEL },
-	{ .name = "echo reply v6",
-	  .c = { FROM6, .proto = IPPROTO_ICMPV6, .dst = OUTSIDE6, .icmp_type = 129, .sport = 1 },
-	  .stat = STAT_PASS_KERNEL },
-	{ .name = "unreachable",
-	  .c = { .proto = IPPROTO_ICMP,
-		 .src = HOST4,
-		 .dst = OUTSIDE4,
-		 .icmp_type = 3,
-		 .payload = 28 },
-	  .stat = STAT_PASS_KERNEL },
-	{ .name = "too big v6",
-	  .c = { FROM6, .proto = IPPROTO_ICMPV6, .dst = OUTSIDE6, .icmp_type = 2, .payload = 48 },
-	  .stat = STAT_PASS_KERNEL },
 	{ .name = "GRE",
 	  .c = { .proto = 47, .src = HOST4, .dst = OUTSIDE4, .payload = 40 },
 	  .stat = STAT_PASS_TUNNEL },
@@ -94,18 +78,6 @@ static const struct passes {
 	  .c = { .proto = IPPROTO_UDP, .src = HOST4, .dst = OUTSIDE4, .sport = 1, .dport = 2 },
 	  .stat = STAT_PASS_DECIDED,
 	  .ctx = { .ingress_ifindex = 1 } },
-	{ .name = "older TCP",
-	  .c = { .proto = IPPROTO_TCP,
-		 .src = HOST4,
-		 .dst = OUTSIDE4,
-		 .sport = 22,
-		 .dport = 5,
-		 .tcp_flags = CRAFT_ACK },
-	  .stat = STAT_PASS_OLDER },
-	{ .name = "SYN-ACK",
-	  .c = { FROM6, .proto = IPPROTO_TCP, .dst = OUTSIDE6, .sport = 22, .dport = 5,
-		 .tcp_flags = CRAFT_SYN | CRAFT_ACK },
-	  .stat = STAT_PASS_OLDER },
 };
 
 static uint64_t stats_sum(enum kernel_stat from, enum kernel_stat to)
@@ -135,6 +107,56 @@ static void what_no_rule_decides_passes_and_is_counted(void **state)
 		if (harness_stat(h, p->stat) != before + 1 ||
 		    stats_sum(STAT_PASS_OWN, STAT_PASS_STALE) != all + 1)
 			fail_msg("%s, %s: counted as something else", p->name, where());
+	}
+}
+
+/* What the kernel alone sends on its own behalf anybody may write who has the right to. */
+static const struct craft by_hand[] = {
+	{ .proto = IPPROTO_ICMP, .src = HOST4, .dst = OUTSIDE4, .icmp_type = 0, .sport = 1 },
+	{ FROM6, .proto = IPPROTO_ICMPV6, .dst = OUTSIDE6, .icmp_type = 129, .sport = 1 },
+	{ .proto = IPPROTO_ICMP, .src = HOST4, .dst = OUTSIDE4, .icmp_type = 3, .payload = 28 },
+	{ FROM6, .proto = IPPROTO_ICMPV6, .dst = OUTSIDE6, .icmp_type = 2, .payload = 48 },
+	TCP(HOST4, OUTSIDE4, CRAFT_ACK, .payload = 9),
+	TCP(HOST4, OUTSIDE4, CRAFT_RST, ),
+	TCP(HOST6, OUTSIDE6, CRAFT_SYN | CRAFT_ACK, V6),
+	TCP(HOST6, OUTSIDE6, CRAFT_SYN | CRAFT_FIN, V6),
+};
+
+static void what_is_written_by_hand_is_decided(void **state)
+{
+	for (size_t i = 0; i < sizeof(by_hand) / sizeof(by_hand[0]); i++) {
+		const struct craft *c = &by_hand[i];
+		int wanted = c->tcp_flags & CRAFT_RST ? HARNESS_DROP : HARNESS_REDIRECT;
+		uint64_t stray = harness_drops(h, DROP_STRAY);
+
+		empty(h->skel->maps.direct_flows);
+		rules_say(VERDICT_DROP, 0, 0);
+		assert_int_equal(run(c, NULL), HARNESS_DROP);
+		rules_say(VERDICT_FORWARD, 0, 0);
+		assert_int_equal(run(c, NULL), wanted);
+		assert_int_equal(harness_drops(h, DROP_STRAY), stray + (c->tcp_flags != 0));
+		rules_say(VERDICT_DIRECT, 0, 0);
+		assert_int_equal(run(c, NULL), -1);
+	}
+}
+
+/* In strict mode: who may write tunnels' packets passes for a tunnel otherwise. */
+static void tunnels_written_by_hand_are_decided_in_strict_mode(void **state)
+{
+	static const uint8_t tunnels[] = { 4, 41, 47, 50, 51, 97, 115 };
+	struct settings s = capture_settings();
+	struct craft c = sctp4;
+
+	rules_say(VERDICT_REJECT, 0, 0);
+	for (size_t i = 0; i < sizeof(tunnels); i++) {
+		c.proto = tunnels[i];
+		s.strict_priority = 0;
+		settings_are(&s);
+		assert_int_equal(run(&c, NULL), -1);
+		s.strict_priority = 7;
+		settings_are(&s);
+		assert_int_equal(run(&c, NULL), HARNESS_REDIRECT);
+		assert_int_equal(h->out[HARNESS_L2 + 9], IPPROTO_ICMP);
 	}
 }
 
@@ -191,7 +213,7 @@ static void own_mark_of_another_cgroup_is_any_packet(void **state)
 	s.own_cgroup = 12345;
 	settings_are(&s);
 	assert_int_equal(run(&udp4, &ctx), HARNESS_DROP);
-	assert_int_equal(run(&ack4, &ctx), -1); /* older, for all of that */
+	assert_int_equal(run(&ack4, &ctx), HARNESS_DROP);
 }
 
 static void own_addresses_are_no_ones_business(void **state)
@@ -208,10 +230,9 @@ static void own_addresses_are_no_ones_business(void **state)
 	assert_int_equal(harness_stat(h, STAT_PASS_LOCAL), before + 1);
 }
 
-static void frames_of_others_and_to_groups_pass(void **state)
+static void frames_of_others_pass_and_to_groups_their_packet_counts(void **state)
 {
 	uint64_t decided = harness_stat(h, STAT_PASS_DECIDED);
-	uint64_t essential = harness_stat(h, STAT_PASS_ESSENTIAL);
 	struct capture_device d = { .mac = CAPTURE_MAC, .capture = CAPTURE_EGRESS, .l2 = 14 };
 	const uint8_t own[6] = CAPTURE_MAC;
 	uint32_t ifindex = DEVICE;
@@ -226,9 +247,8 @@ static void frames_of_others_and_to_groups_pass(void **state)
 	assert_int_equal(run(&udp4, NULL), -1);
 	assert_int_equal(harness_stat(h, STAT_PASS_DECIDED), decided + 1);
 	memcpy(h->macs + 6, own, 6);
-	h->macs[0] = 1;
-	assert_int_equal(run(&udp4, NULL), -1);
-	assert_int_equal(harness_stat(h, STAT_PASS_ESSENTIAL), essential + 1);
+	h->macs[0] = 1; /* a cluster's */
+	assert_int_equal(run(&udp4, NULL), HARNESS_DROP);
 }
 
 static const struct craft *const kinds[] = { &syn4, &syn6, &udp4, &udp6, &echo4, &echo6 };
@@ -304,6 +324,7 @@ static void rest_of_a_captured_flow_is_no_older_flow(void **state)
 
 static void rest_of_a_flow_of_the_tun_is_none_of_an_uplinks(void **state)
 {
+	rules_say(VERDICT_DIRECT, 0, 0);
 	end_of_syn4(CAPTURE_TUN);
 	assert_int_equal(run(&ack4, NULL), -1);
 }
@@ -412,12 +433,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(what_no_rule_decides_passes_and_is_counted, begin),
+		cmocka_unit_test_setup(what_is_written_by_hand_is_decided, begin),
+		cmocka_unit_test_setup(tunnels_written_by_hand_are_decided_in_strict_mode, begin),
 		cmocka_unit_test_setup(near_misses_are_the_rules_business, begin),
 		cmocka_unit_test_setup(marks_of_an_operators_choice_pass_first_and_are_counted_each,
 				       begin),
 		cmocka_unit_test_setup(own_mark_of_another_cgroup_is_any_packet, begin),
 		cmocka_unit_test_setup(own_addresses_are_no_ones_business, begin),
-		cmocka_unit_test_setup(frames_of_others_and_to_groups_pass, begin),
+		cmocka_unit_test_setup(frames_of_others_pass_and_to_groups_their_packet_counts,
+				       begin),
 		cmocka_unit_test_setup(direct_passes_unchanged_and_is_entered, begin),
 		cmocka_unit_test_setup(forward_goes_to_the_tun_with_what_was_decided, begin),
 		cmocka_unit_test_setup(rest_of_a_captured_flow_is_no_older_flow, begin),

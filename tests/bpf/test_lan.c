@@ -2,6 +2,8 @@
 /* What of a LAN client's packets passes, and what the rules make of the rest. */
 #include "bpf/lan_world.h"
 
+#define OTHER_DEVICE 4000
+
 /* --- what passes --------------------------------------------------------------------------- */
 
 #define FROM6 V6, .src = CLIENT6
@@ -11,28 +13,21 @@ static const struct passes {
 	struct craft c;
 	enum kernel_stat stat;
 } passes[] = {
-	{ "DHCP", UDP(CLIENT4, 68, OUTSIDE4, 67, ), STAT_PASS_ESSENTIAL },
-	{ "DHCPv6", UDP(CLIENT6, 546, OUTSIDE6, 547, V6), STAT_PASS_ESSENTIAL },
 	{ "mDNS", UDP(CLIENT4, 5353, "224.0.0.251", 5353, ), STAT_PASS_ESSENTIAL },
 	{ "multicast v6", UDP(CLIENT6, 5353, "ff02::fb", 5353, V6), STAT_PASS_ESSENTIAL },
 	{ "broadcast", UDP(CLIENT4, 7, "255.255.255.255", 7, ), STAT_PASS_ESSENTIAL },
 	{ "link-local", TCP(CLIENT4, "169.254.169.254", CRAFT_SYN, ), STAT_PASS_ESSENTIAL },
 	{ "link-local v6", TCP(CLIENT6, "fe80::1", CRAFT_SYN, V6), STAT_PASS_ESSENTIAL },
 	{ "from link-local v6", TCP("fe80::7", OUTSIDE6, CRAFT_SYN, V6), STAT_PASS_ESSENTIAL },
+	{ "DHCP", UDP("0.0.0.0", 68, "255.255.255.255", 67, ), STAT_PASS_ESSENTIAL },
+	{ "DHCPv6", UDP("fe80::7", 546, "ff02::1:2", 547, V6), STAT_PASS_ESSENTIAL },
 	{ "neighbour solicitation",
-	  { FROM6, .proto = IPPROTO_ICMPV6, .dst = OUTSIDE6, .icmp_type = 135, .payload = 16 },
+	  { FROM6, .proto = IPPROTO_ICMPV6, .dst = "ff02::1:ff00:1", .icmp_type = 135,
+	    .payload = 16 },
 	  STAT_PASS_ESSENTIAL },
-	{ "echo reply",
-	  { .proto = IPPROTO_ICMP, .src = CLIENT4, .dst = OUTSIDE4, .icmp_type = 0, .sport = 1 },
+	{ "IGMP",
+	  { .proto = 2, .src = CLIENT4, .dst = "224.0.0.22", .payload = 16 },
 	  STAT_PASS_ESSENTIAL },
-	{ "unreachable",
-	  { .proto = IPPROTO_ICMP, .src = CLIENT4, .dst = OUTSIDE4, .icmp_type = 3, .payload = 28 },
-	  STAT_PASS_ESSENTIAL },
-	{ "TCP of an older flow", TCP(CLIENT4, OUTSIDE4, CRAFT_ACK, .payload = 3),
-	  STAT_PASS_OLDER },
-	{ "answer to a SYN", TCP(CLIENT4, OUTSIDE4, CRAFT_SYN | CRAFT_ACK, ), STAT_PASS_OLDER },
-	{ "RST of an older flow", TCP(CLIENT4, OUTSIDE4, CRAFT_RST, ), STAT_PASS_OLDER },
-	{ "TCP of an older flow v6", TCP(CLIENT6, OUTSIDE6, CRAFT_ACK, V6), STAT_PASS_OLDER },
 };
 
 static void what_no_rule_decides_passes_and_is_counted(void **state)
@@ -54,15 +49,69 @@ static void what_no_rule_decides_passes_and_is_counted(void **state)
 static void near_misses_are_the_rules_business(void **state)
 {
 	static const struct craft near[] = {
-		UDP(CLIENT4, 68, OUTSIDE4, 69, ),     UDP(CLIENT4, 7, "169.253.1.1", 7, ),
+		UDP(CLIENT4, 68, OUTSIDE4, 69, ),
+		UDP(CLIENT4, 7, "169.253.1.1", 7, ),
 		UDP("169.254.7.7", 7, OUTSIDE4, 7, ), /* routed, and masqueraded */
-		UDP(CLIENT6, 7, "fec0::1", 7, V6),    TCP(CLIENT4, "223.255.255.255", CRAFT_SYN, ),
+		UDP(CLIENT6, 7, "fec0::1", 7, V6),
+		TCP(CLIENT4, "223.255.255.255", CRAFT_SYN, ),
+		UDP("240.0.0.7", 7, OUTSIDE4, 7, ), /* likewise */
+		/* what a link needs goes no further than the host */
+		UDP(CLIENT4, 68, OUTSIDE4, 67, ),
+		UDP(CLIENT6, 546, OUTSIDE6, 547, V6),
+		ECHO(CLIENT6, OUTSIDE6, IPPROTO_ICMPV6, 135, V6),
+		ECHO(CLIENT6, OUTSIDE6, IPPROTO_ICMPV6, 143, V6),
+		{ .proto = 2, .src = CLIENT4, .dst = OUTSIDE4, .payload = 16 },
+		/* answers and errors about nothing */
+		ECHO(CLIENT4, OUTSIDE4, IPPROTO_ICMP, 0, ),
+		ECHO(CLIENT4, OUTSIDE4, IPPROTO_ICMP, 13, ),
+		ECHO(CLIENT4, OUTSIDE4, IPPROTO_ICMP, 42, ),
+		ECHO(CLIENT4, OUTSIDE4, IPPROTO_ICMP, 3, ),
+		ECHO(CLIENT6, OUTSIDE6, IPPROTO_ICMPV6, 129, V6),
+		ECHO(CLIENT6, OUTSIDE6, IPPROTO_ICMPV6, 2, V6),
+		/* tunnels of a client's are the rules' */
+		{ .proto = 4, .src = CLIENT4, .dst = OUTSIDE4, .payload = 40 },
+		{ .proto = 41, .src = CLIENT4, .dst = OUTSIDE4, .payload = 40 },
+		{ .proto = 47, .src = CLIENT4, .dst = OUTSIDE4, .payload = 40 },
+		{ .proto = 50, .src = CLIENT4, .dst = OUTSIDE4, .payload = 40 },
+		{ .proto = 253, .src = CLIENT4, .dst = OUTSIDE4, .payload = 40 },
+		{ FROM6, .proto = 59, .dst = OUTSIDE6, .payload = 40 },
+		{ FROM6, .proto = 136, .dst = OUTSIDE6, .payload = 40 },
+		/* segments of no flow */
+		TCP(CLIENT4, OUTSIDE4, CRAFT_ACK, .payload = 3),
+		TCP(CLIENT4, OUTSIDE4, CRAFT_SYN | CRAFT_ACK, ),
+		TCP(CLIENT4, OUTSIDE4, CRAFT_RST, ),
+		TCP(CLIENT4, OUTSIDE4, CRAFT_SYN | CRAFT_FIN, ),
+		TCP(CLIENT6, OUTSIDE6, 0, V6),
 	};
 	uint64_t before = harness_drops(h, DROP_RULE);
 
 	for (size_t i = 0; i < sizeof(near) / sizeof(near[0]); i++)
 		assert_int_equal(up(&near[i]), HARNESS_DROP);
 	assert_int_equal(harness_drops(h, DROP_RULE), before + sizeof(near) / sizeof(near[0]));
+}
+
+/* Older than we are, or opened from outside: what is to be forwarded cannot be any more. */
+static void segments_of_older_flows_pass_where_rules_do_not_forbid_them(void **state)
+{
+	static const struct craft older[] = {
+		TCP(CLIENT4, OUTSIDE4, CRAFT_ACK, .payload = 3),
+		TCP(CLIENT4, OUTSIDE4, CRAFT_SYN | CRAFT_ACK, ),
+		TCP(CLIENT4, OUTSIDE4, CRAFT_RST, ),
+		TCP(CLIENT6, OUTSIDE6, CRAFT_ACK, V6),
+	};
+
+	all(VERDICT_FORWARD, EPOCH, 0);
+	for (size_t i = 0; i < sizeof(older) / sizeof(older[0]); i++) {
+		uint64_t before = harness_stat(h, STAT_PASS_OLDER);
+
+		empty(h->skel->maps.direct_flows);
+		assert_int_equal(up(&older[i]), -1);
+		assert_int_equal(harness_stat(h, STAT_PASS_OLDER), before + 1);
+	}
+	empty(h->skel->maps.direct_flows);
+	all(VERDICT_REJECT, EPOCH, 0);
+	assert_int_equal(up(&older[0]), HARNESS_REDIRECT);
+	assert_int_equal(h->out[HARNESS_L2 + 33], CRAFT_RST);
 }
 
 /* Of a flow of the host's own, which is captured: its answers would go to the client. */
@@ -80,6 +129,7 @@ static void nobody_sends_as_the_host(void **state)
 	assert_int_equal(harness_drops(h, DROP_SOURCE), before + 1);
 	c.sport = 68; /* what a link needs passes: an address may be in use twice */
 	c.dport = 67;
+	c.dst = "255.255.255.255";
 	assert_int_equal(up(&c), -1);
 }
 
@@ -145,6 +195,39 @@ static void frames_between_ports_of_a_bridge_pass(void **state)
 }
 
 /* Where they are captured a rule has to name them, and DNS among them is their own. */
+/* The bridge takes it for its own, and routes what is in it. The device is lo: without any. */
+static void frame_to_the_address_of_a_bridges_port_is_the_hosts(void **state)
+{
+	static const uint8_t ports_mac[6] = { 0 };
+
+	if (layer3)
+		return;
+	frame(ports_mac, client_mac);
+	assert_int_equal(up(&udp4), HARNESS_DROP);
+	all(VERDICT_FORWARD, EPOCH, 0);
+	assert_int_equal(up(&udp4), HARNESS_REDIRECT);
+}
+
+/* Between two clients: discovery, DHCP, and what ICMP does not ask. */
+static void what_a_link_needs_passes_between_ports_of_a_bridge(void **state)
+{
+	static const struct craft essential[] = {
+		UDP(CLIENT4, 68, "192.168.7.21", 67, ),
+		ECHO(CLIENT6, "2001:db8:7::21", IPPROTO_ICMPV6, 135, V6),
+		ECHO(CLIENT4, "192.168.7.21", IPPROTO_ICMP, 0, ),
+		ECHO(CLIENT4, "192.168.7.21", IPPROTO_ICMP, 3, ),
+	};
+
+	if (layer3)
+		return;
+	device_is(CAPTURE_LAN, CAPTURE_BRIDGED);
+	frame(neighbour_mac, client_mac);
+	rule(RULE_DEVICE, DEVICE, VERDICT_DROP, VERDICT_DIRECT);
+	for (size_t i = 0; i < sizeof(essential) / sizeof(essential[0]); i++)
+		assert_int_equal(up(&essential[i]), -1);
+	assert_int_equal(up(&udp4), HARNESS_DROP);
+}
+
 static void bridged_frames_are_a_rules_not_the_fallbacks(void **state)
 {
 	uint64_t before = harness_stat(h, STAT_PASS_BRIDGED);
@@ -257,8 +340,9 @@ static void errors_about_our_answers_are_the_workers(void **state)
 		error.sport = error.dport = 0;
 		error.data = quoted;
 		error.payload = craft(&answer, quoted);
+		all(VERDICT_DROP, EPOCH, 0);
+		assert_int_equal(up(&error), HARNESS_DROP); /* about nothing that we know */
 		all(VERDICT_FORWARD, EPOCH, 0);
-		assert_int_equal(up(&error), -1); /* about nothing that we know */
 		assert_int_equal(up(both[i]), HARNESS_REDIRECT);
 		memcpy(ctx.cb, h->cb, sizeof(ctx.cb));
 		assert_int_equal(run_prog(h->skel->progs.tun_egress, both[i], &ctx), HARNESS_OK);
@@ -268,6 +352,35 @@ static void errors_about_our_answers_are_the_workers(void **state)
 		assert_int_equal(run_prog(h->skel->progs.tun_egress, &error, &ctx), HARNESS_OK);
 		assert_int_equal(h->mark & QUEUE_MARK_MASK, QUEUE_MARK);
 	}
+}
+
+/* udp4, by a device of that number, to the TUN. */
+static struct flow sent_by(const uint8_t *mac, uint32_t ifindex)
+{
+	struct __sk_buff ctx = { 0 };
+	struct flow_key key;
+
+	frame(bridge_mac, mac);
+	assert_int_equal(up(&udp4), HARNESS_REDIRECT);
+	memcpy(ctx.cb, h->cb, sizeof(ctx.cb));
+	ctx.cb[3] = ifindex;
+	assert_int_equal(run_prog(h->skel->progs.tun_egress, &udp4, &ctx), HARNESS_OK);
+	return harness_flow(h, &key);
+}
+
+static void answers_follow_a_client_and_nobody_who_sends_as_he(void **state)
+{
+	struct flow f;
+
+	all(VERDICT_FORWARD, EPOCH, 0);
+	assert_int_equal(sent_by(client_mac, DEVICE).ifindex, DEVICE);
+	f = sent_by(neighbour_mac, OTHER_DEVICE);
+	assert_int_equal(f.ifindex, DEVICE);
+	assert_memory_equal(f.mac, layer3 ? (const uint8_t[6]){ 0 } : client_mac, 6);
+	assert_int_equal(f.packets_up, 2);
+	/* without addresses of frames it is for routes to say, and there are none */
+	f = sent_by(client_mac, OTHER_DEVICE);
+	assert_int_equal(f.ifindex, layer3 ? DEVICE : OTHER_DEVICE);
 }
 
 /* What is known of a flow does not depend on what the rules say by now. */
@@ -398,17 +511,21 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(what_no_rule_decides_passes_and_is_counted),
 		T(near_misses_are_the_rules_business),
+		T(segments_of_older_flows_pass_where_rules_do_not_forbid_them),
 		T(nobody_sends_as_the_host),
 		T(own_addresses_pass),
 		T(marks_pass_first),
 		T(device_nobody_captures_is_left_alone),
 		T(no_ip_passes),
 		T(frames_between_ports_of_a_bridge_pass),
+		T(frame_to_the_address_of_a_bridges_port_is_the_hosts),
+		T(what_a_link_needs_passes_between_ports_of_a_bridge),
 		T(bridged_frames_are_a_rules_not_the_fallbacks),
 		T(port_of_a_captured_bridge_leaves_the_rest_to_it),
 		T(direct_passes_unchanged_and_is_entered),
 		T(forward_goes_to_the_tun_and_the_flow_names_the_client),
 		T(errors_about_our_answers_are_the_workers),
+		T(answers_follow_a_client_and_nobody_who_sends_as_he),
 		T(captured_flow_stays_captured),
 		T(refusal_goes_back_to_the_client),
 		T(rules_by_client_and_device_decide),

@@ -101,6 +101,7 @@ static void older_flow_is_entered_as_one(void **state)
 	struct craft down = back(&syn4, CRAFT_ACK, 50);
 	struct flow f;
 
+	all(VERDICT_FORWARD, EPOCH, 0);
 	assert_int_equal(up(&ack4), -1);
 	f = direct_flow(NULL);
 	assert_int_equal(f.flags, FLOW_OLDER);
@@ -151,6 +152,59 @@ static void answer_to_who_asked_from_outside_passes(void **state)
 	asked = back(&udp6, 0, 4);
 	assert_int_equal(down_from(&asked, UPLINK), -1);
 	assert_int_equal(up(&udp6), -1);
+}
+
+/* A published port: whatever rules say of where the call came from. */
+static void connection_from_outside_passes(void **state)
+{
+	uint64_t before = harness_stat(h, STAT_PASS_INBOUND);
+	struct craft called = back(&syn4, CRAFT_SYN, 0), segment = back(&syn4, CRAFT_ACK, 9);
+	struct craft answer = TCP(CLIENT4, OUTSIDE4, CRAFT_SYN | CRAFT_ACK, );
+
+	assert_int_equal(down_from(&segment, UPLINK), -1); /* which opens nothing */
+	assert_int_equal(up(&answer), HARNESS_DROP);
+	assert_int_equal(down_from(&called, UPLINK), -1);
+	assert_int_equal(up(&syn4), HARNESS_DROP); /* a connection of the client's own */
+	assert_int_equal(up(&answer), -1);
+	assert_int_equal(harness_stat(h, STAT_PASS_INBOUND), before + 1);
+	assert_int_equal(direct_flow(NULL).flags, FLOW_INBOUND);
+	assert_int_equal(up(&ack4), -1);
+}
+
+static void answer_to_a_ping_from_outside_passes(void **state)
+{
+	static const struct craft *const both[] = { &echo4, &echo6 };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct craft ping = back(both[i], 0, 8), answer = *both[i];
+
+		ping.sport = both[i]->sport; /* the identifier */
+		answer.icmp_type = i ? 129 : 0;
+		assert_int_equal(up(&answer), HARNESS_DROP);
+		assert_int_equal(down_from(&ping, UPLINK), -1);
+		assert_int_equal(up(&answer), -1);
+	}
+}
+
+/* Its error about a packet from outside; of a flow that passes, or that came from there. */
+static void errors_about_what_passes_pass(void **state)
+{
+	struct craft sent = back(&udp4, 0, 4), error = ECHO(CLIENT4, OUTSIDE4, IPPROTO_ICMP, 3, );
+	uint8_t quoted[CRAFT_MAX];
+
+	error.sport = 0;
+	error.icmp_code = 3;
+	error.data = quoted;
+	error.payload = craft(&sent, quoted);
+	assert_int_equal(up(&error), HARNESS_DROP);
+	assert_int_equal(down_from(&sent, UPLINK), -1);
+	assert_int_equal(up(&error), -1);
+	empty(h->skel->maps.udp_notes);
+	assert_int_equal(up(&error), HARNESS_DROP);
+	all(VERDICT_DIRECT, EPOCH, 0);
+	assert_int_equal(up(&udp4), -1);
+	all(VERDICT_DROP, EPOCH, 0);
+	assert_int_equal(up(&error), -1);
 }
 
 /* Port 53 as well: a name server in a container, asked by another from its port 53. */
@@ -241,6 +295,9 @@ int main(void)
 		T(older_flow_is_entered_as_one),
 		T(later_fragments_go_the_way_of_the_first),
 		T(answer_to_who_asked_from_outside_passes),
+		T(connection_from_outside_passes),
+		T(answer_to_a_ping_from_outside_passes),
+		T(errors_about_what_passes_pass),
 		T(answer_to_a_name_server_outside_is_no_query),
 		T(what_the_host_or_the_tun_sends_opens_nothing),
 		T(answer_to_the_client_is_counted_and_no_flow_from_outside),

@@ -63,6 +63,25 @@ static void connection_is_of_the_process_that_connects(void **state)
 	}
 }
 
+/* What it had to say then may wait for a neighbour still. */
+static void connection_that_is_not_its_sockets_first_is_told(void **state)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct sock_note note;
+	uint16_t port;
+	int server = listen_on(AF_INET6, &port), fd = socket(AF_INET6, SOCK_STREAM, 0);
+
+	assert_int_equal(connect_to(fd, AF_INET6, port), 0);
+	assert_true(note_of(fd, &note));
+	assert_int_equal(note.again, 0);
+	assert_int_equal(connect(fd, &none, sizeof(none)), 0);
+	assert_int_equal(connect_to(fd, AF_INET6, port), 0);
+	assert_true(note_of(fd, &note));
+	assert_int_equal(note.again, 1);
+	close(fd);
+	close(server);
+}
+
 static void servers_sockets_have_no_note(void **state)
 {
 	struct sock_note note;
@@ -334,6 +353,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(datagram_socket_is_of_the_process_that_made_it),
 		cmocka_unit_test(connection_is_of_the_process_that_connects),
+		cmocka_unit_test(connection_that_is_not_its_sockets_first_is_told),
 		cmocka_unit_test(servers_sockets_have_no_note),
 		cmocka_unit_test(forked_child_that_connects_takes_the_socket_over),
 		cmocka_unit_test(program_that_was_executed_is_the_owner),

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Who has sent a packet that leaves by an uplink. What its socket says at this moment is not
+ * enough: while a packet waits for its neighbour, its socket can be closed, dissolved and bound
+ * anew, by anybody. So of a socket counts what stays: its kind, its protocol, and whether the
+ * kernel has made it; and that a packet is a tunnel's outer one, the packet itself says, or the
+ * tunnel's own socket.
+ *
+ * The kernel's structures are read through BTF, as in bpf/owner.bpf.c.
+ */
+#ifndef BPF_SENDER_H
+#define BPF_SENDER_H
+
+#include <bpf/bpf_core_read.h>
+
+#include "bpf/direct.h"
+#include "bpf/maps.h"
+
+#define SOCK_KIND_RAW 3 /* SOCK_RAW */
+#define PROTO_SCTP 132
+
+enum host_sender {
+	SENDER_OWN, /* the socket of its flow */
+	SENDER_OTHER, /* a socket whose flow it is not, or not any more: of NAT, or that has moved on */
+	SENDER_HAND, /* a process that writes packets itself: raw and packet sockets */
+	SENDER_KERNEL, /* no process: RST, SYN-ACK, TIME_WAIT, ICMP */
+	SENDER_TUNNEL, /* a tunnel over UDP: the socket, if there is one, is the inner packet's */
+};
+
+struct kuid___sender {
+	__u32 val;
+} __attribute__((preserve_access_index));
+
+struct sock___sender {
+	__u8 sk_kern_sock : 1;
+	struct kuid___sender sk_uid;
+} __attribute__((preserve_access_index));
+
+struct udp_sock___sender {
+	__u8 encap_type;
+} __attribute__((preserve_access_index));
+
+struct sk_buff___sender {
+	struct sock___sender *sk;
+	__u16 inner_network_header;
+} __attribute__((preserve_access_index));
+
+/*
+ * Has the kernel put the packet around another? VXLAN, GENEVE, WireGuard, FOU, IPsec in tunnel
+ * mode note where that begins; what a process sends has no such note.
+ */
+static __always_inline int skb_is_wrapped(struct __sk_buff *skb)
+{
+	struct sk_buff___sender *inner = (void *)skb;
+	__u16 at = 0;
+
+	bpf_probe_read_kernel(&at, sizeof(at), &inner->inner_network_header);
+	return at != 0;
+}
+
+/* Of a raw socket: is it the kernel's, by which TCP's resets and ICMP's messages go? */
+static __always_inline int skb_is_kernels(struct __sk_buff *skb)
+{
+	struct sk_buff___sender *buff = (void *)skb;
+	struct sock___sender *sk = NULL;
+
+	bpf_probe_read_kernel(&sk, sizeof(sk), &buff->sk);
+	return sk && BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock);
+}
+
+/*
+ * Does a tunnel have the port that the packet comes from? L2TP and IPsec in transport mode leave
+ * no note in the packet. A socket of root's: anybody may say of his own that it is one.
+ */
+static __always_inline int sender_has_tunnel(struct __sk_buff *skb, struct scratch *x)
+{
+	struct udp_sock___sender *tunnel;
+	struct sock___sender *owner;
+	struct bpf_sock *sk;
+	__u32 uid = 1;
+	__u8 kind = 0;
+
+	packet_key_up(&x->packet, &x->key);
+	sk = udp_receiver(skb, &x->key);
+	if (!sk)
+		return 0;
+	/* by way of the memory, as nothing can be added to a socket's address in a register */
+	x->address = (__u64)(unsigned long)sk;
+	PARSE_MERGE();
+	tunnel = (void *)(unsigned long)x->address;
+	owner = (void *)tunnel;
+	bpf_probe_read_kernel(&kind, sizeof(kind), &tunnel->encap_type);
+	bpf_probe_read_kernel(&uid, sizeof(uid), &owner->sk_uid.val);
+	bpf_sk_release(sk);
+	return kind && !uid;
+}
+
+/* Does the packet have the socket's protocol and port? */
+static __always_inline int sender_fits(const struct bpf_sock *sk, const struct packet *p)
+{
+	if (sk->protocol != p->proto)
+		return 0;
+	return !packet_is_transport(p) || p->fragment_offset ||
+	       sk->src_port == parse_be16((const __u8 *)&p->sport);
+}
+
+static __always_inline enum host_sender host_sender(struct __sk_buff *skb, struct scratch *x)
+{
+	const struct packet *p = &x->packet;
+	struct bpf_sock *sk = skb->sk;
+
+	sk = sk ? bpf_sk_fullsock(sk) : NULL;
+	if (p->proto == PROTO_UDP && (!sk || skb_is_wrapped(skb)))
+		return SENDER_TUNNEL;
+	if (!sk)
+		return SENDER_KERNEL;
+	if (!sk->protocol)
+		return SENDER_HAND;
+	if (sk->type == SOCK_KIND_RAW)
+		return p->proto != PROTO_UDP && skb_is_kernels(skb) ? SENDER_KERNEL : SENDER_HAND;
+	if (sender_fits(sk, p))
+		return SENDER_OWN;
+	/* SCTP puts its own packets into UDP where a socket wants it (RFC 6951) */
+	if (p->proto != PROTO_UDP || p->fragment_offset || sk->protocol == PROTO_SCTP)
+		return SENDER_OTHER;
+	return sender_has_tunnel(skb, x) ? SENDER_TUNNEL : SENDER_OTHER;
+}
+
+#endif
