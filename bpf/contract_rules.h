@@ -146,6 +146,11 @@ struct rule_facts {
 	struct domain_fact domain;
 };
 
+/* What is known of any packet but a later fragment, which has no ports that rules may name. */
+#define RULE_KNOWN_ALWAYS                                                                          \
+	(1U << RULE_PROTO | 1U << RULE_DSCP | 1U << RULE_MARK | 1U << RULE_SADDR |                 \
+	 1U << RULE_DADDR | 1U << RULE_PORT | 1U << RULE_DEVICE)
+
 /*
  * Context of the `rules_try` program (SEC("syscall"), run by main): what the rules in force say
  * to a flow of these facts, without counting it. Where RULE_DOMAIN is not in facts.known, it is

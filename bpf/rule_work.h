@@ -35,11 +35,6 @@ struct rule_work {
 	__u64 told_ns;
 };
 
-/* What is known of any packet but a later fragment, which has no ports that rules may name. */
-#define RULE_KNOWN_ALWAYS                                                                          \
-	(1U << RULE_PROTO | 1U << RULE_DSCP | 1U << RULE_MARK | 1U << RULE_SADDR |                 \
-	 1U << RULE_DADDR | 1U << RULE_PORT | 1U << RULE_DEVICE)
-
 PARSE_INLINE void rule_facts_packet(struct rule_facts *f, const struct packet *p)
 {
 	__builtin_memset(f, 0, sizeof(*f));

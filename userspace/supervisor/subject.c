@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "base/addr.h"
-#include "bpf/rule_work.h"
 #include "datapath/look.h"
 #include "supervisor/instance.h"
 #include "supervisor/subject.h"
