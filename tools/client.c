@@ -330,7 +330,7 @@ int client_ask(const char *instance, json_t *request, const struct client_show *
 
 	int err = client_request(c, request, -1);
 
-	if (err)
+	if (err && err != -EPIPE) /* who has hung up already may have said why */
 		fprintf(stderr, "headrace: cannot send the request: %s\n", strerror(-err));
 	else
 		status = show_answer(c, follow, show);

@@ -3,6 +3,7 @@
  * `headrace flows`: the flows there are, and with --follow what becomes of them: on a terminal
  * the table anew each second, else a line for each that opens or ends.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -217,10 +218,11 @@ static int flows_once(const struct flows_options *o, json_t *request)
 static int refresh_read(struct client *c, const json_t *request, struct flows_view *v)
 {
 	const struct client_show show = { .object = flows_object, .arg = v };
+	int err = client_request(c, request, -1);
 	const char *line;
 	int more = 1;
 
-	if (client_request(c, request, -1))
+	if (err && err != -EPIPE) /* who has hung up already may have said why */
 		return -1;
 	while (more > 0)
 		more = client_line(c, -1, &line) > 0 ? client_show_line(&show, line) : -1;

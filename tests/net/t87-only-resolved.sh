@@ -55,6 +55,12 @@ check the_kernels_answers_keep_it_open eval 'inside dig +short +tries=1 "www.$ZO
 	fetch "http://$WEB4/"'
 
 # QUIC: refused at once even where the name was resolved; TCP to the same place is not.
+# There is somebody over there who would answer.
+start_far quic "$HELPERS/udp" echo $WEB4 443
+start_far quic6 "$HELPERS/udp" echo $WEB6 80
+wait_for listening "$WEB4:443" && wait_for listening "[$WEB6]:80" || die "no servers"
+check N-43_another_policys_client_is_answered eval \
+	'inside socat -t 3 - "UDP:$WEB4:443,bind=$OTHER4" <<<hello | grep -q hello'
 check N-43_quic_is_refused_at_once udp_refused "$WEB4:443"
 check N-43_http_3_on_port_80_too udp_refused "[$WEB6]:80"
 check N-43_is_counted within 2 20 "$(dropped quic)"

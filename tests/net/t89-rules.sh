@@ -126,7 +126,13 @@ write_rules() {
 }
 reload() { headrace reload "$@" "$INSTANCE"; }
 write_rules "  - {port: 80, action: rject}"
-check a_bad_file_is_refused bash -c "! $B/headrace reload $INSTANCE" || true
+bad_file() {
+	! reload --flows keep >"$T/bad" 2>&1 && grep "conf.yaml:4: .*'rject'" "$T/bad" || {
+		cat "$T/bad"
+		return 1
+	}
+}
+check a_bad_file_is_refused bad_file
 check the_old_rules_are_in_force refused fetch "http://$WEB4:8080/"
 write_rules "  - {name: new, port: 80, action: reject}"
 check new_rules_are_taken reload

@@ -154,6 +154,20 @@ static void a_request_to_nobody_is_an_error_not_a_signal(void **state)
 	server = -1;
 }
 
+static void who_hangs_up_before_the_request_may_have_said_why(void **state)
+{
+	json_t *q = json_pack("{s:s}", "command", "status");
+	const char *line;
+
+	serve("{\"error\":\"only root\"}\n");
+	close(server);
+	server = -1;
+	assert_int_equal(client_request(&client, q, -1), -EPIPE);
+	assert_int_equal(client_line(&client, 1000, &line), 1);
+	assert_string_equal(line, "{\"error\":\"only root\"}");
+	json_decref(q);
+}
+
 static void answers_are_told_apart(void **state)
 {
 	static const struct {
@@ -205,6 +219,7 @@ int main(void)
 		TEST(a_passed_descriptor_arrives_and_a_second_leaks_nothing),
 		TEST(a_request_is_one_line),
 		TEST(a_request_to_nobody_is_an_error_not_a_signal),
+		TEST(who_hangs_up_before_the_request_may_have_said_why),
 		TEST(answers_are_told_apart),
 		TEST(instance_names_are_checked),
 	};
