@@ -96,7 +96,9 @@ failover() {
 	done
 }
 check C-23_with_the_first_gone_the_second_answers failover
-check C-25_after_three_failures_it_is_asked_after_the_others is first state failing
+# On a busy machine it may have failed for 10 s by now.
+last_in_order() { is first state failing || is first state down; }
+check C-25_after_three_failures_it_is_asked_after_the_others last_in_order
 stop "${unbound[2]}"
 inside "$HELPERS/dns_hostile" ask "$(json status .status.stack4)" 100 0 >/dev/null
 both_down() { is first state down && is second state down; }
