@@ -300,6 +300,7 @@ web_start() {
 			scgi_temp_path $T/nginx/scgi;
 			client_max_body_size 0;
 			keepalive_requests 1000000;
+			send_timeout 1000s;
 			server {
 				listen $WEB4:80 backlog=8192;
 				listen [$WEB6]:80 backlog=8192;

@@ -76,7 +76,7 @@ for name in "${downloads[@]}"; do
 	mkfifo "$T/$name.go"
 	start "get-$name" bash -c 'exec "${@:3}" | { dd bs=64k count=1 iflag=fullblock status=none
 		read -r word <"$1"; cat; } | sha256sum >"$2"' - "$T/$name.go" "$T/$name.sum" nsenter \
-		--target "$(pid=${name^^}_PID; echo "${!pid}")" --net -- curl -sS -m 200 "http://$WEB4/file.bin"
+		--target "$(pid=${name^^}_PID; echo "${!pid}")" --net -- curl -sS -m $((200 * PATIENCE)) "http://$WEB4/file.bin"
 	wait_for in_"$name" ss -Htn state established "dst $WEB4" || die "no download"
 done
 download_ends() { echo go >"$T/$1.go"; wait_for -t 60 test -s "$T/$1.sum" && same "$sum" "$(cat "$T/$1.sum")"; }
