@@ -274,6 +274,8 @@ static const char *contradiction(const struct arguments *a)
 
 	if (a->mode == MODE_NONE && !a->config)
 		return "nothing to do: give -c FILE for the daemon of this host, or --tun-fd";
+	if (a->tun && a->options.tun_fd >= 0)
+		return "only one of --tun-fd and --tun can be given";
 	if (a->mode != MODE_RUN_FD || !a->serving)
 		return NULL;
 	snprintf(text, sizeof(text), "%s is not for --run-fd", a->serving);

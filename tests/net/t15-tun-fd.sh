@@ -100,6 +100,8 @@ check T-01_one_that_is_in_use_is_refused busy
 kill "$owned"
 wait_for gone "$owned"
 check T-01_stays_when_its_server_ends in_host ip link show owned0
+check one_tun_is_served_and_not_two says 2 "only one of --tun-fd and --tun" in_host "$B/headraced" \
+	--tun owned0 --tun-fd 5
 check T-01_one_that_is_not_there says 1 "ip tuntap add dev none0" in_host "$B/headraced" --tun none0
 owner() { in_host setpriv --reuid 65534 --regid 65534 --clear-groups "$B/headraced" "$@"; }
 check T-01_its_owner_is_told_what_needs_root says 1 "root is needed, by whomever the TUN is owned" owner --tun owned0
