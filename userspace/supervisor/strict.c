@@ -193,7 +193,7 @@ static bool table_is_whole(const struct strict *s)
 
 	if (!s->listing)
 		return true; /* there is none */
-	if (table_list(s->table, &now, err))
+	if (table_list(s->table, &now, err) || !now)
 		return false;
 	whole = !strcmp(now, s->listing);
 	free(now);

@@ -426,12 +426,13 @@ static void c20_types_that_are_not_built_are_refused_by_name(void **state)
 	char says[128];
 
 	for (size_t i = 0; i < NUM(types); i++) {
-		snprintf(text, sizeof(text), "dns:\n  upstreams:\n    a: {type: %s, host: a.test}\n",
-			 types[i]);
-		snprintf(says, sizeof(says),
-			 "dns.upstreams.a.type: '%s' is not known here, expected one of plain, tcp, "
-			 "tls, https, host",
-			 types[i]);
+		snprintf(text, sizeof(text),
+			 "dns:\n  upstreams:\n    a: {type: %s, host: a.test}\n", types[i]);
+		snprintf(
+			says, sizeof(says),
+			"dns.upstreams.a.type: '%s' is not known here, expected one of plain, tcp, "
+			"tls, https, host",
+			types[i]);
 		refuses_at(text, 3, says);
 	}
 }
