@@ -261,6 +261,11 @@ PARSE_INLINE struct decision decide_protocol(const struct packet *p)
 	return decide_refuse(VERDICT_REJECT, DROP_PROTOCOL);
 }
 
+PARSE_INLINE int packet_to_stack(const struct packet *p, const struct settings *s)
+{
+	return addr_same(&p->daddr, p->version == 4 ? &s->stack4 : &s->stack6);
+}
+
 /*
  * The verdict on a packet that packet_parse() accepted. What a capture point has taken has a
  * source of the host or of its LAN, and on loopback its destination is no other.
@@ -284,10 +289,11 @@ PARSE_INLINE struct decision packet_classify(const struct packet *p, const struc
 		return decide_worker(p, s, VERDICT_FORWARD);
 	if (!packet_is_transport(p) && !packet_is_icmp(p))
 		return decide_protocol(p);
-	to_stack = addr_same(&p->daddr, p->version == 4 ? &s->stack4 : &s->stack6);
+	to_stack = packet_to_stack(p, s);
 	if (packet_is_icmp(p))
 		return decide_icmp(p, s, to_stack);
-	if (from != CAPTURE_TUN && !s->dns_intercept && !to_stack && p->sport && p->dport)
+	if ((from != CAPTURE_TUN || s->route) && !s->dns_intercept && !to_stack && p->sport &&
+	    p->dport)
 		return decide_worker(p, s, VERDICT_FORWARD);
 	return decide_transport(p, s, to_stack);
 }

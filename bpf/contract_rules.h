@@ -112,8 +112,11 @@ struct rule_state {
 
 /*
  * Map `domain_facts` (LRU hash, written by the resolver): what is known of the name by which
- * `client` (zero: anybody) came to `addr`, the latest answer. Independent of the rules.
+ * `client` (zero: anybody) came to `addr`, the latest answer. Independent of the rules. What has a
+ * socket on this host is one client, FACT_HOST, whichever of its addresses it asks from (one of
+ * IPv4, say) and opens flows with (one of IPv6).
  */
+#define FACT_HOST_BYTE 1 /* the last one of that client's address, ::1; all others are zero */
 struct domain_fact_key {
 	struct addr client;
 	struct addr addr;

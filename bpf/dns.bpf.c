@@ -102,6 +102,8 @@ static __always_inline int dns_tun_may(const struct packet *p, const struct sett
 {
 	if (addr_ends_at_link(p, &p->daddr) || addr_is_tun_broadcast(p, s))
 		return 0;
+	if (from == CAPTURE_TUN && s->route && !s->dns_intercept && !packet_to_stack(p, s))
+		return 0;
 	if (from == CAPTURE_TUN)
 		return packet_source_allowed(p, s) && !addr_unusable(p, &p->daddr);
 	return from == CAPTURE_LOOPBACK ||

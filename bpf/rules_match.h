@@ -247,6 +247,10 @@ RULES_PIECE int rules_domain_find(RULES_CONTEXT ctx)
 	if (!w)
 		return 0;
 	w->name.client = w->facts.saddr;
+	if (w->facts.known & 1U << RULE_UID) {
+		__builtin_memset(&w->name.client, 0, sizeof(w->name.client));
+		w->name.client.b[sizeof(w->name.client.b) - 1] = FACT_HOST_BYTE;
+	}
 	w->name.addr = w->facts.daddr;
 	if (rules_domain_take(w, ctx))
 		return 1;

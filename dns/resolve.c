@@ -141,12 +141,26 @@ static void prefetch(struct service *s, const struct query *q, const struct inta
 
 /* --- answers made here --------------------------------------------------------------------- */
 
+/* As whom the rules will know who asked (struct domain_fact_key). */
+static struct addr fact_client(const struct service *s, const struct client *c)
+{
+	bool captured = !c->socket && datapath_flow_of_host(s->datapath, &c->flow);
+
+	if (captured || addr_is_loopback(&c->flow.saddr))
+		return (struct addr){ .b[sizeof(c->flow.saddr.b) - 1] = FACT_HOST_BYTE };
+	return c->flow.saddr;
+}
+
 /* True: the kernel half must not give this answer. */
 static bool note_domains(struct service *s, const struct query *q, const uint8_t *msg, size_t len)
 {
+	struct addr client;
+
 	domains_note(s->datapath, q->verdict.policy, &q->question, msg, len);
-	return q->kind == QUERY_CLIENT && facts_note(s->facts, q->generation->policies,
-						     &q->client.flow.saddr, &q->question, msg, len);
+	if (q->kind != QUERY_CLIENT)
+		return false;
+	client = fact_client(s, &q->client);
+	return facts_note(s->facts, q->generation->policies, &client, &q->question, msg, len);
 }
 
 /* Puts an answer to what was asked behind a CNAME from what the client asked. */

@@ -219,7 +219,7 @@ static void the_clients_own_answer_wins_else_the_latest(void **state)
 
 	rules_world_seed(4);
 	rules_world_flow(&f);
-	f.facts.known &= ~(1U << RULE_DOMAIN);
+	f.facts.known &= ~(1U << RULE_DOMAIN | 1U << RULE_UID);
 	memset(&f.facts.domain, 0, sizeof(f.facts.domain));
 	assert_int_equal(try(&f.facts, 0).verdict, VERDICT_FORWARD);
 	fact_put(NULL, addr, &listed);
@@ -237,6 +237,35 @@ static void the_clients_own_answer_wins_else_the_latest(void **state)
 	assert_int_equal(try(&f.facts, 0).facts.domain.lists, other.lists);
 	fact_remove(client, addr);
 	fact_remove(NULL, addr);
+	policy_tables_done(&t);
+	conf_free(c);
+}
+
+/* By whichever of its addresses: what it has asked by IPv4 holds for a flow by IPv6. */
+static void the_hosts_own_answer_holds_for_all_its_addresses(void **state)
+{
+	struct domain_fact listed = { .expires_ns = UINT64_MAX, .lists = 1ULL << 5 };
+	struct domain_fact other = { .expires_ns = UINT64_MAX, .lists = 1ULL << 6 };
+	const struct addr host = { .b[15] = FACT_HOST_BYTE };
+	struct conf *c = drops_list(5);
+	struct policy_tables t = loaded(c);
+	struct rules_flow f;
+
+	rules_world_seed(5);
+	rules_world_flow(&f);
+	f.facts.known &= ~(1U << RULE_DOMAIN);
+	f.facts.known |= 1U << RULE_UID;
+	memset(&f.facts.domain, 0, sizeof(f.facts.domain));
+	fact_put(NULL, &f.facts.daddr, &other); /* somebody else's, and later */
+	fact_put(&host, &f.facts.daddr, &listed);
+	for (uint8_t source = 1; source < 4; source++) {
+		f.facts.saddr.b[15] = source;
+		assert_int_equal(try(&f.facts, 0).verdict, VERDICT_DROP);
+	}
+	f.facts.known &= ~(1U << RULE_UID); /* a client of the LAN */
+	assert_int_equal(try(&f.facts, 0).verdict, VERDICT_FORWARD);
+	fact_remove(&host, &f.facts.daddr);
+	fact_remove(NULL, &f.facts.daddr);
 	policy_tables_done(&t);
 	conf_free(c);
 }
@@ -420,6 +449,7 @@ int main(void)
 		cmocka_unit_test(kernel_userspace_and_manual_agree),
 		cmocka_unit_test(a_thousand_rules_and_100000_networks_agree),
 		cmocka_unit_test(the_clients_own_answer_wins_else_the_latest),
+		cmocka_unit_test(the_hosts_own_answer_holds_for_all_its_addresses),
 		cmocka_unit_test(a_cgroup_that_appears_is_known_at_once),
 		cmocka_unit_test(no_flow_is_decided_by_parts_of_two_generations),
 		cmocka_unit_test(reset_makes_older_decisions_invalid_and_keep_does_not),

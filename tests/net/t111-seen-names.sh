@@ -52,6 +52,17 @@ for round in 1 2 3; do
 		answers desk v4 && answers host www && fetches desk && is_refused host"
 done
 
+# By whichever of its addresses the host asks and goes: by IPv4 for an address of IPv6.
+answers6() { same "$WEB6" "$(in_"$1" dig +short +tries=2 +time=5 @$NOWHERE "$2.$ZONE" AAAA)"; }
+fetches6() { in_host curl -sf -m 10 -o /dev/null "http://[$WEB6]/"; }
+is_refused6() { fetches6; same 7 $?; }
+check the_host_asks_by_ipv4_for_an_address_of_ipv6 answers6 host www
+check the_desk_asks_for_another_name_of_it answers6 desk v6
+check the_hosts_own_answer_holds_for_its_flows_by_ipv6 is_refused6
+check the_host_asks_for_the_other_name answers6 host v6
+check and_the_desk_for_the_one answers6 desk www
+check the_hosts_latest_holds_for_its_flows_by_ipv6 fetches6
+
 # --- lists -----------------------------------------------------------------------------------
 
 config listed "lists: [ads]"

@@ -132,6 +132,20 @@ check N-43_over_IPv6_too eval 'in_host "$HELPERS/seen" ask udp $WEB6 80 | grep "
 check N-43_both_are_counted within 2 20 "$(dropped quic)"
 down >/dev/null
 
+# Who wants its queries left alone gets what it asks, by UDP and TCP; the stack answers as ever.
+route_config table "dns=  intercept: false
+  upstreams: {nsd: {type: plain, address: $DNS4}}"
+must_up
+queries() { json status '[.status.roles[].dns_queries // 0] | add'; }
+asks() { in_host dig +short +time=5 +tries=1 "$@" "www.$ZONE" | grep -x $WEB4; }
+let_by() { asks @$DNS4 && asks +tcp @$DNS4 && same 0 "$(queries)"; }
+check dns_is_not_answered_for_others eval '! resolves_here 203.0.113.77'
+check but_carried_by_udp_and_tcp let_by
+check and_the_stack_answers_both eval 'asks @$TUN_STACK4 && asks +tcp @$TUN_STACK4 && same 2 "$(queries)"'
+sed -i '/intercept: false/d' "$T/host.yaml"
+check a_reload_does_not_change_it_by_halves eval '! reload 2>/dev/null && ! resolves_here 203.0.113.77'
+down >/dev/null
+
 # T-07: all values of one's own, three instances side by side; T-09: addresses that lead elsewhere.
 T07_up() { # NUMBER
 	route_config "{way: table, tun: dmesh$1, address: 10.11.$1.1/24, table: 13${1}8, priority: ${1}0, fwmark: 13${1}8,

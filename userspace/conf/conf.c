@@ -197,5 +197,7 @@ const char *conf_fixed_difference(const struct conf *a, const struct conf *b)
 		return "capture.attach";
 	if (a->capture.strict != b->capture.strict)
 		return "capture.strict";
+	if (a->dns.intercept != b->dns.intercept) /* workers know it from their start */
+		return "dns.intercept";
 	return NULL;
 }

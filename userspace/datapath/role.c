@@ -163,6 +163,14 @@ void datapath_flow_owner(const struct datapath *dp, const struct flow_key *key,
 	flow_owner_set(ret_owner, flow.uid, flow.pid, flow.comm);
 }
 
+bool datapath_flow_of_host(const struct datapath *dp, const struct flow_key *key)
+{
+	struct flow flow;
+
+	return dp->flows >= 0 && !bpf_map_lookup_elem(dp->flows, key, &flow) &&
+	       flow.capture != CAPTURE_LAN;
+}
+
 bool datapath_flow_open(const struct datapath *dp, const struct flow_key *key)
 {
 	struct flow flow;

@@ -105,6 +105,8 @@ void datapath_flow_owner(const struct datapath *dp, const struct flow_key *key,
 /* From what the kernel half has noted of it. */
 void flow_owner_set(struct flow_owner *o, uint32_t uid, uint32_t pid, const __u8 *comm);
 
+/* Is it one of a socket on this host, or in the namespace of `headrace run`? */
+bool datapath_flow_of_host(const struct datapath *dp, const struct flow_key *key);
 /* Is the flow in the kernel half's table, and not about to end? */
 bool datapath_flow_open(const struct datapath *dp, const struct flow_key *key);
 

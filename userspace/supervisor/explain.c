@@ -90,9 +90,11 @@ static const char *not_captured(const struct instance *in, const struct subject 
 
 static bool is_dns(const struct instance *in, const struct subject *s, const struct rule_facts *f)
 {
+	const struct settings *now = kernel_settings_now(in->kernel);
+
 	if (f->dport != DNS_PORT || (f->proto != IPPROTO_UDP && f->proto != IPPROTO_TCP))
 		return false;
-	return s->capture == CAPTURE_TUN || kernel_settings_now(in->kernel)->dns_intercept;
+	return (s->capture == CAPTURE_TUN && !now->route) || now->dns_intercept;
 }
 
 static void tell_before(struct control_client *client, const char *verdict, const char *why)
@@ -133,11 +135,14 @@ static const char *const fact_texts[] = {
 
 static void add_name(const struct instance *in, json_t *o, const struct rule_facts *f)
 {
+	struct addr client = f->saddr;
 	enum kernel_fact how;
 	struct domain_fact fact;
 	char name[DOMAIN_TEXT_MAX];
 
-	how = kernel_fact_look(in->kernel, &f->saddr, &f->daddr, &fact);
+	if (f->known & 1U << RULE_UID)
+		client = (struct addr){ .b[sizeof(client.b) - 1] = FACT_HOST_BYTE };
+	how = kernel_fact_look(in->kernel, &client, &f->daddr, &fact);
 	json_object_set_new(o, "name_known", json_string(fact_texts[how]));
 	if (how == FACT_NONE)
 		return;

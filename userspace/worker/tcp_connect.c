@@ -203,7 +203,7 @@ static int dial_open(struct tcp_flow *f, int *ret_fd)
 {
 	struct endpoint to;
 
-	if (ntohs(f->key.dport) == DNS_PORT)
+	if (worker_answers_dns(f->engine->worker, &f->key))
 		return relay_open(f, ret_fd);
 	to = worker_upstream_of(f->engine->worker, &f->key);
 	return socket_connect(&to, SOCK_STREAM, ret_fd);

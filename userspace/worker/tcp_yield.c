@@ -156,7 +156,7 @@ static void connects_to_shrink(struct tcp_engine *e, const struct addr *to)
 bool tcp_connect_may_begin(struct tcp_engine *e, const struct flow_key *key,
 			   enum drop_reason *ret_why)
 {
-	if (ntohs(key->dport) == DNS_PORT) /* not dialled */
+	if (worker_answers_dns(e->worker, key)) /* not dialled */
 		return true;
 	connects_to_shrink(e, &key->daddr);
 	*ret_why = DROP_CONNECTS;

@@ -7,6 +7,7 @@
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
+#include <arpa/inet.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -103,6 +104,19 @@ void worker_icmp_error(struct worker *w, int icmp_error, uint32_t mtu, const str
 /* Where the flow's destination really is: the address itself, or the host's loopback for
  * config.host_loopback. */
 struct endpoint worker_upstream_of(const struct worker *w, const struct flow_key *key);
+/*
+ * Is the flow one of DNS that the resolver answers? As packet_classify() has it of datagrams: on
+ * a host `dns.intercept` says so, but of what is asked of the stack itself.
+ */
+static inline bool worker_answers_dns(const struct worker *w, const struct flow_key *key)
+{
+	const struct settings *s = &w->config.settings;
+
+	if (key->dport != htons(DNS_PORT))
+		return false;
+	return !s->host || s->dns_intercept || addr_eq(&key->daddr, &s->stack4) ||
+	       addr_eq(&key->daddr, &s->stack6);
+}
 /* Fills outbound "direct", upstream and the domain known for the destination. */
 void worker_flow_info(struct worker *w, const struct flow_key *key, const struct endpoint *upstream,
 		      struct flow_info *ret_info);

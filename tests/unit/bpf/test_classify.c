@@ -208,6 +208,25 @@ static void without_a_resolver_queue_workers_have_all(void **state)
 	assert_int_equal(d.queue, 0);
 }
 
+/* dns.intercept: false. In `headrace run` that is no choice: settings.route is of a host. */
+static void dns_that_routes_lead_here_may_be_left_alone(void **state)
+{
+	static const char *const kinds[] = { "udp4_dns", "tcp4_dns", "udp6_dns" };
+	struct settings s = tun_settings();
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		s.route = s.dns_intercept = 0;
+		assert_int_equal(decide(kind(kinds[i]), &s).verdict, VERDICT_DNS);
+		s.route = 1;
+		assert_int_equal(decide(kind(kinds[i]), &s).verdict, VERDICT_FORWARD);
+		s.dns_intercept = 1;
+		assert_int_equal(decide(kind(kinds[i]), &s).verdict, VERDICT_DNS);
+	}
+	s.dns_intercept = 0;
+	assert_int_equal(decide(kind("udp4_dns_stack"), &s).verdict, VERDICT_DNS);
+	assert_int_equal(decide(kind("udp6_dns_stack"), &s).verdict, VERDICT_DNS);
+}
+
 static void fragments_of_a_datagram_have_one_queue(void **state)
 {
 	struct settings s = tun_settings();
@@ -361,6 +380,7 @@ int main(void)
 		cmocka_unit_test(family_that_is_off_has_no_source),
 		cmocka_unit_test(prefix_is_compared_to_the_bit),
 		cmocka_unit_test(without_a_resolver_queue_workers_have_all),
+		cmocka_unit_test(dns_that_routes_lead_here_may_be_left_alone),
 		cmocka_unit_test(fragments_of_a_datagram_have_one_queue),
 		cmocka_unit_test(first_fragments_are_of_their_flows_worker),
 		cmocka_unit_test(flows_spread_over_the_workers),

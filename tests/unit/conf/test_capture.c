@@ -120,6 +120,7 @@ static void what_a_reload_can_change(void **state)
 		  NULL },
 		{ "capture: {attach: clsact}", "capture.attach" },
 		{ "capture: {strict: true}", "capture.strict" },
+		{ "dns: {intercept: false}", "dns.intercept" },
 	};
 	struct conf *before;
 

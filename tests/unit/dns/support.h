@@ -58,6 +58,7 @@ static struct {
 	struct flow_info info;
 	struct flow_key *open; /* what datapath_flow_each() finds */
 	unsigned int open_num;
+	bool of_host; /* what datapath_flow_of_host() says */
 } test_kernel;
 
 void datapath_init(struct datapath *dp, unsigned int slot)
@@ -126,6 +127,11 @@ void flow_owner_set(struct flow_owner *o, uint32_t uid, uint32_t pid, const __u8
 {
 	*o = (struct flow_owner){ .uid = uid, .pid = pid };
 	snprintf(o->comm, sizeof(o->comm), "%s", (const char *)comm);
+}
+
+bool datapath_flow_of_host(const struct datapath *dp, const struct flow_key *key)
+{
+	return test_kernel.of_host;
 }
 
 bool datapath_flow_open(const struct datapath *dp, const struct flow_key *key)

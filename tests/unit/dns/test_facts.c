@@ -205,6 +205,23 @@ static void an_answer_is_known_to_its_client_and_to_all_others(void **state)
 			 test_now_ns + (60000 + DNS_DOMAIN_GRACE_MS) * NSEC_PER_MSEC);
 }
 
+/* It may ask from 10.0.0.2 and connect from an address of IPv6. */
+static void what_the_host_asks_is_known_to_all_its_addresses(void **state)
+{
+	struct domain_fact_key key = { .client.b[15] = FACT_HOST_BYTE };
+	struct domain_fact fact;
+
+	open_kernel(say_address, by_name);
+	test_kernel.of_host = true;
+	resolve(2, "www.test");
+	test_kernel.of_host = false;
+	resolve(3, "www.test");
+	key.addr = addr_from_v4(htonl(0xc0000200U | 'w'));
+	assert_int_equal(bpf_map_lookup_elem(datapath.domain_facts, &key, &fact), 0);
+	assert_false(fact_of(2, "www", &fact));
+	assert_true(fact_of(3, "www", &fact));
+}
+
 static void what_is_said_again_is_written_when_it_is_30_s_old(void **state)
 {
 	struct domain_fact fact, again;
@@ -421,6 +438,7 @@ int main(void)
 		cmocka_unit_test(hashes_are_the_names_then_its_parents_from_the_root_down),
 		cmocka_unit_test(of_a_long_name_the_parents_next_to_the_root_are_kept),
 		T(an_answer_is_known_to_its_client_and_to_all_others),
+		T(what_the_host_asks_is_known_to_all_its_addresses),
 		T(what_is_said_again_is_written_when_it_is_30_s_old),
 		T(behind_an_alias_the_name_that_was_asked_counts),
 		T(what_leads_nowhere_says_nothing),
