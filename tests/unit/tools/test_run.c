@@ -224,18 +224,31 @@ static void dead_daemon_ends_the_command(void **state)
 	says_one_line("headraced ended unexpectedly");
 }
 
+/* Where the daemon's requests are written, as they come. */
+static int note_file(void)
+{
+	int fd = output_file();
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
+	setenv("FAKE_NOTE", path, 1);
+	return fd;
+}
+
 static void interrupt_during_the_start_ends_it(void **state)
 {
 	int err = output_file();
+	int note = note_file();
 	int status;
 	pid_t pid;
 
 	setenv("FAKE", "silent", 1);
 	pid = start((char *[]){ "--", "true", NULL }, -1, err);
-	usleep(200000);
+	wait_for(note, "\"run\"");
 	kill(pid, SIGINT);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+	close(note);
 	close(err);
 }
 
@@ -398,18 +411,21 @@ static void tun_descriptor_without_a_command_runs_until_interrupted(void **state
 {
 	int fd = open("/dev/null", O_RDWR);
 	int err = output_file();
+	int note = note_file();
 	char text[16];
 	int status;
 	pid_t pid;
 
 	snprintf(text, sizeof(text), "%d", fd);
 	pid = start((char *[]){ "--tun-fd", text, NULL }, -1, err);
-	usleep(200000);
+	wait_for(note, "\"run\"");
+	usleep(200000); /* nothing ends it now */
 	assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
 	kill(pid, SIGTERM);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	wait_for(err, "headrace: 25 flows");
+	close(note);
 	close(err);
 	close(fd);
 }
