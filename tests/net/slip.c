@@ -16,17 +16,22 @@
  *   options                    IPv4 options; IPv6 destination options
  *   fast-open                  TCP: data in the SYN
  *   mptcp                      TCP: Multipath TCP
+ *   udplite                    UDP: UDP-Lite (RFC 3828), which nobody answers
  *   gso                        UDP: one send, many datagrams
  *   large                      UDP: more than the MTU, cut by the kernel
  *   raw SOURCE                 a packet of our own making, IP header included
  *   fragments SOURCE           the same in two fragments, the first one with 8 bytes
  *   reversed SOURCE            the second one first
- *   other SOURCE               the same as protocol 253 (RFC 3692)
+ *   segment SOURCE             the same as a segment that opens nothing
+ *   dhcp SOURCE                UDP: the same from a port of DHCP to the other, whatever PORT says
+ *   icmp SOURCE                the same as ICMP, an answer to an echo request that nobody sent
+ *   other SOURCE NUMBER        the same as that protocol
  *   packet SOURCE DEVICE MAC   the same by AF_PACKET to that neighbour
  *   bypass SOURCE DEVICE MAC   and with PACKET_QDISC_BYPASS
  *   disguised ...              and as a protocol that is not what is in the frame
  *   foreign ...                and with the source address of another station
  *   tagged ...                 and with the tag of no VLAN, a priority
+ *   twice-tagged ...           and with two of them
  *
  * With SLIP_WAIT=FILE in the environment the socket is made at once, and used when that file
  * (a FIFO) was written to. Says "answered" (status 0) if a byte came back within a second, or
@@ -59,7 +64,6 @@
 #define LARGE 4000
 #define GSO_SEGMENT 100
 #define RAW_PORT 4097
-#define OTHER_PROTOCOL 253
 #define PACKET_MAX 256
 
 #ifndef IPPROTO_MPTCP
@@ -74,6 +78,8 @@ struct target {
 	socklen_t len;
 	bool six;
 	bool tcp;
+	uint16_t from; /* port of packets of our own making */
+	uint8_t tcp_flags;
 	char **args; /* of the way */
 };
 
@@ -263,12 +269,12 @@ static size_t make_transport(const struct target *t, uint8_t proto, const uint8_
 	uint32_t sum;
 
 	memset(p, 0, len);
-	raw_put16(p, RAW_PORT);
+	raw_put16(p, t->from);
 	memcpy(p + 2, &to->sin_port, 2); /* IPv6's port lies at the same place */
 	if (t->tcp) {
 		raw_put32(p + 4, 1);
 		p[12] = 5 << 4;
-		p[13] = 2; /* SYN */
+		p[13] = t->tcp_flags;
 		raw_put16(p + 14, 65535);
 	} else {
 		raw_put16(p + 4, (uint32_t)len);
@@ -276,6 +282,20 @@ static size_t make_transport(const struct target *t, uint8_t proto, const uint8_
 	}
 	sum = raw_sum((uint32_t)(proto + len), addrs, 2 * addr_len);
 	raw_put16(p + (t->tcp ? 16 : 6), raw_checksum(raw_sum(sum, p, len)));
+	return len;
+}
+
+/* An answer to an echo request, of a byte. */
+static size_t make_icmp(const struct target *t, uint8_t proto, const uint8_t *addrs,
+			size_t addr_len, uint8_t *p)
+{
+	size_t len = 9;
+	uint32_t sum = t->six ? raw_sum((uint32_t)(proto + len), addrs, 2 * addr_len) : 0;
+
+	memset(p, 0, len);
+	p[0] = t->six ? 129 : 0;
+	p[8] = '?';
+	raw_put16(p + 2, raw_checksum(raw_sum(sum, p, len)));
 	return len;
 }
 
@@ -330,7 +350,9 @@ static size_t make_packet(const struct target *t, uint8_t proto, int part, uint8
 		memcpy(addrs, &((struct sockaddr_in *)&own)->sin_addr, 4);
 		memcpy(addrs + 4, &((const struct sockaddr_in *)&t->to)->sin_addr, 4);
 	}
-	len = make_transport(t, proto, addrs, t->six ? 16 : 4, transport);
+	len = proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6 ?
+		      make_icmp(t, proto, addrs, t->six ? 16 : 4, transport) :
+		      make_transport(t, proto, addrs, t->six ? 16 : 4, transport);
 	len = part == 1 ? 8 : len - off;
 	header = t->six ? put_header6(p, proto, addrs, len, part, (uint32_t)off | more) :
 			  put_header4(p, proto, addrs, len, (uint32_t)off / 8 | more << 13);
@@ -364,7 +386,7 @@ static void read_mac(const char *text, uint8_t mac[6])
 }
 
 /* The frame's header. Returns its length. */
-static size_t make_frame(const struct target *t, bool foreign, bool tagged, uint8_t *p)
+static size_t make_frame(const struct target *t, bool foreign, int tags, uint8_t *p)
 {
 	struct ifreq own = { 0 };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -377,7 +399,7 @@ static size_t make_frame(const struct target *t, bool foreign, bool tagged, uint
 	read_mac(t->args[2], p);
 	memcpy(p + 6, own.ifr_hwaddr.sa_data, 6);
 	p[11] ^= foreign;
-	if (tagged) {
+	for (; tags > 0; tags--) {
 		raw_put16(p + at, ETH_P_8021Q);
 		raw_put16(p + at + 2, 1 << 13); /* priority 1, VLAN 0 */
 		at += 4;
@@ -389,16 +411,16 @@ static size_t make_frame(const struct target *t, bool foreign, bool tagged, uint
 /* A frame of our own making, by AF_PACKET round traffic control. */
 static void send_frame(const struct target *t, const char *way)
 {
-	bool tagged = !strcmp(way, "tagged");
+	int tags = !strcmp(way, "tagged") ? 1 : !strcmp(way, "twice-tagged") ? 2 : 0;
 	uint16_t type = t->six ? ETH_P_IPV6 : ETH_P_IP;
 	struct sockaddr_ll to = { .sll_family = AF_PACKET,
 				  .sll_ifindex = device_of(t->args[1]),
 				  .sll_halen = 6 };
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	uint8_t frame[18 + PACKET_MAX];
-	size_t len = make_frame(t, !strcmp(way, "foreign"), tagged, frame);
+	uint8_t frame[22 + PACKET_MAX];
+	size_t len = make_frame(t, !strcmp(way, "foreign"), tags, frame);
 
-	if (tagged)
+	if (tags)
 		type = ETH_P_8021Q;
 	else if (!strcmp(way, "disguised"))
 		type = ETH_P_802_EX1;
@@ -451,17 +473,22 @@ static const struct way {
 	{ "options", 0, by_options },
 	{ "fast-open", 0, by_fast_open },
 	{ "mptcp", 0, NULL },
+	{ "udplite", 0, NULL },
 	{ "gso", 0, by_gso },
 	{ "large", 0, NULL },
 	{ "raw", 1, NULL },
 	{ "fragments", 1, NULL },
 	{ "reversed", 1, NULL },
-	{ "other", 1, NULL },
+	{ "segment", 1, NULL },
+	{ "dhcp", 1, NULL },
+	{ "icmp", 1, NULL },
+	{ "other", 2, NULL },
 	{ "packet", 3, NULL },
 	{ "bypass", 3, NULL },
 	{ "disguised", 3, NULL },
 	{ "foreign", 3, NULL },
 	{ "tagged", 3, NULL },
+	{ "twice-tagged", 3, NULL },
 };
 
 static int is(const struct way *way, const char *name)
@@ -469,9 +496,18 @@ static int is(const struct way *way, const char *name)
 	return !strcmp(way->name, name);
 }
 
-static bool crafted(const struct way *way, const struct target *t)
+static void send_dhcp(struct target *t)
 {
-	if (is(way, "raw")) {
+	((struct sockaddr_in *)&t->to)->sin_port = htons(t->six ? 547 : 67);
+	t->from = t->six ? 546 : 68;
+	send_raw(t, IPPROTO_UDP, 0);
+}
+
+static bool crafted(const struct way *way, struct target *t)
+{
+	t->from = RAW_PORT;
+	t->tcp_flags = is(way, "segment") ? 16 : 2; /* ACK, SYN */
+	if (is(way, "raw") || is(way, "segment")) {
 		send_raw(t, proto_of(t), 0);
 	} else if (is(way, "fragments")) {
 		send_raw(t, proto_of(t), 1);
@@ -479,11 +515,16 @@ static bool crafted(const struct way *way, const struct target *t)
 	} else if (is(way, "reversed")) {
 		send_raw(t, proto_of(t), 2);
 		send_raw(t, proto_of(t), 1);
+	} else if (is(way, "dhcp")) {
+		send_dhcp(t);
+	} else if (is(way, "icmp")) {
+		send_raw(t, t->six ? IPPROTO_ICMPV6 : IPPROTO_ICMP, 0);
 	} else if (is(way, "other")) {
-		send_raw(t, OTHER_PROTOCOL, 0);
+		send_raw(t, (uint8_t)strtoul(t->args[1], NULL, 0), 0);
 	} else if (is(way, "packet") || is(way, "bypass")) {
 		send_packet(t, is(way, "bypass"));
-	} else if (is(way, "disguised") || is(way, "foreign") || is(way, "tagged")) {
+	} else if (is(way, "disguised") || is(way, "foreign") || is(way, "tagged") ||
+		   is(way, "twice-tagged")) {
 		send_frame(t, way->name);
 	} else {
 		return false;
@@ -523,7 +564,9 @@ static int by_socket(const struct way *way, struct target *t)
 {
 	int family = t->six || is(way, "mapped") ? AF_INET6 : AF_INET;
 	int fd = socket(family, (t->tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC,
-			is(way, "mptcp") ? IPPROTO_MPTCP : 0);
+			is(way, "mptcp")   ? IPPROTO_MPTCP :
+			is(way, "udplite") ? IPPROTO_UDPLITE :
+					     0);
 	struct timeval limit = { .tv_sec = ANSWER_MS / 1000 };
 	char answer[LARGE];
 
@@ -538,7 +581,7 @@ static int by_socket(const struct way *way, struct target *t)
 		way->prepare(fd, t);
 	wait_for_word();
 	send_by(way, fd, t);
-	if (is(way, "elsewhere") && !t->tcp) { /* it takes no answer from there */
+	if ((is(way, "elsewhere") && !t->tcp) || is(way, "udplite")) { /* it takes no answer */
 		puts("sent");
 		return 0;
 	}

@@ -29,9 +29,10 @@ static const char *const dims[] = { RULE_DIMS(TEXT) };
 
 /* --- before the rules ----------------------------------------------------------------------- */
 
-static bool is_essential(const struct rule_facts *f)
+/* What a client sends through the host is nothing that its link needs. */
+static bool is_essential(const struct subject *s, const struct rule_facts *f)
 {
-	bool dhcp = f->proto == IPPROTO_UDP &&
+	bool dhcp = f->proto == IPPROTO_UDP && s->capture != CAPTURE_LAN &&
 		    (f->dport == 67 || f->dport == 68 || f->dport == 546 || f->dport == 547);
 
 	return dhcp || addr_is_multicast(&f->daddr) || addr_is_link_local(&f->daddr);
@@ -46,7 +47,8 @@ static const struct pass_mark *pass_mark_of(const struct settings *s, uint32_t m
 }
 
 /* Of a host, what passes whatever the rules say. NULL = nothing of it holds. */
-static const char *passes(const struct instance *in, const struct rule_facts *f, char buf[WHY_MAX])
+static const char *passes(const struct instance *in, const struct subject *subject,
+			  const struct rule_facts *f, char buf[WHY_MAX])
 {
 	const struct settings *s = kernel_settings_now(in->kernel);
 	const struct pass_mark *mark = pass_mark_of(s, f->mark);
@@ -58,7 +60,7 @@ static const char *passes(const struct instance *in, const struct rule_facts *f,
 	}
 	if (s->mark && f->mark == s->mark && f->cgroup && f->cgroup == s->own_cgroup)
 		return "it is a socket of our own: our mark, in our cgroup";
-	if (is_essential(f))
+	if (is_essential(subject, f))
 		return "DHCP, multicast, broadcast or link-local traffic is never captured";
 	if (kernel_is_host_addr(in->kernel, &f->daddr))
 		return "it is one of the host's own addresses";
@@ -110,7 +112,7 @@ static bool send_before(const struct instance *in, struct control_client *client
 	char buf[WHY_MAX];
 
 	if (s->capture != CAPTURE_TUN) {
-		why = passes(in, f, buf);
+		why = passes(in, s, f, buf);
 		if (!why)
 			why = not_captured(in, s, f, buf);
 	}
