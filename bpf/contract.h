@@ -365,6 +365,19 @@ struct flow {
  * Map `direct_flows` (LRU hash, written by the kernel half): flow_key -> struct flow with
  * VERDICT_DIRECT. Of a host's sockets the counters lag behind by up to a second.
  *
+ * Those of TCP sockets of a host without route capture, connected while we watched, are in the
+ * map `sock_flows` instead (array, written by the kernel half), at the socket's cookie modulo
+ * SOCK_RING. They stay there after their end, until another socket's flow takes the place.
+ */
+#define SOCK_RING 16384U /* a power of two */
+
+struct sock_flow {
+	__u64 cookie; /* of the socket, 0 = none, or it is being written */
+	struct flow_key key;
+	struct flow flow;
+};
+
+/*
  * Map `capture_devices` (hash by ifindex, written by main): what the capture programs have to
  * know of the device that they run on, and tun_ingress of the device that an answer goes to.
  */
@@ -506,6 +519,7 @@ struct abi {
 CONTRACT_SIZE(struct addr, 16);
 CONTRACT_SIZE(struct flow_key, 40);
 CONTRACT_SIZE(struct flow, 112);
+CONTRACT_SIZE(struct sock_flow, 160);
 CONTRACT_SIZE(struct capture_device, 12);
 CONTRACT_SIZE(struct flow_info, 296);
 CONTRACT_SIZE(struct flow_end_args, 344);

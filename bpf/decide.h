@@ -44,11 +44,13 @@ enum decide_known {
 static __always_inline struct sock_note *packet_note(struct __sk_buff *skb, int make)
 {
 	struct bpf_sock *sk = skb->sk;
+	struct sock_note *note;
 
 	sk = sk ? bpf_sk_fullsock(sk) : NULL;
 	if (!sk)
 		return NULL;
-	return make ? sock_note_get(sk) : sock_note_find(sk);
+	note = sock_note_find(skb, sk);
+	return note || !make ? note : sock_note_store(sk);
 }
 
 static __always_inline int epoch_holds(__u32 epoch)
@@ -143,7 +145,7 @@ __weak __noinline int decide_note(struct __sk_buff *skb)
 		return 0;
 	if (note->verdict == VERDICT_DIRECT && !flow_key_same(&note->key, &x->key))
 		direct_fold(note);
-	sock_note_decided(note, &x->key, &x->fresh);
+	sock_note_decided(note, note->cookie ? bpf_get_socket_cookie(skb) : 0, &x->key, &x->fresh);
 	note->ticks = bpf_jiffies64();
 	note->folded_ns = bpf_ktime_get_coarse_ns();
 	return 0;
@@ -182,7 +184,7 @@ __weak __noinline int decide_direct(struct __sk_buff *skb, __u32 flags)
 	x->fresh.flags = flags;
 	if (x->packet.proto == PROTO_TCP && !packet_opens_tcp(&x->packet))
 		x->fresh.state = FLOW_OPEN;
-	direct_open(&x->key, &x->fresh);
+	direct_open(x->from.own ? packet_note(skb, 0) : NULL, &x->key, &x->fresh);
 	if (x->packet.is_fragment)
 		fragment_note(x);
 	decide_note(skb);
@@ -303,28 +305,31 @@ __weak __noinline int decide_known(struct __sk_buff *skb)
 {
 	struct scratch *x = scratch_get();
 	struct sock_note *note = NULL;
-	int known = KNOWN_NONE;
+	int known = KNOWN_NONE, opens;
 	struct flow *f;
 
 	if (!x)
 		return KNOWN_NONE;
+	opens = packet_opens_tcp(&x->packet);
+	if (x->from.own)
+		note = packet_note(skb, 0);
+	/* a connection that its socket has just begun is in no table: connect() has seen to that */
+	if (note && note->verdict == VERDICT_NONE && opens)
+		return KNOWN_NONE;
 	f = bpf_map_lookup_elem(&flows, &x->key);
 	if (f)
 		known = known_captured(x, f);
-	if (known == KNOWN_CAPTURED && packet_opens_tcp(&x->packet))
+	if (known == KNOWN_CAPTURED && opens)
 		decide_forget(skb, x);
 	if (known != KNOWN_NONE)
 		return known;
 	/* whether a host's socket opens a connection again, its note says: of states less is seen */
-	f = x->from.point == CAPTURE_LAN || !packet_opens_tcp(&x->packet) ? direct_find(&x->key) :
-									    NULL;
+	f = x->from.point == CAPTURE_LAN || !opens ? direct_of(note, &x->key) : NULL;
 	if (f)
 		known = known_direct(x, f);
 	if (known == KNOWN_NONE)
 		f = NULL;
-	if (known == KNOWN_NONE && x->from.own)
-		note = packet_note(skb, 0);
-	if (note)
+	if (known == KNOWN_NONE && note)
 		known = known_noted(x, note);
 	if (known == KNOWN_DIRECT)
 		direct_again(skb, x, f);
@@ -360,7 +365,7 @@ __weak __noinline int decide_facts(struct __sk_buff *skb)
 	facts->uid = bpf_get_socket_uid(skb);
 	facts->cgroup = bpf_skb_cgroup_id(skb);
 	facts->known |= 1U << RULE_UID | 1U << RULE_CGROUP;
-	note = sock_note_find(sk);
+	note = sock_note_find(skb, sk);
 	if (note)
 		owner_facts(facts, note);
 	return 0;
@@ -421,7 +426,7 @@ __weak __noinline int decide_fragment(struct __sk_buff *skb)
 		x->from.epoch = f->epoch;
 		return decide_send(skb);
 	}
-	f = direct_find(key);
+	f = direct_of(x->from.own ? packet_note(skb, 0) : NULL, key);
 	if (!f) /* its first was refused */
 		return drop(DROP_FRAGMENT_LOST);
 	direct_follow(x, f, 1);
@@ -467,7 +472,7 @@ __weak __noinline int decide_end(struct __sk_buff *skb)
 	if (!x)
 		return 0;
 	if (x->earlier == VERDICT_DIRECT) {
-		f = direct_find(&x->key);
+		f = direct_of(x->from.own ? packet_note(skb, 0) : NULL, &x->key);
 		if (f && f->state != FLOW_CLOSED)
 			direct_close(&x->key, f, END_RULES);
 		return 0;
@@ -492,8 +497,9 @@ __weak __noinline int decide_anew(struct __sk_buff *skb)
 	if (!x)
 		return TC_ACT_UNSPEC;
 	if (x->from.verdict == x->earlier) {
-		f = x->earlier == VERDICT_DIRECT ? direct_find(&x->key) :
-						   bpf_map_lookup_elem(&flows, &x->key);
+		f = x->earlier == VERDICT_DIRECT ?
+			    direct_of(x->from.own ? packet_note(skb, 0) : NULL, &x->key) :
+			    bpf_map_lookup_elem(&flows, &x->key);
 		if (f) {
 			f->rule = x->from.rule;
 			f->epoch = x->from.epoch;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Flows that pass as they are: `direct_flows`, from which everything that shows flows reads,
- * and the notes on flows that were opened from outside: of UDP, and of LAN clients also TCP's
- * and pings, whose answers anybody there could write.
+ * Flows that pass as they are: `direct_flows`, or `sock_flows` where the note of a flow's socket
+ * is in `sock_ring`, from which everything that shows flows reads; and the notes on flows that
+ * were opened from outside: of UDP, and of LAN clients also TCP's and pings, whose answers anybody
+ * there could write.
  *
  * States are those of bpf/flow.h. An entry stays when its flow has closed, for main to remove
- * (datapath/direct.c); one that the table had to forget is entered again by the flow's next
- * packet that is looked at.
+ * (datapath/aging.c), or for another socket's; one that the table had to forget is entered again
+ * by the flow's next packet that is looked at.
  */
 #ifndef BPF_DIRECT_H
 #define BPF_DIRECT_H
@@ -35,6 +36,38 @@ static __always_inline struct flow *direct_find(const struct flow_key *key)
 	return bpf_map_lookup_elem(&direct_flows, key);
 }
 
+static __always_inline struct sock_flow *sock_flow_at(__u64 cookie)
+{
+	__u32 at = cookie & (SOCK_RING - 1);
+
+	return bpf_map_lookup_elem(&sock_flows, &at);
+}
+
+/* The flow that the note tells of; NULL: its table had to forget it. */
+static __always_inline struct flow *direct_noted(const struct sock_note *note)
+{
+	struct flow_key key = note->key;
+	struct sock_flow *entry;
+
+	if (!note->cookie)
+		return direct_find(&key);
+	entry = sock_flow_at(note->cookie);
+	return entry && entry->cookie == note->cookie ? &entry->flow : NULL;
+}
+
+/* A flow of the socket that has this note (NULL: of no socket). */
+static __always_inline struct flow *direct_of(const struct sock_note *note,
+					      const struct flow_key *key)
+{
+	struct sock_flow *entry = note && note->cookie ? sock_flow_at(note->cookie) : NULL;
+
+	if (entry)
+		return entry->cookie == note->cookie && flow_key_same(&entry->key, key) ?
+			       &entry->flow :
+			       NULL;
+	return direct_find(key);
+}
+
 static __always_inline int direct_is_followed(void)
 {
 	struct settings *s = settings_get();
@@ -51,11 +84,32 @@ static __always_inline void direct_enter(const struct flow_key *key, struct flow
 		flow_tell_new(key, f);
 }
 
-/* The same of one that was just decided. */
-static __always_inline void direct_open(const struct flow_key *key, struct flow *f)
+/* The same at a socket's place in sock_flows. */
+static __always_inline void direct_place(struct sock_flow *entry, __u64 cookie,
+					 const struct flow_key *key, struct flow *f)
 {
+	f->verdict = VERDICT_DIRECT;
+	*(volatile __u64 *)&entry->cookie = 0;
+	entry->key = *key;
+	entry->flow = *f;
+	PARSE_MERGE();
+	*(volatile __u64 *)&entry->cookie = cookie;
+	if (direct_is_followed())
+		flow_tell_new(key, f);
+}
+
+/* Enters one that was just decided, of the socket that has this note (NULL: of no socket). */
+static __always_inline void direct_open(const struct sock_note *note, const struct flow_key *key,
+					struct flow *f)
+{
+	__u64 cookie = note ? note->cookie : 0;
+	struct sock_flow *entry = cookie ? sock_flow_at(cookie) : NULL;
+
 	count_stat(STAT_DIRECT_FLOWS, 1);
-	direct_enter(key, f);
+	if (entry)
+		direct_place(entry, cookie, key, f);
+	else
+		direct_enter(key, f);
 }
 
 /* Tells how a flow ended. Once: its state becomes FLOW_CLOSED by it. */
@@ -73,8 +127,7 @@ static __always_inline void direct_close(const struct flow_key *key, struct flow
  */
 static __always_inline struct flow *direct_fold(struct sock_note *note)
 {
-	struct flow_key key = note->key;
-	struct flow *f = direct_find(&key);
+	struct flow *f = direct_noted(note);
 
 	note->folded_ns = bpf_ktime_get_coarse_ns();
 	if (f && note->packets)
@@ -147,7 +200,7 @@ static __always_inline int udp_note_wanted(struct __sk_buff *skb, const struct f
 
 	if (!sk)
 		return 0;
-	note = sock_note_find(sk);
+	note = sock_note_stored(sk);
 	wanted = (!s || !s->mark || sk->mark != s->mark) &&
 		 (!note || !note->verdict || !flow_key_same(&note->key, key));
 	bpf_sk_release(sk);

@@ -214,7 +214,7 @@ static __always_inline void dns_log_owner(struct dns_log_entry *e, struct __sk_b
 	if (!sk)
 		return;
 	e->uid = bpf_get_socket_uid(skb);
-	note = sock_note_find(sk);
+	note = sock_note_find(skb, sk);
 	if (!note)
 		return;
 	e->pid = note->pid;

@@ -118,22 +118,48 @@ static __always_inline int quick_fold(struct __sk_buff *skb, struct sock_note *n
 	return host_fold(skb);
 }
 
+/* Does the note say, under rules in force, that its socket's packets pass? */
+static __always_inline int quick_direct(const struct sock_note *note)
+{
+	struct rule_state *state = rule_state_get();
+
+	return state && note->verdict == VERDICT_DIRECT &&
+	       (__s32)(note->epoch - state->valid_from) >= 0;
+}
+
+/* What a socket had to say before it was connected again may wait for a neighbour still. */
+static __always_inline int quick_tcp_note(struct __sk_buff *skb, struct sock_note *note, __u32 l2)
+{
+	return quick_direct(note) && note->key.proto == PROTO_TCP &&
+	       (!(note->life & SOCK_AGAIN) || quick_same(skb, note, l2, PROTO_TCP) >= 0);
+}
+
+static __always_inline int quick_tcp(struct __sk_buff *skb, struct bpf_sock *sk, __u32 l2)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct sock_note *note = sock_ring_find(cookie);
+
+	if (sk->state == TCP_STATE_SYN_SENT)
+		return 0;
+	if (note)
+		return quick_tcp_note(skb, note, l2) && sock_note_of(note, cookie) &&
+		       !quick_fold(skb, note);
+	note = sock_note_stored(sk);
+	return note && quick_tcp_note(skb, note, l2) && !quick_fold(skb, note);
+}
+
 /* Does the packet pass by what is noted with its socket? */
 static __always_inline int quick_pass(struct __sk_buff *skb, struct bpf_sock *sk, __u32 l2)
 {
-	struct sock_note *note = sock_note_find(sk);
-	struct rule_state *state = rule_state_get();
 	__u32 turn, segments = skb->gso_segs;
+	struct sock_note *note;
 	int headers;
 
-	if (!note || !state || note->verdict != VERDICT_DIRECT ||
-	    (__s32)(note->epoch - state->valid_from) < 0)
-		return 0;
-	/* what a socket had to say before it was connected again may wait for a neighbour still */
 	if (sk->protocol == PROTO_TCP)
-		return note->key.proto == PROTO_TCP && sk->state != TCP_STATE_SYN_SENT &&
-		       (!note->again || quick_same(skb, note, l2, PROTO_TCP) >= 0) &&
-		       !quick_fold(skb, note);
+		return quick_tcp(skb, sk, l2);
+	note = sock_note_stored(sk);
+	if (!note || !quick_direct(note))
+		return 0;
 	turn = sock_note_turn(note);
 	headers = quick_same(skb, note, l2, PROTO_UDP);
 	if (headers < 0 || !sock_note_still(note, turn))

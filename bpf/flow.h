@@ -100,7 +100,7 @@ static __always_inline void flow_fill_owner(struct __sk_buff *skb, struct flow *
 	f->cgroup_id = bpf_skb_cgroup_id(skb);
 	f->uid = bpf_get_socket_uid(skb);
 	sk = sk ? bpf_sk_fullsock(sk) : NULL;
-	note = sk ? sock_note_find(sk) : NULL;
+	note = sk ? sock_note_find(skb, sk) : NULL;
 	if (note)
 		owner_fill(f, note);
 }

@@ -153,9 +153,19 @@ __noinline int lan_passes(struct __sk_buff *skb)
 
 /* --- packets of flows that pass ----------------------------------------------------------- */
 
+/* Is there nothing more to be looked at of a packet of this flow, in x->key? */
+static __always_inline int quick_fits(const struct scratch *x, const struct flow *f, int up)
+{
+	if (x->key.proto == PROTO_TCP)
+		return !packet_opens_tcp(&x->packet);
+	/* datagrams that nobody has answered yet change nothing either */
+	return (f->state == FLOW_OPEN || (f->state == FLOW_OPENING && up)) &&
+	       f->last_seen_ns + UDP_NOTE_FRESH_NS >= bpf_ktime_get_coarse_ns();
+}
+
 /*
- * Is the packet of a flow that passes here, in the middle of its life, and decided by rules in
- * force? Then it is counted. All else, and all that changes a flow's state, is looked at whole.
+ * Is the packet of a flow that passes here, and decided by rules in force? Then it is counted
+ * and followed. All else is looked at whole.
  */
 __noinline int lan_quick(struct __sk_buff *skb, __u32 l2, __u32 up)
 {
@@ -172,15 +182,13 @@ __noinline int lan_quick(struct __sk_buff *skb, __u32 l2, __u32 up)
 		return 0;
 	f = direct_find(&x->key);
 	if (!f || f->ifindex != skb->ifindex || f->capture != CAPTURE_LAN ||
-	    (!f->flags && !epoch_holds(f->epoch)))
+	    (!f->flags && !epoch_holds(f->epoch)) || !quick_fits(x, f, up))
 		return 0;
-	/* datagrams that nobody has answered yet change nothing either */
-	if (f->state != FLOW_OPEN && (f->state != FLOW_OPENING || !up || x->key.proto != PROTO_UDP))
-		return 0;
-	if (x->key.proto == PROTO_UDP &&
-	    f->last_seen_ns + UDP_NOTE_FRESH_NS < bpf_ktime_get_coarse_ns())
-		return 0;
-	flow_add(f, up, bytes, segments ? segments : 1);
+	x->packet.proto = x->key.proto;
+	x->packet.fragment_offset = 0;
+	x->payload = bytes;
+	x->segments = segments ? segments : 1;
+	direct_follow(x, f, up);
 	return 1;
 }
 

@@ -238,6 +238,13 @@ struct {
 	__uint(max_entries, DIRECT_FLOWS_MAX);
 } direct_flows __weak SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct sock_flow);
+	__uint(max_entries, SOCK_RING); /* (load) or 1: not used */
+} sock_flows __weak SEC(".maps");
+
 /* TCP flows of capture points that are over, and when: what still comes of them is no new one. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

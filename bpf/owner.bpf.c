@@ -84,24 +84,42 @@ int sock_note(struct bpf_sock *sk)
 
 	if (sk->type == OWNER_STREAM || !is_wanted(s, bpf_get_netns_cookie(sk)))
 		return 1;
-	note = sock_note_get(sk);
+	note = sock_note_store(sk);
 	if (note)
 		note_process(note);
 	return 1;
 }
 
+/* Over the flows of route capture main walks by their sockets' storage. */
+static __always_inline int ring_is_used(const struct settings *s)
+{
+	return s->host && !s->route;
+}
+
+/* Kernel sockets have storage: nobody tells of their end. */
+static __always_inline int is_process(void)
+{
+	struct task_struct___owner *task = (void *)bpf_get_current_task_btf();
+
+	return task->mm != NULL;
+}
+
 static __always_inline int note_connect(struct bpf_sock_addr *ctx)
 {
 	struct settings *s = settings_get();
-	struct sock_note *note;
+	struct sock_note *note = NULL;
 
 	if (!ctx->sk || !is_wanted(s, bpf_get_netns_cookie(ctx)))
 		return 1;
-	note = sock_note_find(ctx->sk);
-	if (note)
-		note->again = 1;
-	else
-		note = sock_note_get(ctx->sk);
+	if (ring_is_used(s) && ctx->protocol == PROTO_TCP && is_process())
+		note = sock_ring_take(bpf_get_socket_cookie(ctx));
+	if (!note) {
+		note = sock_note_stored(ctx->sk);
+		if (note)
+			note->life = SOCK_AGAIN;
+		else
+			note = sock_note_store(ctx->sk);
+	}
 	if (note)
 		note_process(note);
 	return 1;
@@ -143,23 +161,38 @@ static __always_inline struct flow *last_flow(struct bpf_sock *sk, struct sock_n
 	return direct_find(&note->key);
 }
 
-SEC("?cgroup/sock_release")
-int sock_release(struct bpf_sock *sk)
+/* The socket is being closed: so is its flow. */
+static __always_inline void note_end(struct bpf_sock *sk, struct sock_note *note)
 {
-	struct sock_note *note = sock_note_find(sk);
 	__u32 tcp_state = sk->state;
 	struct flow *f;
 
-	if (!note || note->verdict != VERDICT_DIRECT)
-		return 1;
+	if (note->verdict != VERDICT_DIRECT)
+		return;
 	f = last_flow(sk, note);
 	if (!f || f->state == FLOW_CLOSED)
-		return 1;
+		return;
 	if (sk->protocol == PROTO_TCP)
 		sock_count_tcp(sk, f);
 	else
 		tcp_state = 0;
+	f->last_seen_ns = bpf_ktime_get_coarse_ns();
 	direct_close(&note->key, f, end_of(f, tcp_state));
+}
+
+SEC("?cgroup/sock_release")
+int sock_release(struct bpf_sock *sk)
+{
+	struct sock_note *note = NULL;
+
+	if (sk->type == OWNER_STREAM)
+		note = sock_ring_find(bpf_get_socket_cookie(sk));
+	if (!note)
+		note = sock_note_stored(sk);
+	if (!note)
+		return 1;
+	note_end(sk, note);
+	note->life |= SOCK_OVER;
 	return 1;
 }
 

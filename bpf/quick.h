@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Of a packet whose flow is likely to be known, its key alone, read where it lies: for the
- * programs that look it up before anything else. What has options or extension headers, is a
- * fragment, or changes a TCP flow's state is left to the parser (bpf/parse.h).
+ * programs that look it up before anything else. What has options or extension headers, or is a
+ * fragment, is left to the parser (bpf/parse.h).
  */
 #ifndef BPF_QUICK_H
 #define BPF_QUICK_H
@@ -13,13 +13,15 @@
 #include "bpf/parse.h"
 
 #define IP4_FRAGMENT 0x3fffU /* offset and more-fragments, in host order */
-#define QUICK_TCP_FLAGS (TCP_FLAG_FIN | TCP_FLAG_SYN | TCP_FLAG_RST)
 
-/* The transport header at `l4` goes into the key. Its bytes, or 0: more has to be looked at. */
-static __always_inline __u32 quick_ports(struct flow_key *key, const __u8 *l4, const void *end,
-					 int up)
+/*
+ * The transport header at `l4` goes into the key, TCP's flags into x->packet. Its bytes, or 0:
+ * more has to be looked at.
+ */
+static __always_inline __u32 quick_ports(struct scratch *x, const __u8 *l4, const void *end, int up)
 {
 	__u32 bytes = UDP_HEADER_BYTES;
+	struct flow_key *key = &x->key;
 
 	if ((const void *)(l4 + UDP_HEADER_BYTES) > end)
 		return 0;
@@ -27,9 +29,9 @@ static __always_inline __u32 quick_ports(struct flow_key *key, const __u8 *l4, c
 	__builtin_memcpy(up ? &key->dport : &key->sport, l4 + 2, 2);
 	if (key->proto == PROTO_UDP)
 		return bytes;
-	if (key->proto != PROTO_TCP || (const void *)(l4 + TCP_HEADER_BYTES) > end ||
-	    l4[13] & QUICK_TCP_FLAGS)
+	if (key->proto != PROTO_TCP || (const void *)(l4 + TCP_HEADER_BYTES) > end)
 		return 0;
+	x->packet.tcp_flags = l4[13];
 	bytes = (__u32)(l4[12] >> 4) * 4;
 	return bytes < TCP_HEADER_BYTES ? 0 : bytes;
 }
@@ -47,7 +49,7 @@ static __always_inline int quick_read4(struct scratch *x, const __u8 *ip, const 
 	parse_mapped(up ? &x->key.daddr : &x->key.saddr, ip + 16);
 	x->key.proto = ip[9];
 	length = parse_be16(ip + 2);
-	l4 = quick_ports(&x->key, ip + IP4_HEADER_BYTES, end, up);
+	l4 = quick_ports(x, ip + IP4_HEADER_BYTES, end, up);
 	if (!l4 || length > room || length < IP4_HEADER_BYTES + l4)
 		return -1;
 	return length - IP4_HEADER_BYTES - l4;
@@ -64,7 +66,7 @@ static __always_inline int quick_read6(struct scratch *x, const __u8 *ip, const 
 	__builtin_memcpy(up ? &x->key.daddr : &x->key.saddr, ip + 24, 16);
 	x->key.proto = ip[6];
 	length = parse_be16(ip + 4);
-	l4 = quick_ports(&x->key, ip + IP6_HEADER_BYTES, end, up);
+	l4 = quick_ports(x, ip + IP6_HEADER_BYTES, end, up);
 	if (!l4 || length + IP6_HEADER_BYTES > room || length < l4)
 		return -1;
 	return length - l4;
@@ -77,6 +79,7 @@ static __always_inline int quick_read(struct __sk_buff *skb, struct scratch *x, 
 	const void *end = (const void *)(long)skb->data_end;
 
 	x->key.pad[0] = x->key.pad[1] = x->key.pad[2] = 0;
+	x->packet.tcp_flags = 0;
 	if (skb->protocol == CSUM_BE16(ETH_TYPE_IP))
 		return quick_read4(x, ip, end, skb->len - l2, up);
 	if (skb->protocol == CSUM_BE16(ETH_TYPE_IP6))

@@ -76,7 +76,7 @@ static __always_inline int route_leads_away(const struct route_call *c, const st
 static __always_inline void route_facts(struct bpf_sock_addr *ctx, struct rule_facts *f,
 					const struct route_call *c)
 {
-	struct sock_note *note = sock_note_find(ctx->sk);
+	struct sock_note *note = sock_note_stored(ctx->sk);
 
 	__builtin_memset(f, 0, sizeof(*f));
 	f->daddr = c->to;
@@ -112,7 +112,7 @@ static __always_inline long route_bind(struct bpf_sock_addr *ctx, const struct s
 static __always_inline void route_send_direct(struct bpf_sock_addr *ctx, const struct settings *s,
 					      const struct route_call *c, __u32 rule, __u32 epoch)
 {
-	struct sock_note *note = sock_note_find(ctx->sk);
+	struct sock_note *note = sock_note_stored(ctx->sk);
 	int mark = (int)s->direct_mark;
 	long err;
 

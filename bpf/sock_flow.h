@@ -109,7 +109,7 @@ static __always_inline void sock_note_routed(struct sock_note *note, const struc
 		.verdict = VERDICT_DIRECT, .capture = CAPTURE_TUN, .rule = rule, .epoch = epoch
 	};
 
-	sock_note_decided(note, &key, &f);
+	sock_note_decided(note, 0, &key, &f);
 }
 
 /* The flow that the socket carries now. 0, or -1: none. */

@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bpf/rule_work.h"
 #include "conf/conf.h"
 #include "lib/rules_kernel.h"
 #include "policy/compile.h"

@@ -73,11 +73,11 @@ static void connection_that_is_not_its_sockets_first_is_told(void **state)
 
 	assert_int_equal(connect_to(fd, AF_INET6, port), 0);
 	assert_true(note_of(fd, &note));
-	assert_int_equal(note.again, 0);
+	assert_int_equal(note.life, 0);
 	assert_int_equal(connect(fd, &none, sizeof(none)), 0);
 	assert_int_equal(connect_to(fd, AF_INET6, port), 0);
 	assert_true(note_of(fd, &note));
-	assert_int_equal(note.again, 1);
+	assert_int_equal(note.life, SOCK_AGAIN);
 	close(fd);
 	close(server);
 }

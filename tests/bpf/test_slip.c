@@ -115,7 +115,7 @@ static bool by_a_socket_that_is_connected_anew(void)
 	sendto(fd, WORD, WORD_LEN, MSG_FASTOPEN, (struct sockaddr *)&at, len);
 	dissolve(fd);
 	if (!bpf_map_lookup_elem(bpf_map__fd(world.skel->maps.sock_notes), &fd, &note)) {
-		note.again = 1; /* as the hook of connect() says */
+		note.life = SOCK_AGAIN; /* as the hook of connect() says */
 		put(world.skel->maps.sock_notes, &fd, &note);
 	}
 	len = address(AF_INET, PEER4, port_of(listener), &at);

@@ -19,8 +19,6 @@
 #include "base/clock.h"
 #include "datapath/kernel_internal.h"
 
-/* Closed ones stay for a moment, as what comes late is told by them. */
-#define CLOSED_NS (30 * NSEC_PER_SEC)
 #define IDLE_NS (180 * NSEC_PER_SEC) /* longer than RFC 4787, 4.3, has it */
 #define TCP_HALF_NS (240 * NSEC_PER_SEC) /* RFC 5382, 5: not open, or half closed */
 #define TCP_OPEN_NS (7440 * NSEC_PER_SEC) /* likewise: open */
@@ -28,7 +26,7 @@
 static uint64_t idle_allowed(const struct flow_key *key, const struct flow *f)
 {
 	if (f->state == FLOW_CLOSED)
-		return CLOSED_NS;
+		return DIRECT_CLOSED_NS;
 	if (key->proto != IPPROTO_TCP)
 		return IDLE_NS;
 	return f->state == FLOW_OPEN ? TCP_OPEN_NS : TCP_HALF_NS;

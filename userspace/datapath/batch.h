@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Walks over a hash map of any kind, in parts, by descriptor. Internal to datapath/. */
+/* Walks over a hash map or an array, in parts, by descriptor. Internal to datapath/. */
 #ifndef DATAPATH_BATCH_H
 #define DATAPATH_BATCH_H
 

@@ -233,6 +233,10 @@ static int size_maps(struct headrace *s, bool host)
 
 	for (size_t i = 0; !host && !err && i < sizeof(maps) / sizeof(maps[0]); i++)
 		err = bpf_map__set_max_entries(maps[i], ENTRIES_NONE);
+	if (!host && !err)
+		err = bpf_map__set_max_entries(s->maps.sock_ring, 1);
+	if (!host && !err)
+		err = bpf_map__set_max_entries(s->maps.sock_flows, 1);
 	return err;
 }
 

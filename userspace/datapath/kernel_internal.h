@@ -38,6 +38,7 @@ struct ring_buffer;
 	X(dns_local)                                                                               \
 	X(dns_log)                                                                                 \
 	X(direct_flows)                                                                            \
+	X(sock_flows)                                                                              \
 	X(capture_devices)                                                                         \
 	X(host_addrs)                                                                              \
 	X(pass_marks)                                                                              \
@@ -143,6 +144,9 @@ struct strays {
 	uint64_t unknown_ns; /* this pass: when the oldest that none has noted was first seen */
 	uint64_t idle_ns, idle_tcp_ns; /* of this call */
 };
+
+/* Flows that passed, and have closed, stay for a moment: what comes late is told by them. */
+#define DIRECT_CLOSED_NS (30 * NSEC_PER_SEC)
 
 /* aging.c */
 struct aging {

@@ -71,7 +71,8 @@ static int visit(void *arg, const struct flow_key *key, const struct flow *flow)
 	const struct part *p = arg;
 	struct kernel_flow f = { .key = *key, .flow = *flow };
 
-	if (p->view->direct || bpf_map_lookup_elem(p->kernel->maps.flow_info, key, &f.info))
+	if (p->view->table != VIEW_CARRIED ||
+	    bpf_map_lookup_elem(p->kernel->maps.flow_info, key, &f.info))
 		name_of(p->kernel, p->view, &f);
 	return p->fn(p->arg, &f);
 }
@@ -84,29 +85,69 @@ void kernel_direct_look(struct kernel *k)
 		log_debug("kernel", "sockets of direct flows are not seen: %s", strerror(-err));
 }
 
+static int begin_table(struct kernel_view *v)
+{
+	if (v->table == VIEW_SOCKETS)
+		return batch_start(&v->sockets, sizeof(__u32), sizeof(struct sock_flow));
+	return walk_start(&v->walk);
+}
+
 int kernel_view_begin(struct kernel_view *v)
 {
 	kernel_view_end(v);
-	return walk_start(&v->walk);
+	return begin_table(v);
+}
+
+/* Is it to be shown? Those of sockets that were closed stay for longer than anybody cares. */
+static bool sock_flow_is_there(const struct sock_flow *s, uint64_t now_ns)
+{
+	return s->cookie &&
+	       (s->flow.state != FLOW_CLOSED || s->flow.last_seen_ns + DIRECT_CLOSED_NS >= now_ns);
+}
+
+static int next_sockets(struct part *p, bool *ret_more)
+{
+	struct batch *b = &p->view->sockets;
+	uint64_t now = clock_ns();
+	const struct sock_flow *s;
+	int more, r = 0;
+	__u32 count;
+
+	*ret_more = false;
+	if (p->kernel->maps.sock_flows < 0)
+		return 0;
+	more = batch_read(b, p->kernel->maps.sock_flows, &count);
+	if (more < 0)
+		return more;
+	s = b->values;
+	for (__u32 i = 0; i < count && !r; i++)
+		if (sock_flow_is_there(&s[i], now))
+			r = visit(p, &s[i].key, &s[i].flow);
+	*ret_more = more && !r;
+	return r;
 }
 
 int kernel_view_next(struct kernel *k, struct kernel_view *v,
 		     int (*fn)(void *arg, const struct kernel_flow *f), void *arg, bool *ret_more)
 {
 	struct part p = { .kernel = k, .view = v, .fn = fn, .arg = arg };
-	int fd = v->direct ? k->maps.direct_flows : k->maps.flows;
-	int r = walk_next(&v->walk, fd, visit, &p, ret_more);
+	int r;
 
-	if (r || *ret_more || v->direct)
+	if (v->table == VIEW_SOCKETS)
+		return next_sockets(&p, ret_more);
+	r = walk_next(&v->walk, v->table == VIEW_DIRECT ? k->maps.direct_flows : k->maps.flows,
+		      visit, &p, ret_more);
+	if (r || *ret_more)
 		return r;
-	v->direct = true;
+	v->table++;
 	*ret_more = true;
-	return walk_start(&v->walk);
+	return begin_table(v);
 }
 
 void kernel_view_end(struct kernel_view *v)
 {
 	walk_end(&v->walk);
+	batch_end(&v->sockets);
 	*v = (struct kernel_view){ 0 };
 }
 

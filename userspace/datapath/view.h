@@ -17,7 +17,8 @@
 /* A walk over all flows. Zeroed = none is under way. */
 struct kernel_view {
 	struct walk walk;
-	bool direct; /* `direct_flows` is being walked, else `flows` */
+	struct batch sockets; /* of `sock_flows` */
+	enum { VIEW_CARRIED, VIEW_DIRECT, VIEW_SOCKETS } table; /* that is being walked */
 	struct addr client; /* whose policy was looked up last */
 	uint32_t policy;
 	bool policy_known;

@@ -102,6 +102,32 @@ static void carried_and_direct_flows_are_both_there(void **state)
 	assert_int_equal(s.direct, 1);
 }
 
+static void put_socket(uint32_t at, uint8_t state, uint64_t last_ns)
+{
+	const struct sock_flow s = {
+		.cookie = at,
+		.key = { .proto = IPPROTO_TCP },
+		.flow = { .verdict = VERDICT_DIRECT, .state = state, .last_seen_ns = last_ns }
+	};
+
+	assert_int_equal(bpf_map_update_elem(kernel->maps.sock_flows, &at, &s, 0), 0);
+}
+
+static void flows_of_sockets_are_there_until_they_have_closed(void **state)
+{
+	unsigned int parts;
+	struct seen s;
+
+	put_socket(1, FLOW_OPEN, 1);
+	put_socket(SOCK_RING - 1, FLOW_OPENING, clock_ns());
+	put_socket(7, FLOW_CLOSED, clock_ns());
+	put_socket(8, FLOW_CLOSED, 1); /* long ago */
+	put_socket(0, FLOW_OPEN, clock_ns()); /* of no socket */
+	s = walk(&parts);
+	assert_int_equal(s.direct, 3);
+	assert_true(s.largest <= 256);
+}
+
 static void a_large_table_is_walked_in_small_parts(void **state)
 {
 	unsigned int parts;
@@ -181,6 +207,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(carried_and_direct_flows_are_both_there),
+		T(flows_of_sockets_are_there_until_they_have_closed),
 		T(a_large_table_is_walked_in_small_parts),
 		T(a_direct_flow_has_the_name_of_its_clients_policy),
 		T(a_carried_flow_has_the_name_that_its_role_noted),
