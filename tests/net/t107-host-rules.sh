@@ -75,6 +75,25 @@ check a_hardware_address_is_refused_a_port refused from in_desk "http://$WEB4:80
 check and_no_other from in_desk $url
 check another_device_is_refused_all_but_one_port refused from in_box1 "http://$WEB4:8080/"
 check which_goes_by from in_box1 $url
+# The same, told in advance of each subject.
+explained() { # WANTED SUBJECT... DEST
+	same "$1" "$(in_host "$B/headrace" explain --instance "$INSTANCE" --json "${@:2}" |
+		jq -r 'select(.explained) | .explained | "\(.verdict) \(.rule_name // "default")"')"
+}
+check explained_of_a_user explained "reject nobody" --uid "$(id -u nobody)" $WEB4:8081
+check explained_of_another_user explained "direct default" --uid "$(id -u daemon)" $WEB4:8081
+check explained_of_a_cgroup explained "reject below" --cgroup /$ours/below/deep $WEB4:8081
+check explained_of_a_unit explained "reject unit" --cgroup /$ours/late.service $WEB4:8081
+check explained_of_a_cgroup_beside explained "direct default" --cgroup /$ours/beside $WEB4:8081
+check explained_of_a_client explained "reject mac" --client $DESK4 $WEB4:8080
+check explained_of_a_container explained "reject bridge" --client $BOX4 $WEB4:8080
+check explained_of_a_container_by_another_port explained "direct default" --client $BOX4 $WEB4:80
+start_host sleeper setpriv --reuid nobody --regid nogroup --clear-groups -- sleep 1000
+# shellcheck disable=SC2154 # set by start
+sleeper=$started_pid
+is_nobody() { [ "$(stat -c %U "/proc/$sleeper")" = nobody ]; }
+wait_for is_nobody
+check explained_of_a_process explained "reject nobody" --pid "$sleeper" $WEB4:8081
 check hits_are_counted test "$(rule_hits bridge)" -ge 1
 
 # A device that appears after the rules: it is captured, and its rule is in force.

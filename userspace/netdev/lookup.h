@@ -19,4 +19,9 @@ struct route_lookup {
 int route_lookup(const struct addr *dst, const struct addr *src, uint32_t mark,
 		 struct route_lookup *ret_lookup);
 
+#define MAC_BYTES 6
+
+/* The hardware address of a neighbour, if the kernel knows it now. 0 or -errno. */
+int neighbour_lookup(const struct addr *addr, int ifindex, uint8_t ret_mac[MAC_BYTES]);
+
 #endif

@@ -267,7 +267,7 @@ static int aim_host(struct subject *s, const struct addr *to, struct route_looku
 	return 0;
 }
 
-/* A client's device is the one by which it is reached. */
+/* A client's device is the one by which it is reached; its MAC, if not given, what is known now. */
 static int aim_client(struct subject *s)
 {
 	static const struct addr any;
@@ -276,6 +276,9 @@ static int aim_client(struct subject *s)
 
 	if (!r && !s->interface_given)
 		s->facts.ifindex = (uint32_t)back.ifindex;
+	if (!r && !(s->facts.known & KNOWN(RULE_MAC)) &&
+	    !neighbour_lookup(&s->facts.saddr, (int)s->facts.ifindex, s->facts.mac))
+		s->facts.known |= KNOWN(RULE_MAC);
 	return r;
 }
 
