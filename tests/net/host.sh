@@ -292,6 +292,8 @@ host_down() {
 		kill -CONT "$daemon_pid" 2>/dev/null
 		stop "$daemon_pid"
 	fi
+	# One whose pid was not known yet when the test was interrupted.
+	[ $status = 0 ] || [ -z "${INSTANCE:-}" ] || in_host "$B/headrace" down --instance "$INSTANCE" &>/dev/null
 	(exit $status)
 	cleanup
 }

@@ -128,10 +128,12 @@ in_ns() {
 in_host() { in_ns "$HOST_PID" "$@"; }
 in_far() { in_ns "$FAR_PID" "$@"; }
 
-# namespace VARIABLE: makes a network namespace and sets VARIABLE to the pid that holds it.
+# namespace VARIABLE: makes a network namespace and sets VARIABLE to the pid that holds it. A
+# signal to all of the test's processes spares that one: what is cleaned up is in there.
 namespace() {
 	local pid
-	setpriv --pdeathsig KILL unshare --net sleep infinity </dev/null >/dev/null 2>&1 8>&- &
+	setpriv --pdeathsig KILL env --ignore-signal=INT,TERM,HUP unshare --net sleep infinity \
+		</dev/null >/dev/null 2>&1 8>&- &
 	pid=$!
 	disown
 	started+=("$pid namespace")
@@ -254,7 +256,10 @@ cleanup() {
 	set +eu
 	# Last started first: clients before servers, servers before their namespace.
 	for ((i = ${#started[@]} - 1; i >= 0; i--)); do
-		stop "${started[i]%% *}"
+		case ${started[i]} in
+		*' namespace') kill -KILL "${started[i]%% *}" 2>/dev/null ;;
+		*) stop "${started[i]%% *}" ;;
+		esac
 	done
 	if ! no_sanitizer_report >"$T/case"; then
 		echo "fail no_sanitizer_report:"
