@@ -69,6 +69,15 @@ static int close_socket(ares_socket_t fd, void *arg)
 static int connect_socket(ares_socket_t fd, const struct sockaddr *to, ares_socklen_t len,
 			  void *arg)
 {
+	struct endpoint ep;
+	int r = endpoint_from_sockaddr(to, &ep);
+
+	if (!r)
+		r = socket_toward(fd, &ep.addr);
+	if (r) {
+		errno = -r;
+		return -1;
+	}
 	return connect(fd, to, len);
 }
 

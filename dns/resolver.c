@@ -64,6 +64,8 @@ static int take_config(struct role_link *link, const struct role_config *config)
 		r->config.settings.mtu = MTU_DEFAULT;
 	log_setup("headraced[resolver]", (enum log_level)r->config.log_level);
 	socket_protect_setup((enum protect_mode)r->config.protect, r->config.settings.mark);
+	socket_protect_devices(r->config.settings.uplink4_ifindex,
+			       r->config.settings.uplink6_ifindex);
 	return 0;
 }
 
@@ -371,6 +373,11 @@ static void forget_query(struct role_link *link, uint64_t tag)
 	console_forget(resolver_of(link)->console, tag);
 }
 
+static void take_uplinks(struct role_link *link, const struct role_uplinks *u)
+{
+	socket_protect_devices(u->ifindex4, u->ifindex6);
+}
+
 static const struct role_link_ops ops = {
 	.component = "dns",
 	.config = take_config,
@@ -378,6 +385,7 @@ static const struct role_link_ops ops = {
 	.start = start,
 	.query = answer_query,
 	.forget = forget_query,
+	.uplinks = take_uplinks,
 };
 
 /* --- loop -------------------------------------------------------------------------------- */

@@ -176,8 +176,10 @@ static int open_datagram(struct plain *p)
 	if (r < 0)
 		return r;
 	plain_bind_random(fd, family);
-	if (connect(fd, (struct sockaddr *)&ss, len) < 0) {
+	r = socket_toward(fd, &p->to.addr);
+	if (!r && connect(fd, (struct sockaddr *)&ss, len) < 0)
 		r = -errno;
+	if (r < 0) {
 		fd_close(fd);
 		return r;
 	}

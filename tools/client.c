@@ -66,7 +66,7 @@ static void instance_unreachable(const char *instance, int err)
 	char names[INSTANCES_MAX][INSTANCE_NAME_MAX];
 
 	if (err == -EPERM || err == -EACCES) {
-		fprintf(stderr, "headrace: instance '%s' is not served by root: not asked\n",
+		fprintf(stderr, "headrace: instance '%s' is served by another user: not asked\n",
 			instance);
 		return;
 	}

@@ -332,18 +332,21 @@ static int role_main(char **argv)
 	static char who[32];
 	bool worker = !strcmp(argv[0], "worker");
 	enum role_kind kind = worker ? ROLE_WORKER : ROLE_RESOLVER;
-	enum protect_mode protect = strcmp(argv[2], "so-mark") ? PROTECT_CGROUP : PROTECT_SO_MARK;
+	int protect = 0;
 	const char *what;
 	int type, err, status;
 	socklen_t len = sizeof(type);
 
+	while (protect < PROTECT_NUM && strcmp(argv[2], privilege_protect_names[protect]) != 0)
+		protect++;
 	prctl(PR_SET_NAME, "headraced"); /* what ps and top show; "exe" after the re-exec */
 	snprintf(who, sizeof(who), worker ? "headraced[worker %s]" : "headraced[resolver]",
 		 argv[1]);
 	log_setup(who, LOG_LEVEL_INFO);
-	if (getsockopt(ROLE_FD, SOL_SOCKET, SO_TYPE, &type, &len) || type != SOCK_SEQPACKET)
+	if (protect == PROTECT_NUM || getsockopt(ROLE_FD, SOL_SOCKET, SO_TYPE, &type, &len) ||
+	    type != SOCK_SEQPACKET)
 		return usage_error("--role is for headraced itself");
-	err = privilege_drop(kind, protect, &what);
+	err = privilege_drop(kind, (enum protect_mode)protect, &what);
 	if (err) {
 		log_err("role", "cannot drop privilege (%s): %s", what, strerror(-err));
 		return EXIT_FAILURE;
@@ -388,11 +391,13 @@ int main(int argc, char **argv)
 		config_init(&config);
 		if (!configure(&a, argc, argv, &config))
 			return EXIT_FAILURE;
-		/* who is not root is told why not by the instance */
-		if (a.tun && !geteuid() && tun_open_existing(a.tun, &a.options.tun_fd, err)) {
+		if (a.tun && tun_open_existing(a.tun, &a.options.tun_fd, err)) {
 			fprintf(stderr, "headraced: %s\n", err);
 			return EXIT_FAILURE;
 		}
+		a.options.unprivileged = a.tun && geteuid();
+		if (a.options.unprivileged)
+			a.options.uid = geteuid();
 		serve_host(&a);
 		return run_foreground(&a.options, &config);
 	}

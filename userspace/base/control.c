@@ -71,7 +71,7 @@ int control_peer_uid(int fd, uid_t *ret_uid)
 	return 0;
 }
 
-static int connect_to_root(int fd, const struct sockaddr_un *addr, socklen_t len)
+static int connect_to_trusted(int fd, const struct sockaddr_un *addr, socklen_t len)
 {
 	uid_t uid = (uid_t)-1;
 	int r;
@@ -81,7 +81,7 @@ static int connect_to_root(int fd, const struct sockaddr_un *addr, socklen_t len
 	r = control_peer_uid(fd, &uid);
 	if (r < 0)
 		return r;
-	return uid == 0 ? 0 : -EPERM;
+	return uid == 0 || uid == geteuid() ? 0 : -EPERM;
 }
 
 int control_connect(const char *instance, int *ret_fd)
@@ -96,7 +96,7 @@ int control_connect(const char *instance, int *ret_fd)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	r = connect_to_root(fd, &addr, len);
+	r = connect_to_trusted(fd, &addr, len);
 	if (r < 0) {
 		fd_close(fd);
 		return r;

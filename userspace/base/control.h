@@ -3,8 +3,8 @@
  * The control protocol between `headrace` and headraced: one JSON object per line each way,
  * over a SOCK_STREAM unix socket in the abstract name space, "@headrace/INSTANCE" (abstract:
  * nothing to leave behind after kill -9; both ends check the other's SO_PEERCRED: the server
- * accepts root and the user that the command runs as, the client accepts only a root
- * server). `headrace run` speaks the same over a socket pair that headraced inherits.
+ * accepts root and the user that the command runs as, the client accepts a server of root's or
+ * its own user's). `headrace run` speaks the same over a socket pair that headraced inherits.
  *
  * Request:  {"command": NAME, ...}
  * Answer:   any number of {"flow"|"drop"|"event"|"status"|"dns"|...: {...}} lines, then
@@ -111,7 +111,7 @@ int control_instance_valid(const char *name);
 
 /* Listening, non-blocking socket of an instance. -EADDRINUSE = it is running. 0 or -errno. */
 int control_listen(const char *instance, int *ret_fd);
-/* Connected, blocking socket. -ECONNREFUSED = not there, -EPERM = the server is not root's. */
+/* Connected, blocking socket. -ECONNREFUSED = not there, -EPERM = the server is somebody else's. */
 int control_connect(const char *instance, int *ret_fd);
 /* Who is at the other end of a connected unix socket (SO_PEERCRED). 0 or -errno. */
 int control_peer_uid(int fd, uid_t *ret_uid);

@@ -125,6 +125,18 @@ static int take_forget(struct role_link *link, const uint8_t *body, size_t len)
 	return 0;
 }
 
+static int take_uplinks(struct role_link *link, const uint8_t *body, size_t len)
+{
+	struct role_uplinks u;
+
+	if (len != sizeof(u) || !link->configured)
+		return -EPROTO;
+	memcpy(&u, body, sizeof(u));
+	if (link->ops->uplinks)
+		link->ops->uplinks(link, &u);
+	return 0;
+}
+
 /* Closes `fd` where the message is not one that carries a descriptor. */
 static int take_message(struct role_link *link, size_t len, int fd)
 {
@@ -147,6 +159,8 @@ static int take_message(struct role_link *link, size_t len, int fd)
 		return take_query(link, body, len);
 	case ROLE_FORGET:
 		return take_forget(link, body, len);
+	case ROLE_UPLINKS:
+		return take_uplinks(link, body, len);
 	case ROLE_PING:
 		return send_bare(ROLE_PONG);
 	case ROLE_STOP:

@@ -38,6 +38,7 @@ enum role_message_type {
 	ROLE_PING, /* main -> role, one at a time */
 	ROLE_PONG, /* role -> main */
 	ROLE_FORGET, /* main -> role: struct role_text without text, a QUERY's tag */
+	ROLE_UPLINKS, /* main -> role: struct role_uplinks, they are others now; with PROTECT_DEVICE */
 	ROLE_WANT_NAMES, /* resolver -> main: struct role_want_names; ROLE_FD_NAMES follows */
 	ROLE_MESSAGE_NUM
 };
@@ -74,7 +75,9 @@ enum role_descriptor_kind {
 /* How own sockets are marked. */
 enum protect_mode {
 	PROTECT_CGROUP, /* by the cgroup hook; the role checks that the mark is there */
-	PROTECT_SO_MARK /* by the role itself, which keeps CAP_NET_ADMIN */
+	PROTECT_SO_MARK, /* by the role itself, which keeps CAP_NET_ADMIN */
+	PROTECT_DEVICE, /* not marked but bound to the uplink: nobody has any privilege */
+	PROTECT_NUM
 };
 
 struct role_message {
@@ -97,6 +100,11 @@ struct role_text {
 	uint32_t length; /* of text */
 	uint32_t pad;
 	char text[]; /* at sizeof(struct role_text) */
+};
+
+struct role_uplinks {
+	uint32_t ifindex4; /* 0 = there is none */
+	uint32_t ifindex6;
 };
 
 #define ROLE_VIPS_MAX 16
@@ -169,6 +177,7 @@ struct role_link_ops {
 	 */
 	int (*query)(struct role_link *link, uint64_t tag, const char *text, size_t len);
 	void (*forget)(struct role_link *link, uint64_t tag); /* NULL = nothing takes longer */
+	void (*uplinks)(struct role_link *link, const struct role_uplinks *u);
 };
 
 struct role_link {

@@ -390,8 +390,11 @@ int kernel_load(const struct kernel_options *opt, struct kernel **ret_kernel, ch
 		return -ENOMEM;
 	}
 	k->attach = opt->attach;
-	ret = load_programs(k, opt->flows_max ? opt->flows_max : FLOWS_MAX, opt->host);
+	ret = opt->none ? -EPERM :
+			  load_programs(k, opt->flows_max ? opt->flows_max : FLOWS_MAX, opt->host);
 	k->features.bpf = !ret;
+	if (opt->none)
+		k->features.protect = "bound to the uplink";
 	if (ret)
 		snprintf(k->features.bpf_error, sizeof(k->features.bpf_error),
 			 "programs not loaded: %s", strerror(-ret));

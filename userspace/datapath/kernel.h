@@ -40,6 +40,7 @@ struct kernel_options {
 	enum kernel_attach attach;
 	bool host; /* capture points of a host: their programs, and maps of their size */
 	bool pin;
+	bool none; /* no privilege for any of it: nothing is loaded */
 	bool mounts_private; /* this process has a mount namespace of its own: mounting is ok */
 };
 

@@ -17,6 +17,7 @@ static struct {
 	bool set;
 	enum protect_mode mode;
 	uint32_t mark;
+	int device[2]; /* IPv4, IPv6 */
 } protect;
 
 void socket_protect_setup(enum protect_mode mode, uint32_t mark)
@@ -24,6 +25,23 @@ void socket_protect_setup(enum protect_mode mode, uint32_t mark)
 	protect.set = mark != 0;
 	protect.mode = mode;
 	protect.mark = mark;
+}
+
+void socket_protect_devices(uint32_t ifindex4, uint32_t ifindex6)
+{
+	protect.device[0] = (int)ifindex4;
+	protect.device[1] = (int)ifindex6;
+}
+
+int socket_toward(int fd, const struct addr *to)
+{
+	int device = protect.device[!addr_is_v4(to)];
+
+	if (protect.mode != PROTECT_DEVICE || addr_is_loopback(to))
+		return 0;
+	if (!device)
+		return -ENETUNREACH;
+	return setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &device, sizeof(device)) ? -errno : 0;
 }
 
 /* Set by hand. Without CAP_NET_ADMIN the kernel says -EPERM. */
@@ -48,6 +66,8 @@ static int protect_socket(int fd)
 {
 	if (!protect.set)
 		return -EPERM;
+	if (protect.mode == PROTECT_DEVICE)
+		return 0; /* by socket_toward() */
 	return protect.mode == PROTECT_SO_MARK ? mark_socket(fd) : check_marked(fd);
 }
 
@@ -89,8 +109,10 @@ int socket_connect(const struct endpoint *to, int type, int *ret_fd)
 
 	if (r < 0)
 		return r;
-	if (connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS) {
+	r = socket_toward(fd, &to->addr);
+	if (!r && connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
 		r = -errno;
+	if (r < 0) {
 		fd_close(fd);
 		return r;
 	}

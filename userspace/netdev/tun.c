@@ -140,8 +140,8 @@ int tun_open_existing(const char *name, int *ret_fd, char err[ERROR_TEXT_MAX])
 	if (!if_nametoindex(name))
 		return error_text(
 			err, -ENODEV,
-			"there is no device %s: make it with 'ip tuntap add dev %s mode tun'", name,
-			name);
+			"there is no device %s: make it with 'ip tuntap add dev %s mode tun user NAME'",
+			name, name);
 	r = open_device(&fd, err);
 	if (r)
 		return r;
@@ -149,6 +149,12 @@ int tun_open_existing(const char *name, int *ret_fd, char err[ERROR_TEXT_MAX])
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
 		r = -errno;
 		fd_close(fd);
+		if (r == -EPERM)
+			return error_text(
+				err, r,
+				"%s is not yours, and CAP_NET_ADMIN is missing: root makes "
+				"it yours by 'ip tuntap add dev %s mode tun user NAME'",
+				name, name);
 		return error_at(
 			err, r,
 			"cannot open %s: it has to be a TUN of one queue that nobody else has "
@@ -199,7 +205,26 @@ static int check_adopted(struct tun *t, char err[ERROR_TEXT_MAX])
 	return 0;
 }
 
-/* What only the device's network namespace tells: index, MTU and packet information. */
+/* In the device's network namespace: index, MTU and packet information. */
+static int look_at_device(struct tun *t, bool *ret_pi)
+{
+	int r = learn_device(t);
+
+	/* TUNGETIFF cannot tell: IFF_NOFILTER, which it adds, is the same bit. */
+	return r ? r : link_tun_has_pi(t->ifindex, ret_pi);
+}
+
+static int looked_at(const struct tun *t, int r, bool pi, char err[ERROR_TEXT_MAX])
+{
+	if (r < 0)
+		return error_at(err, r, "cannot look at TUN %.15s in its network namespace",
+				t->name);
+	if (!pi)
+		return 0;
+	return error_text(err, -EINVAL, "TUN %.15s adds packet information: make it with IFF_NO_PI",
+			  t->name);
+}
+
 static int visit_device(struct tun *t, int *ret_netns, char err[ERROR_TEXT_MAX])
 {
 	int netns = ioctl(t->fd[0], TUNGETDEVNETNS);
@@ -212,24 +237,43 @@ static int visit_device(struct tun *t, int *ret_netns, char err[ERROR_TEXT_MAX])
 				t->name);
 	r = netns_enter(netns, &home);
 	if (r == 0) {
-		r = learn_device(t);
-		/* TUNGETIFF cannot tell: IFF_NOFILTER, which it adds, is the same bit. */
-		if (r == 0)
-			r = link_tun_has_pi(t->ifindex, &pi);
+		r = look_at_device(t, &pi);
 		back = netns_leave(home);
 		r = back < 0 ? back : r;
 	}
-	if (r < 0)
-		error_at(err, r, "cannot look at TUN %.15s in its network namespace", t->name);
-	else if (pi)
-		r = error_text(err, -EINVAL,
-			       "TUN %.15s adds packet information: make it with "
-			       "IFF_NO_PI",
-			       t->name);
+	r = looked_at(t, r, pi, err);
 	if (r < 0)
 		fd_close(netns);
 	else
 		*ret_netns = netns;
+	return r;
+}
+
+static int take_descriptor(struct tun *t, char err[ERROR_TEXT_MAX])
+{
+	int r = fd_set_nonblock(t->fd[0], true);
+
+	if (r == 0)
+		r = fd_set_cloexec(t->fd[0], true);
+	if (r < 0)
+		return error_at(err, r, "cannot set flags of descriptor %d", t->fd[0]);
+	set_offloads(t);
+	return 0;
+}
+
+int tun_adopt_here(struct tun *t, int fd, char err[ERROR_TEXT_MAX])
+{
+	bool pi = false;
+	int r;
+
+	*t = (struct tun){ .fd = { fd }, .queues = 1 };
+	r = check_adopted(t, err);
+	if (!r)
+		r = looked_at(t, look_at_device(t, &pi), pi, err);
+	if (!r)
+		r = take_descriptor(t, err);
+	if (r)
+		t->queues = 0; /* it stays the caller's */
 	return r;
 }
 
@@ -245,14 +289,9 @@ int tun_adopt(struct tun *t, int fd, int *ret_netns, char err[ERROR_TEXT_MAX])
 	r = visit_device(t, &netns, err);
 	if (r < 0)
 		goto err_forget;
-	r = fd_set_nonblock(fd, true);
-	if (r == 0)
-		r = fd_set_cloexec(fd, true);
-	if (r < 0) {
-		error_at(err, r, "cannot set flags of descriptor %d", fd);
+	r = take_descriptor(t, err);
+	if (r < 0)
 		goto err_netns;
-	}
-	set_offloads(t);
 	*ret_netns = netns;
 	return 0;
 err_netns:

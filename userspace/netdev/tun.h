@@ -38,6 +38,8 @@ int tun_open_existing(const char *name, int *ret_fd, char err[ERROR_TEXT_MAX]);
  * Refuses what is no TUN, a TAP, and packet information (IFF_NO_PI missing). *ret_netns: the
  * network namespace that the device is in, now the caller's. 0 or -errno with err filled.
  */
+/* The same of a device of the caller's own network namespace; without a privilege. */
+int tun_adopt_here(struct tun *t, int fd, char err[ERROR_TEXT_MAX]);
 int tun_adopt(struct tun *t, int fd, int *ret_netns, char err[ERROR_TEXT_MAX]);
 
 /* Lets the program choose the queue of a packet; prog_fd = -1 takes it off. 0 or -errno. */

@@ -276,7 +276,8 @@ static int open_handed(struct capture *c, const struct instance_options *opt, st
 	fd = fcntl(opt->tun_fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return error_at(err, -errno, "descriptor %d of the TUN", opt->tun_fd);
-	r = tun_adopt(&c->tun, fd, &c->netns_fd, err);
+	r = opt->unprivileged ? tun_adopt_here(&c->tun, fd, err) :
+				tun_adopt(&c->tun, fd, &c->netns_fd, err);
 	if (r) {
 		fd_close(fd);
 		return r;
@@ -284,6 +285,8 @@ static int open_handed(struct capture *c, const struct instance_options *opt, st
 	c->single_queue = true;
 	if (opt->mtu && opt->mtu < c->tun.mtu)
 		c->tun.mtu = opt->mtu;
+	if (opt->unprivileged)
+		return adopt_device(c, opt, kernel, settings, err);
 	r = netns_enter(c->netns_fd, &home);
 	if (r)
 		return error_at(err, r, "cannot enter the network namespace of %s", c->tun.name);

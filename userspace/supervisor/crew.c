@@ -54,6 +54,8 @@ static void role_config_init(struct crew *c, const struct instance_options *opt,
 
 	cfg->log_level = opt->log_level;
 	cfg->protect = kernel_features(c->kernel)->cgroup[0] ? PROTECT_CGROUP : PROTECT_SO_MARK;
+	if (opt->unprivileged)
+		cfg->protect = PROTECT_DEVICE;
 	cfg->settings = *settings;
 	cfg->vnet_hdr_bytes = c->capture->tun.vnet_hdr_bytes;
 	cfg->tun_tso = c->capture->tun.tso;
@@ -141,6 +143,20 @@ void crew_bind_icmp(struct crew *c, int ifindex4, int ifindex6)
 			    setsockopt(c->icmp_fd[slot][i], SOL_SOCKET, SO_BINDTOIFINDEX,
 				       &devices[i], sizeof(devices[i])))
 				log_warn("crew", "ping is not forwarded: %s", strerror(errno));
+}
+
+void crew_uplinks(struct crew *c, uint32_t ifindex4, uint32_t ifindex6)
+{
+	const struct role_uplinks u = { .ifindex4 = ifindex4, .ifindex6 = ifindex6 };
+
+	c->config.settings.uplink4_ifindex = ifindex4;
+	c->config.settings.uplink6_ifindex = ifindex6;
+	for (unsigned int slot = 0; slot < c->roles; slot++) {
+		struct role *r = &c->role[slot];
+
+		if (r->state == ROLE_STATE_READY && role_send(r, ROLE_UPLINKS, &u, sizeof(u), -1))
+			role_kill(r); /* the next one is told in time */
+	}
 }
 
 /* One worker has nobody to hand packets to. 0 or -errno. */
@@ -368,7 +384,8 @@ int crew_start(struct crew *c)
 {
 	int err;
 
-	open_icmp(c);
+	if (c->config.protect != PROTECT_DEVICE) /* else they are not to be had */
+		open_icmp(c);
 	err = open_inboxes(c);
 	c->gathering = true;
 	for (unsigned int slot = 0; !err && slot < c->roles; slot++)

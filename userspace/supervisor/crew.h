@@ -64,6 +64,8 @@ void crew_kill(struct crew *c);
 void crew_done(struct crew *c);
 
 /* Route capture by routes alone: raw ICMP sockets are bound to these devices (0: not bound). */
+/* PROTECT_DEVICE: the devices that the roles' sockets are bound to from now on. */
+void crew_uplinks(struct crew *c, uint32_t ifindex4, uint32_t ifindex6);
 void crew_bind_icmp(struct crew *c, int ifindex4, int ifindex6);
 
 struct role *crew_resolver(struct crew *c);

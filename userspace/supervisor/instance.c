@@ -24,6 +24,7 @@
 #include "netdev/socket.h"
 #include "supervisor/host.h"
 #include "supervisor/instance.h"
+#include "supervisor/unprivileged.h"
 
 #define TUN_DEVICE "/dev/net/tun"
 
@@ -49,11 +50,8 @@ static int check(struct instance *in)
 {
 	int err;
 
-	if (geteuid())
-		return error_text(in->error, -EPERM,
-				  "root is needed, by whomever the TUN is owned: to load BPF "
-				  "programs, and to mark sockets so that what they send does "
-				  "not come back; use sudo");
+	if (geteuid() && !in->options.unprivileged)
+		return error_text(in->error, -EPERM, UNPRIVILEGED_TEXT);
 	err = kernel_check_version(in->error);
 	if (err)
 		return err;
@@ -67,6 +65,8 @@ static int check(struct instance *in)
 /* A private view of the mounts: bpffs may have to be mounted, and nobody else shall see it. */
 static int enter_mounts(struct instance *in)
 {
+	if (in->options.unprivileged)
+		return 0;
 	if (unshare(CLONE_NEWNS))
 		return error_at(in->error, -errno, "cannot make a private mount namespace");
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
@@ -152,12 +152,14 @@ static int load_kernel(struct instance *in)
 					    .pin = true,
 					    .host = in->options.host,
 					    .attach = attach_way(in),
-					    .mounts_private = true };
+					    .mounts_private = true,
+					    .none = in->options.unprivileged };
 
 	struct conf_errors errors = { 0 };
 	int err;
 
-	kernel_clean_stale(in->options.instance);
+	if (!in->options.unprivileged)
+		kernel_clean_stale(in->options.instance);
 	err = kernel_load(&opt, &in->kernel, in->error);
 	if (err)
 		return err;
@@ -374,6 +376,8 @@ static void heartbeat_expired(struct timer *t)
 		kernel_direct_look(in->kernel);
 	sweep_if_full(in);
 	crew_beat(&in->crew);
+	if (in->options.unprivileged)
+		unprivileged_look(in);
 	loop_arm(in->loop, t, HEARTBEAT_MS);
 	if (in->state == INSTANCE_RUNNING && !tun_is_there(&in->capture.tun)) {
 		error_text(in->error, -ENODEV, "the device %s was removed, ending",
@@ -623,6 +627,8 @@ void instance_start(struct instance *in)
 		ended(in);
 		return;
 	}
+	if (in->options.unprivileged)
+		unprivileged_look(in);
 	crew_init(&in->crew, in->loop, &in->options, in->kernel, &in->capture, &in->settings,
 		  &crew_ops);
 	in->crew.resolver_config = &in->config;

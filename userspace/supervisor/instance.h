@@ -84,6 +84,7 @@ struct instance {
 	struct timer heartbeat;
 	struct timer beat; /* what the kernel half sees of main */
 	struct timer sweep; /* of flows that no role took */
+	unsigned int beats; /* heartbeats of an unprivileged one */
 	bool flows_full; /* some were refused between the last two heartbeats */
 	uint64_t flow_cap_seen; /* drops by the full flow table, at the last heartbeat */
 	/* A report that waits until closing connections have ended; NULL = none. */

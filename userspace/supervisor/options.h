@@ -33,6 +33,7 @@ struct instance_options {
 	bool report_full; /* every ended flow is kept for the report, not just the largest */
 	bool host; /* the daemon: captures what the configuration says */
 	bool tun_handed; /* a TUN comes as a descriptor */
+	bool unprivileged; /* of one that was opened by its owner, who is not root */
 	int tun_fd; /* that descriptor, -1 = none; owned by whoever filled it in */
 };
 

@@ -24,6 +24,12 @@
 #include "supervisor/privilege.h"
 #include "supervisor/sandbox.h"
 
+const char *const privilege_protect_names[PROTECT_NUM] = {
+	[PROTECT_CGROUP] = "cgroup",
+	[PROTECT_SO_MARK] = "so-mark",
+	[PROTECT_DEVICE] = "device",
+};
+
 static const struct passwd *role_user(void)
 {
 	const struct passwd *pw = getpwnam(PRIVILEGE_USER);
@@ -56,6 +62,15 @@ static int change_user(enum protect_mode protect)
 	return 0;
 }
 
+/* Main is nobody in particular: there is no other user to become, and nothing to give up. */
+static int keep_user(void)
+{
+	if (!getuid() || !geteuid() || !setuid(0))
+		return -EPERM;
+	capng_clear(CAPNG_SELECT_BOTH);
+	return capng_apply(CAPNG_SELECT_CAPS) ? -EPERM : 0;
+}
+
 static int die_with_parent(void)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
@@ -81,7 +96,7 @@ int privilege_drop(enum role_kind kind, enum protect_mode protect, const char **
 	if (err)
 		return err;
 	*ret_what = "user " PRIVILEGE_USER " or " PRIVILEGE_FALLBACK_USER;
-	err = change_user(protect);
+	err = protect == PROTECT_DEVICE ? keep_user() : change_user(protect);
 	if (err)
 		return err;
 	*ret_what = "PDEATHSIG";

@@ -17,6 +17,8 @@
  * `kind`; raises the soft limit of descriptors to the hard one first. 0 or -errno; *ret_what
  * then names the step that failed.
  */
+extern const char *const privilege_protect_names[PROTECT_NUM]; /* as arguments of a role */
+
 int privilege_drop(enum role_kind kind, enum protect_mode protect, const char **ret_what);
 
 #endif

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/message.h"
+#include "supervisor/privilege.h"
 #include "supervisor/role.h"
 
 #define MESSAGES_PER_TURN 16 /* a role that floods must not starve the others */
@@ -105,7 +106,7 @@ static int fork_role(struct role *r, int sock)
 			 "--role",
 			 r->kind == ROLE_WORKER ? "worker" : "resolver",
 			 slot,
-			 r->protect == PROTECT_SO_MARK ? "so-mark" : "cgroup",
+			 (char *)privilege_protect_names[r->protect],
 			 NULL };
 	char *env[ENVIRONMENT + 1];
 	int pid;

@@ -98,6 +98,7 @@ static const struct {
 static const struct {
 	int level, name;
 } options[] = {
+	{ SOL_SOCKET, SO_BINDTOIFINDEX },
 	{ SOL_SOCKET, SO_MARK },
 	{ SOL_SOCKET, SO_SNDBUF },
 	{ SOL_SOCKET, SO_RCVBUF },

@@ -39,9 +39,10 @@ static int ping_open(struct icmp_session *s)
 		return err;
 	setsockopt(s->watch.fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, &on,
 		   sizeof(on));
-	if (connect(s->watch.fd, (struct sockaddr *)&ss, len))
+	err = socket_toward(s->watch.fd, &to.addr);
+	if (!err && connect(s->watch.fd, (struct sockaddr *)&ss, len))
 		err = -errno;
-	else
+	if (!err)
 		err = loop_add(s->engine->worker->loop, &s->watch, EPOLLIN);
 	if (err) {
 		close(s->watch.fd);

@@ -140,9 +140,10 @@ static int socket_make(struct udp_session *s, const struct endpoint *to,
 		return err;
 	socket_prepare(s->watch.fd, ss.ss_family);
 	udp_options_apply(s, options, true);
-	if (connect(s->watch.fd, (struct sockaddr *)&ss, len))
+	err = socket_toward(s->watch.fd, &to->addr);
+	if (!err && connect(s->watch.fd, (struct sockaddr *)&ss, len))
 		err = -errno;
-	else
+	if (!err)
 		err = loop_add(s->engine->worker->loop, &s->watch, EPOLLIN);
 	if (err) {
 		close(s->watch.fd);

@@ -65,6 +65,7 @@ static int take_config(struct role_link *link, const struct role_config *config)
 	snprintf(r->name, sizeof(r->name), "headraced[worker %u]", c->slot);
 	log_setup(r->name, c->log_level);
 	socket_protect_setup(c->protect, c->settings.mark);
+	socket_protect_devices(c->settings.uplink4_ifindex, c->settings.uplink6_ifindex);
 	return 0;
 }
 
@@ -208,12 +209,18 @@ static int answer_query(struct role_link *link, uint64_t tag, const char *text, 
 	return 0;
 }
 
+static void take_uplinks(struct role_link *link, const struct role_uplinks *u)
+{
+	socket_protect_devices(u->ifindex4, u->ifindex6);
+}
+
 static const struct role_link_ops ops = {
 	.component = "worker",
 	.config = take_config,
 	.descriptor = take_descriptor,
 	.start = start,
 	.query = answer_query,
+	.uplinks = take_uplinks,
 };
 
 static void role_done(struct role *r)

@@ -59,8 +59,15 @@ static void on_forget(struct role_link *link, uint64_t tag)
 	forgotten = tag;
 }
 
-static const struct role_link_ops ops = { "test",   on_config, on_descriptor,
-					  on_start, on_query,  on_forget };
+static struct role_uplinks uplinks;
+
+static void on_uplinks(struct role_link *link, const struct role_uplinks *u)
+{
+	uplinks = *u;
+}
+
+static const struct role_link_ops ops = { "test",   on_config, on_descriptor, on_start,
+					  on_query, on_forget, on_uplinks };
 
 static int link_setup(void **state)
 {
@@ -168,6 +175,19 @@ static void answers_a_query_and_marks_its_end(void **state)
 	answer(ROLE_TEXT, &a, sizeof(a), &len);
 	assert_int_equal(a.head.tag, 42);
 	assert_int_equal(a.head.length, 0);
+}
+
+static void takes_other_uplinks_at_any_time(void **state)
+{
+	struct role_uplinks u = { .ifindex4 = 7, .ifindex6 = 9 };
+
+	say_config();
+	say(ROLE_UPLINKS, &u, sizeof(u), -1);
+	assert_int_equal(uplinks.ifindex4, 7);
+	assert_int_equal(uplinks.ifindex6, 9);
+	u.ifindex6 = 0;
+	say(ROLE_UPLINKS, &u, sizeof(u), -1);
+	assert_int_equal(uplinks.ifindex6, 0);
 }
 
 static void ends_an_answer_later_or_is_told_to_forget_it(void **state)
@@ -317,6 +337,7 @@ int main(void)
 		LINK_TEST(goes_through_config_descriptor_start_and_stop),
 		LINK_TEST(answers_a_query_and_marks_its_end),
 		LINK_TEST(ends_an_answer_later_or_is_told_to_forget_it),
+		LINK_TEST(takes_other_uplinks_at_any_time),
 		LINK_TEST(answers_a_ping),
 		LINK_TEST(refuses_a_query_that_lies_about_its_length),
 		LINK_TEST(refuses_a_second_config),

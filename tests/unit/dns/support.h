@@ -164,6 +164,11 @@ void socket_protect_setup(enum protect_mode mode, uint32_t mark)
 {
 }
 
+int socket_toward(int fd, const struct addr *to)
+{
+	return 0;
+}
+
 int socket_open(int family, int type, int *ret_fd)
 {
 	if (test_socket_error)

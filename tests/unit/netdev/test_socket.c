@@ -111,6 +111,40 @@ static void N_23_a_hook_that_is_taken_away_fails_the_next_socket(void **state)
 	assert_int_equal(socket_open(AF_INET6, SOCK_STREAM, &fd), -EPERM);
 }
 
+static int device_of(int fd)
+{
+	socklen_t len = sizeof(int);
+	int device = -1;
+
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &device, &len), 0);
+	return device;
+}
+
+/* Without a mark: by the family of where it goes, but not on the way to this host itself. */
+static void T_01_binds_to_the_uplink_where_that_is_the_mode(void **state)
+{
+	static const struct {
+		const char *to;
+		int device; /* -1 = it fails */
+	} cases[] = { { "192.0.2.1", 1 }, { "2001:db8::1", -1 }, { "127.0.0.53", 0 }, { "::1", 0 } };
+
+	socket_protect_setup(PROTECT_DEVICE, MARK);
+	socket_protect_devices(1, 0); /* lo: what a namespace is sure to have */
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct addr to;
+		int fd, r;
+
+		assert_int_equal(addr_parse(cases[i].to, &to), 0);
+		r = socket_open(addr_is_v4(&to) ? AF_INET : AF_INET6, SOCK_DGRAM, &fd);
+		assert_int_equal(r, 0);
+		r = socket_toward(fd, &to);
+		assert_int_equal(r, cases[i].device < 0 ? -ENETUNREACH : 0);
+		assert_int_equal(device_of(fd), cases[i].device < 0 ? 0 : cases[i].device);
+		fd_close(fd);
+	}
+	socket_protect_devices(0, 0);
+}
+
 static void refuses_other_families(void **state)
 {
 	int fd;
@@ -169,6 +203,7 @@ int main(void)
 		cmocka_unit_test(marks_by_hand_where_that_is_the_mode),
 		cmocka_unit_test(a_socket_that_the_hook_did_not_mark_is_closed),
 		cmocka_unit_test(N_23_a_hook_that_is_taken_away_fails_the_next_socket),
+		cmocka_unit_test(T_01_binds_to_the_uplink_where_that_is_the_mode),
 		cmocka_unit_test(refuses_other_families),
 		cmocka_unit_test(connects_without_waiting),
 		cmocka_unit_test(a_connect_that_fails_at_once_leaves_no_socket),
