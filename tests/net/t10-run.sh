@@ -42,7 +42,7 @@ tun=$(device)
 check N-01_device_address same 10.0.0.2/24 "$(address -4)"
 check N-01_device_address_ipv6 same fd68:6561:6472:6163::2/64 "$(address -6)"
 check N-01_stack_address same 10.0.0.1 "$(json status .status.stack4)"
-check N-02_mtu_1500 same 1500 "$(inside ip -o link show "$tun" |
+check N-02_T-06_mtu_1500 same 1500 "$(inside ip -o link show "$tun" |
 	grep -o 'mtu [0-9]*' | cut -d' ' -f2)"
 check N-04_queue_length same 10000 "$(inside ip -o link show "$tun" | grep -o 'qlen [0-9]*' | cut -d' ' -f2)"
 check default_route_is_the_tun same "$tun" "$(inside ip route show default | grep -o 'dev [^ ]*' | cut -d' ' -f2)"

@@ -233,10 +233,10 @@ in_host ip link add later0 type veth peer name other0
 in_host ip addr add 192.0.2.1/30 dev other0
 in_host ip link set other0 up
 in_host ip link set later0 up
-check a_device_that_appears_is_captured wait_for is_captured_by other0 clsact
+check C-52_a_device_that_appears_is_captured wait_for is_captured_by other0 clsact
 check a_lan_device_that_appears_is_captured wait_for is_captured_by later0 clsact
 in_host ip link del later0
-check one_that_vanishes_is_forgotten wait_for is_captured_by later0 ''
+check C-52_one_that_vanishes_is_forgotten wait_for is_captured_by later0 ''
 config "$(printf '  attach: clsact\n  uplinks: none')"
 check a_reload_takes_effect client reload
 check a_reload_detaches wait_for is_captured_by uplink ''

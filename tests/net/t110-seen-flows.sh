@@ -59,7 +59,7 @@ check a_forwarded_flow_is_carried_by_a_worker same "forward forward worker $carr
 	"$(of_carried '"\(.verdict) \(.rule_name) \(.carrier[:6]) \(.pid)"')"
 check its_bytes_are_counted same "10 5" "$(of_carried '"\(.bytes_up) \(.bytes_down)"')"
 desk_mac=$(in_desk ip -o link show eth0 | sed 's/.*ether \([0-9a-f:]*\).*/\1/')
-check a_clients_flow_has_its_address_mac_and_device same "$DESK4 $desk_mac lan0 lan" \
+check T-03_a_clients_flow_has_its_address_mac_and_device same "$DESK4 $desk_mac lan0 lan" \
 	"$(of_client '"\(.saddr) \(.mac) \(.device) \(.capture)"')"
 check filters_leave_what_they_say same "$straight_pid" "$(flow --pid "$straight_pid" .pid)"
 check a_rule_is_a_filter same "forward forward" \

@@ -14,10 +14,10 @@ source "$(dirname "$0")/route.sh"
 
 each_way() {
 	local way=$1
-	check "$way: TCP is forwarded" forwarded tcp "${TO4[forward]}"
-	check "$way: TCP over IPv6 is forwarded" forwarded tcp "${TO6[forward]}"
+	check "B-07 $way: TCP is forwarded" forwarded tcp "${TO4[forward]}"
+	check "B-07 T-04 $way: TCP over IPv6 is forwarded" forwarded tcp "${TO6[forward]}"
 	check "$way: UDP is forwarded" forwarded udp "${TO4[forward]}"
-	check "$way: UDP over IPv6 is forwarded" forwarded udp "${TO6[forward]}"
+	check "B-07 T-04 $way: UDP over IPv6 is forwarded" forwarded udp "${TO6[forward]}"
 	check "$way: a ping is forwarded" pings "${TO4[forward]}"
 	check "$way: a ping over IPv6 is forwarded" pings "${TO6[forward]}"
 	check "$way: direct TCP leaves by itself" direct tcp "${TO4[direct]}"
@@ -31,10 +31,10 @@ each_way() {
 	check "$way: a rule drops" silent udp "${TO4[drop]}"
 	check "$way: a flow from outside is answered" from_outside $HOST4
 	check "$way: a flow from outside is answered over IPv6" from_outside $HOST6
-	check "$way: DNS is answered whomever it asks" resolves_here 203.0.113.77
-	check "$way: DNS is answered whomever it asks over IPv6" resolves_here 2001:db8:77::77
+	check "B-08 $way: DNS is answered whomever it asks" resolves_here 203.0.113.77
+	check "B-08 $way: DNS is answered whomever it asks over IPv6" resolves_here 2001:db8:77::77
 	check "$way: the stack answers pings" pings $TUN_STACK4
-	check "$way: nothing of its own comes back" no_loop
+	check "N-44 B-07 $way: nothing of its own comes back" no_loop
 }
 # What connects in another namespace is none of ours: it gets no mark, and is bound to none of
 # the devices there, which have other numbers.
@@ -55,15 +55,27 @@ for way in table bind host-routes halves; do
 	route_config $way
 	check "$way: up" up
 	each_way $way
-	check "$way: down leaves nothing" down
-	check "$way: ... everything is as before" as_before
+	check "B-05 $way: down leaves nothing" down
+	check "B-05 B-06 $way: ... everything is as before, rp_filter too" as_before
 	up >/dev/null
 	kill -9 "$daemon_pid"
 	wait_for gone "$daemon_pid"
 	check "$way: down takes back what a killed daemon left" headrace down --instance "$INSTANCE"
 	check "$way: ... everything is as before" as_before
 done
+# T-04: whatever the port, without a listener of ours for it.
+for port in 1 443 5060 65535; do
+	start_far "seen$port" "$HELPERS/seen" serve $port "${TO4[forward]}" "${TO6[forward]}"
+	wait_for listening ":$port" || die "no server at port $port"
+done
 up >/dev/null
+for SEEN_PORT in 1 443 5060 65535; do
+	for protocol in tcp udp; do
+		check "T-04 $protocol port $SEEN_PORT" forwarded $protocol "${TO4[forward]}"
+		check "T-04 $protocol port $SEEN_PORT over IPv6" forwarded $protocol "${TO6[forward]}"
+	done
+done
+SEEN_PORT=7007
 kill -9 "$daemon_pid"
 wait_for gone "$daemon_pid"
 check "the next start takes it back, too" up

@@ -397,7 +397,7 @@ static void pass_seconds(unsigned int s)
 	loop_once(f.worker.loop, 0);
 }
 
-/* N-30: 60 s without a datagram in either direction, looked at every 30 s. */
+/* N-30, T-13: 60 s without a datagram in either direction, looked at every 30 s. */
 static void an_idle_session_ends_after_a_minute_and_a_sweep(void **state)
 {
 	struct packet_path path;
