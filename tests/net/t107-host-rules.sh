@@ -16,12 +16,22 @@ cgroups=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 ours=rules-test-$$
 clean_cgroups() {
 	find "$cgroups/$ours" -depth -type d -exec rmdir {} \; 2>/dev/null
+	umount "$T/merged" "$T/lower" "$T/upper" 2>/dev/null
 	true
 }
 trap 'clean_cgroups; host_down' EXIT
 chmod 755 "$T"
 cp "$(command -v curl)" "$T/fetch"
 cp "$(command -v curl)" "$T/fetcher"
+# An executable on an overlay of two filesystems: stat() tells another device than the kernel's.
+layers() {
+	mkdir "$T/lower" "$T/upper" "$T/merged" && mount -t tmpfs tmpfs "$T/lower" &&
+		mount -t tmpfs tmpfs "$T/upper" && mkdir "$T/upper/u" "$T/upper/w" &&
+		cp "$(command -v curl)" "$T/lower/layered" &&
+		mount -t overlay overlay "$T/merged" \
+			-o "lowerdir=$T/lower,upperdir=$T/upper/u,workdir=$T/upper/w"
+}
+layers 2>"$T/layers" || die "no overlay: $(cat "$T/layers")"
 desk_mac=$(in_desk ip -o link show eth0 | sed 's/.*ether \([^ ]*\).*/\1/')
 rule() { printf '  - %s\n' "$@"; }
 host_config lan="[br-box, lan0, 'late*']" rules="$(rule \
@@ -30,6 +40,7 @@ host_config lan="[br-box, lan0, 'late*']" rules="$(rule \
 	"{name: unit, unit: late, action: reject}" \
 	"{name: comm, process: fetcher, action: reject}" \
 	"{name: file, executable: $T/fetch, action: reject}" \
+	"{name: layered, executable: $T/merged/layered, action: reject}" \
 	"{name: domain, domain: v4.$ZONE, action: reject}" \
 	"{name: mark, fwmark: 0x77/0xff, action: reject}" \
 	"{name: mac, mac: '$desk_mac', port: 8080, action: reject}" \
@@ -59,6 +70,8 @@ check a_cgroup_beside_is_not in_cgroup beside curl -sS -o /dev/null -m 20 $url
 check a_process_is_refused refused in_host "$T/fetcher" -sS -m 10 $url
 check an_executable_is_refused refused in_host "$T/fetch" -sS -m 10 $url
 asks() { in_host dig +short +time=5 +tries=3 @192.0.2.99 "$1.$ZONE" | grep -qx $WEB4; }
+check an_executable_of_an_overlay_is_refused refused in_host "$T/merged/layered" -sS -m 10 $url
+check its_file_below_is_not in_host "$T/lower/layered" -sS -o /dev/null -m 20 $url
 check a_name_is_asked_for asks v4
 check what_it_led_to_is_refused refused get $url
 check another_name_of_it_is_asked_for asks www
