@@ -160,6 +160,7 @@ check T-01_unprivileged_UDP_by_IPv6 in_host "$HELPERS/udp" ping $ECHO6 7 1 1200
 check T-01_unprivileged_DNS same $WEB4 "$(in_host dig +short +time=3 @10.0.0.1 "www.$ZONE")"
 check T-01_unprivileged_DNS_over_TCP same $WEB4 "$(in_host dig +short +tcp +time=3 @10.0.0.1 "www.$ZONE")"
 check T-01_unprivileged_all_of_it_went_through_the_TUN test "$(sent)" -gt $((before + 20))
+# shellcheck disable=SC2034 # by the case
 so_far=$(sent)
 check T-01_unprivileged_nothing_is_sent_to_who_is_not_there eval \
 	'! in_host curl -s -m 5 http://$WEB4:4443/ && [ $(($(sent) - so_far)) -lt 50 ]'

@@ -164,6 +164,10 @@ void socket_protect_setup(enum protect_mode mode, uint32_t mark)
 {
 }
 
+void socket_protect_devices(uint32_t ifindex4, uint32_t ifindex6)
+{
+}
+
 int socket_toward(int fd, const struct addr *to)
 {
 	return 0;
