@@ -40,12 +40,11 @@ int flow_end(struct flow_end_args *args)
 	struct flow *f = bpf_map_lookup_elem(&flows, &key);
 	struct flow_event *e;
 
-	if (!f) {
-		bpf_map_delete_elem(&flow_info, &key); /* noted after the flow had gone */
-		return FLOW_UNKNOWN;
+	/* What the role noted was of its own flow: nobody would end another that has a note of it. */
+	if (!f || f->first_seen_ns > args->created_ns) {
+		bpf_map_delete_elem(&flow_info, &key);
+		return f ? FLOW_NEWER : FLOW_UNKNOWN;
 	}
-	if (f->first_seen_ns > args->created_ns)
-		return FLOW_NEWER;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (e) {
 		flow_event_start(e, EVENT_FLOW_END, &key, f);

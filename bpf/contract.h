@@ -418,7 +418,8 @@ struct flow_info {
 /*
  * Context of the `flow_end` program (SEC("syscall"), run by a role): emits EVENT_FLOW_END
  * with the final counters and removes the flow from `flows` and `flow_info`. An entry whose
- * first_seen_ns is later than created_ns is another flow of the same key: left alone.
+ * first_seen_ns is later than created_ns is another flow of the same key: left alone, but for
+ * a note that the role made of its own flow when the other was there already.
  * Returns 0 = ended, 1 = no such flow, 2 = newer flow.
  */
 struct flow_end_args {
