@@ -70,18 +70,12 @@ direct_start() {
 	direct_up=bench-$BENCH_ID-$1
 	if in_ns host timeout 60 "$B/headrace" up --instance "$direct_up" -c "$work/$1.yaml" \
 		>"$work/$1.log" 2>&1 </dev/null; then
-		wait_for direct_settled || warn "$direct_up still loads programs"
+		wait_for settled "$(direct_roles | head -n 1)" || warn "$1 still loads programs"
 		return 0
 	fi
 	fail "$1" "does not come up: $(tail -n 3 "$work/$1.log")"
 	direct_up=''
 	return 1
-}
-# Programs that are not needed at once are loaded in the background, by a child that is no role.
-direct_settled() {
-	local main roles
-	read -r main roles < <(direct_roles | tr '\n' ' ')
-	[ -n "$main" ] && [ "$(ps -o pid= --ppid "$main" | wc -l)" -le "$(wc -w <<<"$roles")" ]
 }
 direct_stop() {
 	[ -n "$direct_up" ] || return 0

@@ -75,7 +75,7 @@ has_default_route() { nsenter --net="$1" -- ip -4 route show default | grep -q .
 
 # path_up CONFIG: 1 and a warning if it does not come up.
 path_up() {
-	local config=$1
+	local config=$1 main
 	case $config in
 	kernel | masquerade) return 0 ;;
 	pasta)
@@ -104,6 +104,8 @@ path_up() {
 		path_down "$config"
 		return 1
 	fi
+	read -r main _ < <(forwarder_of "$config")
+	case $config in headrace*) wait_for settled "$main" || warn "$config still loads programs" ;; esac
 	forwarder[$config]=$(forwarder_of "$config")
 }
 

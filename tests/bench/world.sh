@@ -57,6 +57,15 @@ wait_for() {
 	done
 }
 
+# settled PID: no child of a headraced is still its copy, as the one is that loads programs which
+# are not needed at once.
+settled() {
+	local child
+	for child in $(pgrep -P "$1"); do
+		! cmp -s "/proc/$1/cmdline" "/proc/$child/cmdline" || return 1
+	done
+}
+
 # family PID: the process and all that descend from it.
 family() {
 	local child

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Walks a hash map (or an array) in batches. A batch is a copy of whole hash buckets, and the next one is
- * told by a bucket's number, so that entries may be removed between them; walking from key
- * to key would begin anew at each removed key. A bucket longer than the batch (-ENOSPC)
- * makes the batch larger.
+ * Walks a hash map (or an array) in batches. A batch is a copy of whole hash buckets, and the
+ * next one is told by a bucket's number, so that entries may be removed between them; walking
+ * from key to key would begin anew at each removed key. A bucket longer than the batch
+ * (-ENOSPC) makes the batch larger.
  */
 #include <errno.h>
 #include <stdlib.h>
