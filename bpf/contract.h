@@ -43,7 +43,7 @@
 
 #define FLOWS_MAX 65536 /* default flow cap: entries of `flows` */
 #define DIRECT_FLOWS_MAX 65536
-#define UDP_NOTES_MAX 65536
+#define INBOUND_NOTES_MAX 65536
 #define PAST_FLOWS_MAX 16384
 #define COMM_BYTES 16 /* of a process's name, TASK_COMM_LEN */
 #define PASS_MARKS_MAX 16

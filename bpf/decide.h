@@ -256,7 +256,7 @@ static __always_inline int known_direct(struct scratch *x, struct flow *f)
 	if (x->packet.proto == PROTO_TCP ?
 		    packet_opens_tcp(&x->packet) && f->state != FLOW_OPENING :
 		    f->state == FLOW_CLOSED ||
-			    f->last_seen_ns + UDP_NOTE_FRESH_NS < bpf_ktime_get_coarse_ns())
+			    f->last_seen_ns + UDP_FRESH_NS < bpf_ktime_get_coarse_ns())
 		return KNOWN_NONE;
 	x->earlier = VERDICT_DIRECT;
 	return f->flags || epoch_holds(f->epoch) ? KNOWN_DIRECT : KNOWN_EARLIER;
@@ -555,7 +555,7 @@ static __always_inline int decide_segment(struct __sk_buff *skb, struct scratch 
 {
 	if (flow_is_past(x) || flow_was_kept(skb, x))
 		return packet_refuse(skb, DROP_STRAY, END_REJECTED);
-	if (udp_note_inbound(&x->key))
+	if (inbound_noted(&x->key))
 		return decide_pass(skb, x, FLOW_INBOUND, STAT_PASS_INBOUND);
 	if (segment_is_free(x)) {
 		if (decide_rules(skb, x))
@@ -582,7 +582,7 @@ static __always_inline int decide_find(struct __sk_buff *skb, struct scratch *x,
 		return TC_ACT_UNSPEC;
 	if (known == KNOWN_NONE && x->packet.proto == PROTO_TCP && !packet_opens_tcp(&x->packet))
 		return decide_segment(skb, x);
-	if (known == KNOWN_NONE && x->packet.proto == PROTO_UDP && udp_note_inbound(&x->key))
+	if (known == KNOWN_NONE && x->packet.proto == PROTO_UDP && inbound_noted(&x->key))
 		return decide_pass(skb, x, FLOW_INBOUND, STAT_PASS_INBOUND);
 	action = decide_new(skb, x, s);
 	return action == DECIDE_ACT && known == KNOWN_EARLIER ? decide_anew(skb) : action;

@@ -17,19 +17,19 @@
 #include "bpf/maps.h"
 #include "bpf/owner.h"
 
-#define UDP_NOTE_FRESH_NS 120000000000ULL /* RFC 4787, 4.3: REQ-5 */
+#define UDP_FRESH_NS 120000000000ULL /* RFC 4787, 4.3: REQ-5 */
 
 /* Key: the flow from the inside's point of view. Of a flow that was opened from outside. */
-struct udp_note {
+struct inbound_note {
 	__u64 last_ns; /* bpf_ktime_get_coarse_ns() */
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__type(key, struct flow_key);
-	__type(value, struct udp_note);
-	__uint(max_entries, UDP_NOTES_MAX);
-} udp_notes __weak SEC(".maps");
+	__type(value, struct inbound_note);
+	__uint(max_entries, INBOUND_NOTES_MAX);
+} inbound_notes __weak SEC(".maps");
 
 static __always_inline struct flow *direct_find(const struct flow_key *key)
 {
@@ -158,11 +158,11 @@ static __always_inline void direct_follow(struct scratch *x, struct flow *f, int
 }
 
 /* Was the flow opened from outside, and lately enough? */
-static __always_inline int udp_note_inbound(const struct flow_key *key)
+static __always_inline int inbound_noted(const struct flow_key *key)
 {
-	struct udp_note *note = bpf_map_lookup_elem(&udp_notes, key);
+	struct inbound_note *note = bpf_map_lookup_elem(&inbound_notes, key);
 
-	return note && bpf_ktime_get_coarse_ns() - note->last_ns < UDP_NOTE_FRESH_NS;
+	return note && bpf_ktime_get_coarse_ns() - note->last_ns < UDP_FRESH_NS;
 }
 
 /* The socket that gets what is sent to `key`'s own side from its other one; to be released. */
@@ -191,7 +191,7 @@ static __always_inline struct bpf_sock *udp_receiver(struct __sk_buff *skb,
  * Who on this host would get a datagram from outside: 0 = nobody or one of our own sockets,
  * or one that has been sending to there: no flow that was opened from outside.
  */
-static __always_inline int udp_note_wanted(struct __sk_buff *skb, const struct flow_key *key)
+static __always_inline int inbound_wanted(struct __sk_buff *skb, const struct flow_key *key)
 {
 	struct settings *s = settings_get();
 	struct bpf_sock *sk = udp_receiver(skb, key);
@@ -211,21 +211,21 @@ static __always_inline int udp_note_wanted(struct __sk_buff *skb, const struct f
  * A packet from outside that opens a flow, and is of no direct one; key: the flow as the inside
  * sees it. to_host: it ends at a socket of this host. What the inside has opened is not noted.
  */
-static __always_inline void udp_note_seen(struct __sk_buff *skb, const struct flow_key *key,
-					  int to_host)
+static __always_inline void inbound_seen(struct __sk_buff *skb, const struct flow_key *key,
+					 int to_host)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
-	struct udp_note *found = bpf_map_lookup_elem(&udp_notes, key);
-	struct udp_note note = { .last_ns = now };
+	struct inbound_note *found = bpf_map_lookup_elem(&inbound_notes, key);
+	struct inbound_note note = { .last_ns = now };
 
-	if (found && now - found->last_ns < UDP_NOTE_FRESH_NS) {
+	if (found && now - found->last_ns < UDP_FRESH_NS) {
 		found->last_ns = now;
 		return;
 	}
 	if (bpf_map_lookup_elem(&direct_flows, key) || bpf_map_lookup_elem(&flows, key))
 		return;
-	if (!to_host || udp_note_wanted(skb, key))
-		bpf_map_update_elem(&udp_notes, key, &note, BPF_ANY);
+	if (!to_host || inbound_wanted(skb, key))
+		bpf_map_update_elem(&inbound_notes, key, &note, BPF_ANY);
 }
 
 #endif

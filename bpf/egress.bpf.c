@@ -473,7 +473,7 @@ __noinline int host_look_in(struct __sk_buff *skb, __u32 l2)
 	if (f && f->state != FLOW_CLOSED)
 		direct_follow(x, f, 0);
 	else if (p->proto == PROTO_UDP)
-		udp_note_seen(skb, &x->key, 1);
+		inbound_seen(skb, &x->key, 1);
 	return TC_ACT_UNSPEC;
 }
 

@@ -127,7 +127,7 @@ static __always_inline int lan_icmp(struct scratch *x)
 	} else {
 		return -1;
 	}
-	return udp_note_inbound(&x->key) ? STAT_PASS_ESSENTIAL : -1;
+	return inbound_noted(&x->key) ? STAT_PASS_ESSENTIAL : -1;
 }
 
 /* As what a client's packet, which is read, passes: enum kernel_stat; LAN_ERROR, or -1. */
@@ -160,7 +160,7 @@ static __always_inline int quick_fits(const struct scratch *x, const struct flow
 		return !packet_opens_tcp(&x->packet);
 	/* datagrams that nobody has answered yet change nothing either */
 	return (f->state == FLOW_OPEN || (f->state == FLOW_OPENING && up)) &&
-	       f->last_seen_ns + UDP_NOTE_FRESH_NS >= bpf_ktime_get_coarse_ns();
+	       f->last_seen_ns + UDP_FRESH_NS >= bpf_ktime_get_coarse_ns();
 }
 
 /*
@@ -298,7 +298,7 @@ __noinline int lan_follow_down(struct __sk_buff *skb)
 	if (f)
 		direct_follow(x, f, 0);
 	else if (lan_is_called(p) && !packet_is_essential(p))
-		udp_note_seen(skb, &x->key, 0);
+		inbound_seen(skb, &x->key, 0);
 	return 0;
 }
 
@@ -354,12 +354,12 @@ static __always_inline int addr_is_loopback(const struct packet *p, const struct
  */
 static __always_inline void lo_note_own(struct scratch *x)
 {
-	struct udp_note note = { .last_ns = bpf_ktime_get_coarse_ns() };
+	struct inbound_note note = { .last_ns = bpf_ktime_get_coarse_ns() };
 
 	if (!packet_is_transport(&x->packet) || x->packet.fragment_offset)
 		return;
 	packet_key_down(&x->packet, &x->key);
-	bpf_map_update_elem(&udp_notes, &x->key, &note, BPF_ANY);
+	bpf_map_update_elem(&inbound_notes, &x->key, &note, BPF_ANY);
 }
 
 /* Is it an answer: to us, or of a flow that passes? */
@@ -370,7 +370,7 @@ static __always_inline int lo_is_answer(struct scratch *x)
 	if (!packet_is_transport(&x->packet) || x->packet.fragment_offset)
 		return 0;
 	packet_key_up(&x->packet, &x->key);
-	if (udp_note_inbound(&x->key))
+	if (inbound_noted(&x->key))
 		return 1;
 	packet_key_down(&x->packet, &x->key);
 	f = direct_find(&x->key);

@@ -223,7 +223,7 @@ static inline struct headrace *skel_load(void)
 	harness_with_host(skel);
 	bpf_map__set_max_entries(skel->maps.flows, 1024);
 	bpf_map__set_max_entries(skel->maps.direct_flows, 1024);
-	bpf_map__set_max_entries(skel->maps.udp_notes, 1024);
+	bpf_map__set_max_entries(skel->maps.inbound_notes, 1024);
 	err = headrace__load(skel);
 	if (err == -EPERM) {
 		fprintf(stderr, "no right to load BPF programs\n");
@@ -249,7 +249,7 @@ static inline void world_forget(void)
 {
 	empty(world.skel->maps.flows);
 	empty(world.skel->maps.direct_flows);
-	empty(world.skel->maps.udp_notes);
+	empty(world.skel->maps.inbound_notes);
 	empty(world.skel->maps.capture_devices);
 	empty(world.skel->maps.host_addrs);
 	zero(world.skel->maps.stats);

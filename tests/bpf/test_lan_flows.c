@@ -199,7 +199,7 @@ static void errors_about_what_passes_pass(void **state)
 	assert_int_equal(up(&error), HARNESS_DROP);
 	assert_int_equal(down_from(&sent, UPLINK), -1);
 	assert_int_equal(up(&error), -1);
-	empty(h->skel->maps.udp_notes);
+	empty(h->skel->maps.inbound_notes);
 	assert_int_equal(up(&error), HARNESS_DROP);
 	all(VERDICT_DIRECT, EPOCH, 0);
 	assert_int_equal(up(&udp4), -1);
@@ -227,7 +227,7 @@ static void what_the_host_or_the_tun_sends_opens_nothing(void **state)
 	assert_int_equal(run_prog(layer3 ? h->skel->progs.lan_egress3 : h->skel->progs.lan_egress,
 				  &asked, &ctx),
 			 -1); /* answered where it came in */
-	assert_int_equal(entries(h->skel->maps.udp_notes), 0);
+	assert_int_equal(entries(h->skel->maps.inbound_notes), 0);
 	assert_int_equal(up(&udp4), HARNESS_DROP);
 }
 
@@ -240,7 +240,7 @@ static void answer_to_the_client_is_counted_and_no_flow_from_outside(void **stat
 	assert_int_equal(down_from(&answer, UPLINK), -1);
 	assert_int_equal(direct_flow(NULL).bytes_down, 40);
 	assert_int_equal(direct_flow(NULL).state, FLOW_OPEN);
-	assert_int_equal(entries(h->skel->maps.udp_notes), 0);
+	assert_int_equal(entries(h->skel->maps.inbound_notes), 0);
 }
 
 /* --- reload --flows reset ------------------------------------------------------------------ */

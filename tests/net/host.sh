@@ -297,3 +297,27 @@ host_down() {
 	(exit $status)
 	cleanup
 }
+
+# lost_nothing NAME PID: ends what `seen keep` asks; nothing of it stayed without an answer.
+lost_nothing() {
+	kill "$2"
+	wait_for gone "$2"
+	cat "$T/$1.log"
+	grep -qE '^asked [1-9][0-9]+ lost 0$' "$T/$1.log"
+}
+
+# hold NAME ADDRESS PID: a connection from that namespace that stays open after 10 bytes up and 5
+# down; what the server is to do is the first line. Sets NAME_pid.
+hold() {
+	rm -f "$T/$1.got"
+	cat >"$T/$1.sh" <<-END
+		exec 3<>/dev/tcp/$2/9
+		echo echo >&3
+		printf hello >&3
+		head -c 5 <&3 >$T/$1.got
+		exec sleep infinity 3<&3
+	END
+	start_in "$3" "$1" bash "$T/$1.sh"
+	eval "$1_pid=$started_pid"
+	wait_for test -s "$T/$1.got"
+}

@@ -49,12 +49,6 @@ steady_start() {
 	start_in "$DESK_PID" steady-desk "$HELPERS/seen" keep "${TO6[direct]}" $SEEN_PORT
 	steady_desk=$started_pid
 }
-lost_nothing() { # NAME PID
-	kill "$2"
-	wait_for gone "$2"
-	cat "$T/$1.log"
-	grep -qE '^asked [1-9][0-9]+ lost 0$' "$T/$1.log"
-}
 talks=0
 direct_goes_on() {
 	speaks "$host_talk" && speaks "$desk_talk"

@@ -20,20 +20,6 @@ host_config loopback=false rules="$(host_rules)
   - {name: named, domain: .$ZONE, port: [80], action: forward}"
 must_up
 
-# hold NAME ADDRESS PID: a connection from that namespace that stays open after 10 bytes up and 5
-# down; what the server is to do is the first line.
-hold() {
-	cat >"$T/$1.sh" <<-END
-		exec 3<>/dev/tcp/$2/9
-		echo echo >&3
-		printf hello >&3
-		head -c 5 <&3 >$T/$1.got
-		exec sleep infinity 3<&3
-	END
-	start_in "$3" "$1" bash "$T/$1.sh"
-	eval "$1_pid=$started_pid"
-	wait_for test -s "$T/$1.got"
-}
 hold straight "${TO4[direct]}" "$HOST_PID" || die "no direct connection"
 hold carried "${TO4[forward]}" "$HOST_PID" || die "no forwarded connection"
 hold client "${TO4[forward]}" "$DESK_PID" || die "no connection of the client"

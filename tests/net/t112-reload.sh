@@ -40,12 +40,6 @@ keep_start() {
 	start_in "$DESK_PID" keep-desk "$HELPERS/seen" keep "${TO6[forward]}" $SEEN_PORT
 	keep_desk=$started_pid
 }
-lost_nothing() { # NAME PID
-	kill "$2"
-	wait_for gone "$2"
-	cat "$T/$1.log"
-	grep -qE '^asked [1-9][0-9]+ lost 0$' "$T/$1.log"
-}
 config() { host_config when-down=closed heartbeat="$1" rules="$2"; }
 
 # How far ahead of now main's last beat is, in seconds.

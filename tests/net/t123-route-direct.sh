@@ -18,31 +18,19 @@ flow() {
 	in_host "$B/headrace" flows --instance "$INSTANCE" --json --proto "$1" --dest "$2" |
 		jq -rs "[.[].flow | select(.)] | sort_by(.duration_ms) | .[0] | $3"
 }
-# hold NAME ADDRESS: a connection of the host that stays open after 10 bytes up and 5 down.
-hold() {
-	cat >"$T/$1.sh" <<-END
-		exec 3<>/dev/tcp/$2/9
-		echo echo >&3
-		printf hello >&3
-		head -c 5 <&3 >$T/$1.got
-		exec sleep infinity 3<&3
-	END
-	start_in "$HOST_PID" "$1" bash "$T/$1.sh"
-	held=$started_pid
-	wait_for test -s "$T/$1.got"
-}
+held_pid=none # by hold
 facts='"\(.verdict) \(.rule_name) \(.carrier) \(.capture) \(.proto) \(.state)"'
 
 # listed NAME ADDRESS: a connection to there, as the list has it.
 listed() {
-	check "$1: connects" hold "$1" "$2"
+	check "$1: connects" hold held "$2" "$HOST_PID"
 	check "$1: has its rule" same "direct direct kernel tun tcp open" "$(flow tcp "$2" "$facts")"
-	check "$1: has its process" same "bash $held 0" "$(flow tcp "$2" '"\(.process) \(.pid) \(.uid)"')"
-	check "$1: has its cgroup" same "$(sed -n 's/^0:://p' "/proc/$held/cgroup")" "$(flow tcp "$2" .cgroup)"
+	check "$1: has its process" same "bash $held_pid 0" "$(flow tcp "$2" '"\(.process) \(.pid) \(.uid)"')"
+	check "$1: has its cgroup" same "$(sed -n 's/^0:://p' "/proc/$held_pid/cgroup")" "$(flow tcp "$2" .cgroup)"
 	check "$1: has its bytes" same "10 5" "$(flow tcp "$2" '"\(.bytes_up) \(.bytes_down)"')"
-	own=$(in_host ss -Htnp dport = 9 | awk -v pid="pid=$held," 'index($0, pid) { print $4 }')
+	own=$(in_host ss -Htnp dport = 9 | awk -v pid="pid=$held_pid," 'index($0, pid) { print $4 }')
 	check "$1: has its own port" same "${own##*:}" "$(flow tcp "$2" .sport)"
-	stop "$held"
+	stop "$held_pid"
 	check "$1: has ended with it" same closed "$(flow tcp "$2" .state)"
 }
 

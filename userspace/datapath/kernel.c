@@ -226,7 +226,7 @@ int map_open_readonly(int map_fd, int *ret_fd)
 /* What belongs to capture points alone is not worth its memory, nor the time to clear it. */
 static int size_maps(struct headrace *s, bool host)
 {
-	struct bpf_map *const maps[] = { s->maps.direct_flows, s->maps.udp_notes,
+	struct bpf_map *const maps[] = { s->maps.direct_flows, s->maps.inbound_notes,
 					 s->maps.past_flows, s->maps.host_addrs,
 					 s->maps.capture_devices };
 	int err = 0;
