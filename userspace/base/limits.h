@@ -30,6 +30,8 @@
 #define TCP_YOUNG_MS 30000 /* a connection that lasts gets keepalive upstream */
 #define TCP_KEEPALIVE_MS 7200000 /* silent for so long to twice as long: the application is asked */
 #define TCP_KEEPALIVE_PROBES 3 /* without an answer, TCP_KEEPALIVE_MS apart: it is gone */
+#define TCP_HALF_CLOSED_MS 60000 /* the same, once upstream has closed */
+#define TCP_HALF_CLOSED_PROBES 120
 #define TCP_IDLE_MS 300000 /* without data for so long it may make room for a new one */
 #define TCP_IDLE_LOOK_MS 100 /* from one look for those in vain to the next */
 #define TCP_TIME_WAIT_MS 2000 /* a FIN of the application that is sent again is answered */

@@ -414,14 +414,10 @@ int tcp_engine_new(struct worker *w, struct tcp_engine **ret_engine)
 	list_init(&e->connecting);
 	list_init(&e->strangers);
 	list_init(&e->opening);
-	list_init(&e->young);
-	list_init(&e->grown);
-	list_init(&e->looked_at);
 	list_init(&e->time_waits);
 	timer_init(&e->connect_timer, tcp_connect_expire);
 	timer_init(&e->trim_timer, tcp_trim);
-	timer_init(&e->young_timer, tcp_relay_grow_up);
-	timer_init(&e->keepalive_timer, tcp_keepalive_expire);
+	tcp_keepalive_init(e);
 	timer_init(&e->time_wait_timer, tcp_time_wait_expire);
 	e->turn.turn = tcp_turn;
 	r = tcp_table_init(&e->table);
@@ -464,8 +460,7 @@ void tcp_engine_free(struct tcp_engine *e)
 	}
 	loop_disarm(&e->connect_timer);
 	loop_disarm(&e->trim_timer);
-	loop_disarm(&e->young_timer);
-	loop_disarm(&e->keepalive_timer);
+	tcp_keepalive_done(e);
 	loop_disarm(&e->time_wait_timer);
 	loop_remove_turn(&e->turn);
 	datapath_count(&e->worker->datapath, RSTAT_BUFFER_BYTES, -(int64_t)e->buffer_bytes);

@@ -100,6 +100,16 @@ struct tcp_queue {
 	uint64_t known_since_ns; /* begin of known[0] */
 };
 
+/* Connections that are looked at from time to time: see tcp_keepalive.c. */
+struct tcp_keepalive {
+	struct loop *loop;
+	struct list waiting; /* to be looked at when the timer expires */
+	struct list looked_at; /* those that are looked at now */
+	struct timer timer; /* armed while there is any */
+	unsigned int period_ms;
+	unsigned int probes; /* of them without an answer: the application is gone */
+};
+
 struct tcp_engine {
 	struct worker *worker;
 	struct stack *stack;
@@ -109,8 +119,8 @@ struct tcp_engine {
 	struct list strangers; /* struct tcp_syn of sources that were not known; oldest first */
 	struct list opening; /* upstream is there, the application's ACK is not; oldest first */
 	struct list young; /* open for less than TCP_YOUNG_MS, oldest first */
-	struct list grown; /* open for longer, until tcp_keepalive.c looks again; */
-	struct list looked_at; /* those that it looks at now */
+	struct tcp_keepalive grown; /* open for longer */
+	struct tcp_keepalive half_closed; /* by upstream, young ones too */
 	struct list time_waits; /* oldest first */
 	/* kind 0: connects in flight, by the address dialled; used = when one had an answer */
 	struct sources destinations;
@@ -118,7 +128,6 @@ struct tcp_engine {
 	uint32_t time_wait_count;
 	struct timer connect_timer;
 	struct timer young_timer;
-	struct timer keepalive_timer; /* armed while any is grown */
 	struct timer time_wait_timer;
 	struct timer trim_timer;
 	struct loop_turn turn;
@@ -182,14 +191,14 @@ bool tcp_connect_may_begin(struct tcp_engine *e, const struct flow_key *key,
 void tcp_time_wait_yield(struct tcp_engine *e);
 
 /* tcp_keepalive.c */
-/* The flow is in no list, and lasts. */
+void tcp_keepalive_init(struct tcp_engine *e);
+void tcp_keepalive_done(struct tcp_engine *e);
+/* The flow, in no list, is open: watches over its youth. */
 void tcp_keepalive_begin(struct tcp_flow *f);
-void tcp_keepalive_expire(struct timer *t);
+/* Upstream has closed, the application has not. */
+void tcp_keepalive_half_closed(struct tcp_flow *f);
 
 /* tcp_relay.c */
-/* The flow is open: watches over its youth. */
-void tcp_relay_begin(struct tcp_flow *f);
-void tcp_relay_grow_up(struct timer *t);
 void tcp_relay_ready(struct watch *w, uint32_t events);
 size_t tcp_relay_received(struct conn *c, const struct iovec *iov, int iovcnt);
 void tcp_relay_gone(struct conn *c);

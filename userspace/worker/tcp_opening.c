@@ -45,5 +45,5 @@ void tcp_opening_update(struct tcp_flow *f)
 	tcp_opening_forget(f);
 	if (f->conn.state == CONN_OPEN)
 		tcp_queue_known(f->engine, f);
-	tcp_relay_begin(f);
+	tcp_keepalive_begin(f);
 }

@@ -18,48 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
-#include "base/limits.h"
 #include "worker/tcp_internal.h"
-
-static void young_arm(struct tcp_engine *e)
-{
-	struct tcp_flow *f = list_first(&e->young, struct tcp_flow, link);
-	uint64_t now = clock_ns(), due = f->created_ns + TCP_YOUNG_MS * NSEC_PER_MSEC;
-
-	loop_arm(e->worker->loop, &e->young_timer, due > now ? (due - now) / NSEC_PER_MSEC + 1 : 0);
-}
-
-void tcp_relay_begin(struct tcp_flow *f)
-{
-	struct tcp_engine *e = f->engine;
-
-	if (f->relayed)
-		return;
-	list_append(&e->young, &f->link);
-	if (!timer_is_armed(&e->young_timer))
-		young_arm(e);
-}
-
-/* Keepalive, upstream by the host's own settings; short connections are over before it could matter. */
-void tcp_relay_grow_up(struct timer *t)
-{
-	struct tcp_engine *e = container_of(t, struct tcp_engine, young_timer);
-	uint64_t now = clock_ns();
-	int on = 1;
-
-	while (!list_is_empty(&e->young)) {
-		struct tcp_flow *f = list_first(&e->young, struct tcp_flow, link);
-
-		if (f->created_ns + TCP_YOUNG_MS * NSEC_PER_MSEC > now) {
-			young_arm(e);
-			return;
-		}
-		list_remove(&f->link);
-		setsockopt(f->watch.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-		tcp_keepalive_begin(f);
-	}
-}
 
 /*
  * The application's kernel has decided what is worth a segment, so ours must not wait for
@@ -168,8 +127,10 @@ static bool relay_read(struct tcp_flow *f)
 	f->readable = false;
 	if (n == 0) {
 		f->upstream_eof = true;
-		if (f->failed == END_NONE)
+		if (f->failed == END_NONE) {
 			conn_finish(&f->conn);
+			tcp_keepalive_half_closed(f);
+		}
 	} else if (errno != EAGAIN && f->failed == END_NONE) {
 		f->failed = (uint8_t)relay_end_of(errno);
 	}

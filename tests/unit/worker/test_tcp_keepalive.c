@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* tcp_keepalive.c: an application of which nothing is heard for hours. */
+/* tcp_keepalive.c: an application of which nothing is heard. */
 #include "unit/worker/tcp_bench.h"
+
+static void skip_ms(unsigned int ms)
+{
+	bench.skipped_ns += ms * NSEC_PER_MSEC;
+	for (int i = 0; i < 3; i++)
+		bench_turn(5);
+}
 
 static void skip_a_time(void)
 {
-	bench.skipped_ns += TCP_KEEPALIVE_MS * NSEC_PER_MSEC;
-	for (int i = 0; i < 3; i++)
-		bench_turn(5);
+	skip_ms(TCP_KEEPALIVE_MS);
 }
 
 /* Open, and no longer young. Returns upstream's accepted socket. */
@@ -99,7 +104,86 @@ static void one_that_never_answers_is_given_up(void **state)
 	assert_int_equal(bench.end, END_TIMEOUT);
 	assert_int_equal(app_expect(&a, SEG_RST).seq, a.ack);
 	assert_int_equal(bench_ending(fd), ECONNRESET);
-	assert_false(timer_is_armed(&bench.w.tcp->keepalive_timer));
+	assert_false(timer_is_armed(&bench.w.tcp->grown.timer));
+	close(fd);
+}
+
+/* --- upstream has closed ------------------------------------------------------------------- */
+
+/* An application that has taken upstream's FIN. Returns upstream's accepted socket. */
+static int half_closed(struct app *a)
+{
+	int fd = app_connect(a);
+
+	shutdown(fd, SHUT_WR);
+	app_expect(a, SEG_ACK | SEG_FIN);
+	a->ack++;
+	app_ack(a);
+	skip_ms(TCP_HALF_CLOSED_MS);
+	assert_false(is_asked(a));
+	return fd;
+}
+
+static void one_left_alone_by_upstream_is_asked_soon_and_may_go_on(void **state)
+{
+	struct app a = app_at("198.51.100.7", 4000);
+	int fd = half_closed(&a);
+
+	for (int i = 0; i < 3; i++) {
+		skip_ms(TCP_HALF_CLOSED_MS);
+		assert_true(is_asked(&a));
+		app_ack(&a);
+		skip_ms(TCP_HALF_CLOSED_MS);
+		assert_false(is_asked(&a));
+	}
+	app_send(&a, SEG_ACK | SEG_PSH, "hello", 5);
+	bench_read(fd, app_buffer, 5);
+	app_send(&a, SEG_ACK | SEG_FIN, NULL, 0);
+	bench_turn(5);
+	assert_int_equal(bench.end, END_FINISHED);
+	close(fd);
+}
+
+static void one_whose_reset_was_lost_ends_soon(void **state)
+{
+	struct app a = app_at("198.51.100.7", 4000);
+	int fd = half_closed(&a);
+
+	skip_ms(TCP_HALF_CLOSED_MS);
+	assert_true(is_asked(&a));
+	app_send(&a, SEG_RST, NULL, 0);
+	assert_int_equal(bench.end, END_APP_RESET);
+	assert_int_equal(bench_ending(fd), ECONNRESET);
+	close(fd);
+}
+
+static void one_that_sleeps_has_two_hours(void **state)
+{
+	struct app a = app_at("198.51.100.7", 4000);
+	int fd = half_closed(&a);
+
+	for (int i = 0; i < TCP_KEEPALIVE_MS / TCP_HALF_CLOSED_MS; i++) {
+		skip_ms(TCP_HALF_CLOSED_MS);
+		assert_true(is_asked(&a));
+	}
+	assert_int_equal(bench.ended, 0);
+	skip_ms(TCP_HALF_CLOSED_MS);
+	assert_int_equal(bench.end, END_TIMEOUT);
+	assert_false(timer_is_armed(&bench.w.tcp->half_closed.timer));
+	close(fd);
+}
+
+static void one_that_has_closed_is_not_asked(void **state)
+{
+	struct app a = app_at("198.51.100.7", 4000);
+	int fd = app_connect(&a);
+
+	app_send(&a, SEG_ACK | SEG_FIN, NULL, 0);
+	app_expect(&a, SEG_ACK);
+	for (int i = 0; i < 3; i++) {
+		skip_ms(TCP_HALF_CLOSED_MS);
+		assert_false(is_asked(&a));
+	}
 	close(fd);
 }
 
@@ -135,6 +219,10 @@ int main(void)
 		TEST(one_that_says_something_is_not_asked),
 		TEST(one_that_knows_of_nothing_ends_it),
 		TEST(one_that_never_answers_is_given_up),
+		TEST(one_left_alone_by_upstream_is_asked_soon_and_may_go_on),
+		TEST(one_whose_reset_was_lost_ends_soon),
+		TEST(one_that_sleeps_has_two_hours),
+		TEST(one_that_has_closed_is_not_asked),
 		TEST(of_many_a_few_are_looked_at_in_a_turn),
 	};
 
