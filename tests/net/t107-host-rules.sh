@@ -15,9 +15,10 @@ cgroups=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 [ -n "$cgroups" ] || skip_all "no cgroup2 is mounted"
 ours=rules-test-$$
 clean_cgroups() {
+	local status=$? # for what comes after this
 	find "$cgroups/$ours" -depth -type d -exec rmdir {} \; 2>/dev/null
-	umount "$T/merged" "$T/lower" "$T/upper" 2>/dev/null
-	true
+	umount -l "$T/merged" "$T/lower" "$T/upper" 2>/dev/null # what runs of it is ended after this
+	return $status
 }
 trap 'clean_cgroups; host_down' EXIT
 chmod 755 "$T"
@@ -27,7 +28,8 @@ cp "$(command -v curl)" "$T/fetcher"
 layers() {
 	mkdir "$T/lower" "$T/upper" "$T/merged" && mount -t tmpfs tmpfs "$T/lower" &&
 		mount -t tmpfs tmpfs "$T/upper" && mkdir "$T/upper/u" "$T/upper/w" &&
-		cp "$(command -v curl)" "$T/lower/layered" &&
+		cp "$(command -v curl)" "$T/lower/layered" && cp "$(command -v sleep)" "$T/lower/idle" &&
+		cp "$(command -v unshare)" "$T/lower/leaver" &&
 		mount -t overlay overlay "$T/merged" \
 			-o "lowerdir=$T/lower,upperdir=$T/upper/u,workdir=$T/upper/w"
 }
@@ -40,7 +42,7 @@ host_config lan="[br-box, lan0, 'late*']" rules="$(rule \
 	"{name: unit, unit: late, action: reject}" \
 	"{name: comm, process: fetcher, action: reject}" \
 	"{name: file, executable: $T/fetch, action: reject}" \
-	"{name: layered, executable: $T/merged/layered, action: reject}" \
+	"{name: layered, executable: [$T/merged/layered, $T/merged/idle, $T/merged/leaver], action: reject}" \
 	"{name: domain, domain: v4.$ZONE, action: reject}" \
 	"{name: mark, fwmark: 0x77/0xff, action: reject}" \
 	"{name: mac, mac: '$desk_mac', port: 8080, action: reject}" \
@@ -107,6 +109,23 @@ sleeper=$started_pid
 is_nobody() { [ "$(stat -c %U "/proc/$sleeper")" = nobody ]; }
 wait_for is_nobody
 check explained_of_a_process explained "reject nobody" --pid "$sleeper" $WEB4:8081
+# What runs of the overlay: beside the daemon; where the mount is another one, as in a container;
+# and one that has left the mount namespace which it was started in.
+runs() { [ "$(readlink "/proc/$started_pid/exe")" = "$1" ]; }
+explained_overlay() { explained "reject layered" --pid "$started_pid" $WEB4:8081; }
+is_apart() { [ "$(readlink "/proc/$started_pid/ns/mnt")" != "$(readlink /proc/self/ns/mnt)" ]; }
+start_host idle "$T/merged/idle" 1000
+wait_for runs "$T/merged/idle"
+check explained_of_a_process_of_an_overlay explained_overlay
+start_host below "$T/lower/idle" 1000
+wait_for runs "$T/lower/idle"
+check explained_of_one_of_its_file_below explained "direct default" --pid "$started_pid" $WEB4:8081
+start_host contained unshare --mount "$T/merged/idle" 1000
+wait_for runs "$T/merged/idle"
+check explained_in_a_mount_namespace_of_its_own explained_overlay
+start_host leaver "$T/merged/leaver" --mount --kill-child sleep 1000
+wait_for is_apart
+check explained_out_of_its_mount_namespace explained_overlay
 check hits_are_counted test "$(rule_hits bridge)" -ge 1
 
 # A device that appears after the rules: it is captured, and its rule is in force.

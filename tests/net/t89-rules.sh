@@ -17,8 +17,9 @@ cgroups=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 [ -n "$cgroups" ] || skip_all "no cgroup2 is mounted"
 ours=rules-test-$$ # not the roles' own
 clean_cgroups() {
+	local status=$? # for what comes after this
 	find "$cgroups/$ours" -depth -type d -exec rmdir {} \; 2>/dev/null
-	true
+	return $status
 }
 trap 'clean_cgroups; cleanup' EXIT
 mkdir -p "$cgroups/$ours/early.service"

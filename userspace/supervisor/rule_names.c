@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Names in rules. A file's device is that of its mount (/proc/self/mountinfo), which is what the
- * kernel half sees: on filesystems of several volumes stat() tells another one.
+ * Names in rules. A file's device is that of its mount (mountinfo), which is what the kernel half
+ * sees: on filesystems of several volumes stat() tells another one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,30 +52,34 @@ void rule_names_add(struct rule_names *n, enum rule_dim dim, const char *name, u
 
 /* --- one of each kind --------------------------------------------------------------------- */
 
-/* The device of the filesystem that is mounted there, as the kernel half counts it. */
-static int mount_device(uint64_t mount_id, uint32_t *ret_device)
+/*
+ * The device of the filesystem that is mounted there, as the kernel half counts it. Each mount
+ * of the host has a number of its own, and is listed for the mount namespace that it is in.
+ */
+static bool mount_device(uint64_t mount_id, const char *mountinfo, uint32_t *ret_device)
 {
 	unsigned int id, parent, major, minor;
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	int err = -ENOENT;
+	FILE *f = fopen(mountinfo, "re");
 	char *line = NULL;
+	bool found = false;
 	size_t room = 0;
 
-	if (!f)
-		return -errno;
-	while (err && getline(&line, &room, f) > 0) {
+	while (f && !found && getline(&line, &room, f) > 0) {
 		if (sscanf(line, "%u %u %u:%u ", &id, &parent, &major, &minor) != 4 ||
 		    id != mount_id)
 			continue;
 		*ret_device = major << 20 | minor;
-		err = 0;
+		found = true;
 	}
 	free(line);
-	fclose(f);
-	return err;
+	if (f)
+		fclose(f);
+	return found;
 }
 
-int rule_file_identify(const char *path, uint64_t *ret_inode, uint32_t *ret_device)
+/* What stat() tells. *ret_mount: where the file's mount stands, 0 = not known. */
+static int file_stat(const char *path, uint64_t *ret_inode, uint32_t *ret_device,
+		     uint64_t *ret_mount)
 {
 	struct statx st;
 
@@ -85,9 +89,34 @@ int rule_file_identify(const char *path, uint64_t *ret_inode, uint32_t *ret_devi
 		return -EINVAL;
 	*ret_inode = st.stx_ino;
 	*ret_device = st.stx_dev_major << 20 | st.stx_dev_minor;
-	if (st.stx_mask & STATX_MNT_ID)
-		mount_device(st.stx_mnt_id, ret_device); /* as told by stat, if that is not known */
+	*ret_mount = st.stx_mask & STATX_MNT_ID ? st.stx_mnt_id : 0;
 	return 0;
+}
+
+int rule_file_identify(const char *path, uint64_t *ret_inode, uint32_t *ret_device)
+{
+	uint64_t mount;
+	int err = file_stat(path, ret_inode, ret_device, &mount);
+
+	if (!err && mount)
+		mount_device(mount, "/proc/self/mountinfo", ret_device);
+	return err;
+}
+
+int rule_process_identify(uint32_t pid, uint64_t *ret_inode, uint32_t *ret_device)
+{
+	char exe[32], mountinfo[32];
+	uint64_t mount;
+	int err;
+
+	snprintf(exe, sizeof(exe), "/proc/%u/exe", pid);
+	snprintf(mountinfo, sizeof(mountinfo), "/proc/%u/mountinfo", pid);
+	err = file_stat(exe, ret_inode, ret_device, &mount);
+	/* who has left a mount namespace was started in another, mostly ours or the host's first */
+	if (!err && mount && !mount_device(mount, mountinfo, ret_device) &&
+	    !mount_device(mount, "/proc/self/mountinfo", ret_device))
+		mount_device(mount, "/proc/1/mountinfo", ret_device);
+	return err;
 }
 
 static void add_user(struct rule_names *n, const char *name)

@@ -29,7 +29,12 @@ typedef void (*rule_names_cb)(void *arg, const struct conf_flow_rule *rule, cons
 void rule_names_missing(const struct rule_names *n, const struct conf *c, rule_names_cb fn,
 			void *arg);
 
-/* The kernel half's number of a file: its inode and the device of its filesystem. 0 or -errno. */
+/*
+ * The kernel half's number of a file: its inode and the device of its filesystem, or, where no
+ * mountinfo that is looked at has that, the device that stat() tells. 0 or -errno.
+ */
 int rule_file_identify(const char *path, uint64_t *ret_inode, uint32_t *ret_device);
+/* The same of what a process executes, in whatever mount namespace. -ENOENT: a kernel thread. */
+int rule_process_identify(uint32_t pid, uint64_t *ret_inode, uint32_t *ret_device);
 
 #endif

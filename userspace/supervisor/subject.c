@@ -9,16 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/addr.h"
 #include "datapath/look.h"
 #include "supervisor/instance.h"
+#include "supervisor/rule_names.h"
 #include "supervisor/subject.h"
 
-#define KERNEL_DEV(major, minor) ((uint32_t)((major) << 20 | (minor)))
 #define KNOWN(dim) (1U << (dim))
 
 /* --- parts of a request --------------------------------------------------------------------- */
@@ -131,16 +129,17 @@ static bool read_proc(uint32_t pid, const char *file, const char *begins, char *
 
 static void set_executable(struct subject *s)
 {
+	uint64_t inode;
+	uint32_t device;
 	char link[64];
-	struct stat st;
 	ssize_t len;
 
-	snprintf(link, sizeof(link), "/proc/%u/exe", s->pid);
-	if (stat(link, &st))
+	if (rule_process_identify(s->pid, &inode, &device))
 		return; /* a kernel thread */
-	s->facts.exe_inode = st.st_ino;
-	s->facts.exe_device = KERNEL_DEV(major(st.st_dev), minor(st.st_dev));
+	s->facts.exe_inode = inode;
+	s->facts.exe_device = device;
 	s->facts.known |= KNOWN(RULE_EXE);
+	snprintf(link, sizeof(link), "/proc/%u/exe", s->pid);
 	len = readlink(link, s->executable, sizeof(s->executable) - 1);
 	s->executable[len < 0 ? 0 : len] = '\0';
 }

@@ -147,6 +147,18 @@ static void a_file_is_told_by_inode_and_device_and_a_folder_is_none(void **state
 	assert_int_equal(rule_file_identify("/tmp", &inode, &device), -EINVAL);
 }
 
+static void a_process_is_told_by_the_file_that_it_executes(void **state)
+{
+	uint64_t inode, of_file;
+	uint32_t device, of_files;
+
+	assert_int_equal(rule_file_identify("/proc/self/exe", &of_file, &of_files), 0);
+	assert_int_equal(rule_process_identify((uint32_t)getpid(), &inode, &device), 0);
+	assert_int_equal(inode, of_file);
+	assert_int_equal(device, of_files);
+	assert_int_equal(rule_process_identify(INT32_MAX, &inode, &device), -ENOENT);
+}
+
 static void an_executable_that_is_replaced_is_known_after_a_while(void **state)
 {
 	char path[] = "/tmp/headrace-exe-XXXXXX", other[64], text[128];
@@ -244,6 +256,7 @@ int main(void)
 		T(what_no_rule_decides_is_direct_on_a_host_and_forwarded_in_run),
 		T(names_stand_for_what_there_is),
 		T(a_file_is_told_by_inode_and_device_and_a_folder_is_none),
+		T(a_process_is_told_by_the_file_that_it_executes),
 		T(an_executable_that_is_replaced_is_known_after_a_while),
 		T(what_does_not_exist_is_told_with_its_line),
 		T(a_cgroup_that_the_kernel_half_asks_for_is_looked_up),
