@@ -452,6 +452,7 @@ uninstall: ## what install has put there
 		$(foreach u,$(UNITS),$(DESTDIR)$(UNITDIR)/$(notdir $(u))) \
 		$(if $(COMPLETION),$(DESTDIR)$(COMPLETIONDIR)/headrace) \
 		$(foreach e,$(EXAMPLE),$(DESTDIR)$(EXAMPLEDIR)/$(notdir $(e)))
+	-@rmdir $(DESTDIR)$(EXAMPLEDIR) $(dir $(DESTDIR)$(EXAMPLEDIR)) 2>/dev/null || true
 
 DIST := headrace-$(VERSION)
 dist: ## build/headrace-VERSION.tar.xz of the commit, proved by building it

@@ -39,20 +39,22 @@ static const struct option_spec check_options[] = {
 
 static int check_main(int argc, char **argv)
 {
+	const char *file;
 	struct conf *conf;
-	int status = 0, first;
+	int status = 0, num;
 
-	first = option_parse(&check_command, argc, argv, NULL, &status);
-	if (first < 0)
+	num = option_parse_operands(&check_command, argc, argv, NULL, 1, &file, &status);
+	if (num < 0)
 		return status;
-	if (first + 1 != argc) {
+	if (!num) {
 		fprintf(stderr, "headrace check: expected one FILE; see `headrace check --help`\n");
 		return EXIT_USAGE;
 	}
-	conf = config_check(argv[first]);
+	conf = config_check(file);
 	if (!conf)
 		return EXIT_TROUBLE;
-	print_config(argv[first], conf);
+	config_check_lists(file, conf);
+	print_config(file, conf);
 	conf_free(conf);
 	return EXIT_SUCCESS;
 }

@@ -17,6 +17,8 @@
 #include "tools/command.h"
 
 #define INSTANCES_MAX 64
+#define ANSWER_SLOW_MS 10000 /* of silence, then it is said */
+#define ANSWER_MAX_MS 120000
 
 void client_init(struct client *c, int fd)
 {
@@ -293,25 +295,45 @@ int client_show_line(const struct client_show *show, const char *line)
 	return more;
 }
 
+/* A line of an answer that has an end: for one that hangs nobody waits for ever. */
+static int answer_line(struct client *c, const char **ret_line)
+{
+	int n = client_line(c, ANSWER_SLOW_MS, ret_line);
+
+	if (n != -ETIMEDOUT)
+		return n;
+	fprintf(stderr,
+		"headrace: no answer for %d s, still waiting; `headrace doctor` says whether the "
+		"daemon hangs\n",
+		ANSWER_SLOW_MS / 1000);
+	return client_line(c, ANSWER_MAX_MS - ANSWER_SLOW_MS, ret_line);
+}
+
 static int show_answer(struct client *c, int follow, const struct client_show *show)
 {
+	bool shown = false;
 	const char *line;
 	int more = 1;
 
 	while (more > 0) {
-		int n = client_line(c, -1, &line);
+		int n = follow ? client_line(c, -1, &line) : answer_line(c, &line);
 
 		if (n > 0) {
 			more = client_show_line(show, line);
+			shown |= more > 0;
 		} else if (!n && follow) {
 			more = 0; /* the instance ended: so does following it */
+		} else if (n == -ETIMEDOUT) {
+			fprintf(stderr, "headrace: no answer for %d s, the daemon hangs\n",
+				ANSWER_MAX_MS / 1000);
+			more = -1;
 		} else {
 			fprintf(stderr, "headrace: the daemon hung up: %s\n",
 				n ? strerror(-n) : "no reason given");
 			more = -1;
 		}
 	}
-	if (!show->json && show->end)
+	if (!show->json && show->end && (shown || !more)) /* an error alone is not "nothing" */
 		show->end(show->arg);
 	return more ? EXIT_TROUBLE : EXIT_SUCCESS;
 }

@@ -9,23 +9,28 @@
 #include "conf/file.h"
 #include "tools/config.h"
 
-/* A file that is not readable here may be so for headraced, which is root: a warning. */
+/* A file that is not readable here may be so for headraced: a warning. */
 static void check_file(const char *file, unsigned int line, const char *what, const char *name,
-		       const char *named)
+		       const char *named, const char *then)
 {
 	if (access(named, R_OK))
-		fprintf(stderr, "%s:%u: warning: dns.%s.%s: cannot read %s: %s\n", file, line, what,
-			name, named, strerror(errno));
+		fprintf(stderr, "%s:%u: warning: dns.%s.%s: cannot read %s: %s%s\n", file, line,
+			what, name, named, strerror(errno), then);
 }
 
-static void check_files(const char *file, const struct conf_dns *d)
+static void check_authorities(const char *file, const struct conf_dns *d)
 {
-	for (size_t i = 0; i < d->lists; i++)
-		check_file(file, d->list[i].line, "lists", d->list[i].name, d->list[i].file);
 	for (size_t i = 0; i < d->upstreams; i++)
 		if (d->upstream[i].ca_file)
 			check_file(file, d->upstream[i].line, "upstreams", d->upstream[i].name,
-				   d->upstream[i].ca_file);
+				   d->upstream[i].ca_file, "");
+}
+
+void config_check_lists(const char *file, const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->dns.lists; i++)
+		check_file(file, conf->dns.list[i].line, "lists", conf->dns.list[i].name,
+			   conf->dns.list[i].file, "; without it headrace does not start");
 }
 
 struct conf *config_check(const char *file)
@@ -42,6 +47,6 @@ struct conf *config_check(const char *file)
 		return NULL;
 	}
 	conf_text_done(&text);
-	check_files(file, &conf->dns);
+	check_authorities(file, &conf->dns);
 	return conf;
 }

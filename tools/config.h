@@ -6,9 +6,11 @@
 struct conf;
 
 /*
- * Reads it and writes errors and warnings on stderr, among them what it names and cannot be
- * read. NULL: it is no good. The caller gives the result to conf_free().
+ * Reads it and writes errors and warnings on stderr, among them files of authorities that cannot
+ * be read. NULL: it is no good. The caller gives the result to conf_free().
  */
 struct conf *config_check(const char *file);
+/* Warns of lists that cannot be read here; a daemon that is started says so itself. */
+void config_check_lists(const char *file, const struct conf *conf);
 
 #endif

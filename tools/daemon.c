@@ -19,6 +19,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "tools/daemon.h"
+#include "tools/object.h"
 
 #define PROGRAM "headraced"
 #define RUN_FD 3 /* where headraced finds its end */
@@ -171,6 +172,8 @@ static int daemon_line(struct daemon *d, const char *line)
 	case ANSWER_OBJECT:
 		if (!strcmp(kind, "ready"))
 			ret = daemon_ready(d, object);
+		else if (!strcmp(kind, CONTROL_START))
+			fprintf(stderr, "%s\n", object_text(object, "line", "?"));
 		break;
 	case ANSWER_DONE:
 		break;

@@ -94,6 +94,8 @@ static int ask_for(const struct client_options *opts, json_t *request)
 
 	if (view.failed)
 		status = EXIT_TROUBLE;
+	if (!status && !opts->json && !view.used)
+		puts("nothing is kept");
 	dns_view_done(&view);
 	return status;
 }
@@ -115,34 +117,13 @@ static int stats_main(int argc, char **argv)
 	return ask(&opts, "stats", NULL);
 }
 
-/*
- * At most `max` operands, with options before, between and behind them. Their number, or -1 with
- * the exit status.
- */
-static int take(const struct command *cmd, int argc, char **argv, void *opts, int max,
-		const char **operand, int *ret_status)
-{
-	for (int num = 0;; num++) {
-		int at = num < max ? option_parse(cmd, argc, argv, opts, ret_status) :
-				     option_parse_only(cmd, argc, argv, opts, ret_status);
-
-		if (at < 0)
-			return -1;
-		if (num == max || at >= argc)
-			return num;
-		operand[num] = argv[at];
-		argc -= at;
-		argv += at;
-	}
-}
-
 static int named(const struct command *cmd, const char *what, int argc, char **argv)
 {
 	struct client_options opts = { 0 };
 	const char *name = NULL;
 	int status = EXIT_TROUBLE;
 
-	if (take(cmd, argc, argv, &opts, 1, &name, &status) < 0)
+	if (option_parse_operands(cmd, argc, argv, &opts, 1, &name, &status) < 0)
 		return status;
 	return ask(&opts, what, name);
 }
@@ -162,7 +143,7 @@ static int lookup_main(int argc, char **argv)
 	struct lookup_options opts = { 0 };
 	const char *operand[2] = { 0 };
 	int status = EXIT_TROUBLE;
-	int num = take(&lookup_command, argc, argv, &opts, 2, operand, &status);
+	int num = option_parse_operands(&lookup_command, argc, argv, &opts, 2, operand, &status);
 
 	if (num < 0)
 		return status;
@@ -176,6 +157,16 @@ static int lookup_main(int argc, char **argv)
 				 "name", operand[0], "type", operand[1], "client", opts.as));
 }
 
+/* Options that stand before the verb, at argv[at], are the verb's as well. */
+static int run_verb(const struct command *verb, int argc, char **argv, int at)
+{
+	char *name = argv[at];
+
+	memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof(*argv));
+	argv[1] = name;
+	return verb->run(argc - 1, argv + 1);
+}
+
 static int dns_main(int argc, char **argv)
 {
 	struct client_options opts = { 0 };
@@ -187,7 +178,7 @@ static int dns_main(int argc, char **argv)
 		return ask(&opts, "all", NULL);
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (strcmp(verbs[i]->name + strlen("dns "), argv[at]) == 0)
-			return verbs[i]->run(argc - at, argv + at);
+			return run_verb(verbs[i], argc, argv, at);
 	}
 	fprintf(stderr, "headrace dns: unknown verb '%s'; see `headrace dns --help`\n", argv[at]);
 	return EXIT_USAGE;

@@ -150,6 +150,24 @@ static void doctor_ways(struct findings *f, const json_t *status)
 	}
 }
 
+/* "0.0.0.0:53": UDP and TCP each. */
+static void doctor_listen(const json_t *listen, struct doctor_instance *ret_in)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(listen, i, item) {
+		const char *text = json_string_value(item),
+			   *port = text ? strrchr(text, ':') : NULL;
+
+		ret_in->listens = true;
+		if (!port || strcmp(port, ":53") != 0)
+			continue;
+		ret_in->port53 += 2;
+		ret_in->port53_any |= !strcmp(text, "0.0.0.0:53") || !strcmp(text, "[::]:53");
+	}
+}
+
 void doctor_status(struct findings *f, const json_t *status, struct doctor_instance *ret_in)
 {
 	const json_t *captures = json_object_get(status, "captures"), *role, *point;
@@ -162,6 +180,7 @@ void doctor_status(struct findings *f, const json_t *status, struct doctor_insta
 		doctor_capture(f, point);
 	}
 	ret_in->route = json_is_object(json_object_get(status, "route"));
+	doctor_listen(json_object_get(status, "listen"), ret_in);
 	doctor_ways(f, status);
 	finding_add(f, FINDING_OK, "instance", NULL, "%s: headraced %s, pid %llu",
 		    object_text(status, "instance", ""), object_text(status, "version", ""),
@@ -173,20 +192,22 @@ void doctor_status(struct findings *f, const json_t *status, struct doctor_insta
 	doctor_advice(f, status);
 }
 
-/* The "status" object of an instance, NULL = it gives none. */
-static json_t *doctor_ask(const char *instance)
+/* The "status" object of an instance; NULL = it gives none, and may say why. */
+static json_t *doctor_ask(const char *instance, char why[FINDING_TEXT_MAX])
 {
+	enum client_answer answer = ANSWER_BROKEN;
 	json_t *request = json_pack("{s:s}", "command", "status"), *root = NULL, *status = NULL;
 	struct client *c = malloc(sizeof(*c));
 	const char *line, *kind;
 
 	if (!c || client_open(c, instance))
 		goto out;
-	if (!client_request(c, request, -1) && client_line(c, DOCTOR_WAIT_MS, &line) > 0 &&
-	    client_parse(line, &root, &kind, &status) == ANSWER_OBJECT)
-		json_incref(status);
-	else
-		status = NULL;
+	client_request(c, request, -1); /* who has hung up already may have said why */
+	if (client_line(c, DOCTOR_WAIT_MS, &line) > 0)
+		answer = client_parse(line, &root, &kind, &status);
+	if (answer == ANSWER_ERROR)
+		snprintf(why, FINDING_TEXT_MAX, "%s", kind);
+	status = answer == ANSWER_OBJECT ? json_incref(status) : NULL;
 	json_decref(root);
 	client_done(c);
 out:
@@ -197,20 +218,23 @@ out:
 
 static void doctor_instance(struct findings *f, const char *instance, struct doctor_instance *ret)
 {
-	char names[2][INSTANCE_NAME_MAX];
+	char names[2][INSTANCE_NAME_MAX], why[FINDING_TEXT_MAX] = "";
 	size_t running = control_instances(names, 2);
 	json_t *status;
 
-	*ret = (struct doctor_instance){ 0 };
+	*ret = (struct doctor_instance){ .none = !running };
 	if (!instance && running != 1) {
 		finding_add(f, FINDING_OK, "instance", NULL,
 			    running ? "several run: --instance NAME chooses one" :
 				      "none is running");
 		return;
 	}
-	status = doctor_ask(instance ? instance : names[0]);
+	status = doctor_ask(instance ? instance : names[0], why);
 	if (status)
 		doctor_status(f, status, ret);
+	else if (why[0])
+		finding_add(f, FINDING_NOTE, "instance", NULL, "instance %s was not looked at: %s",
+			    instance ? instance : names[0], why);
 	else
 		finding_add(f, FINDING_ERROR, "instance",
 			    "its log says why; `headrace down` and `up` start it anew",
@@ -269,7 +293,7 @@ static void doctor_look(struct findings *f, const char *instance)
 	doctor_instance(f, instance, &in);
 	doctor_kernel(f, "", host.release);
 	doctor_hooks_read(&hooks);
-	doctor_hooks(f, &hooks);
+	doctor_hooks(f, &hooks, &in);
 	doctor_firewall(f, ruleset, &in);
 	doctor_resolver(f, "", &in);
 	doctor_network(f, "", &in);

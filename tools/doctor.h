@@ -44,13 +44,17 @@ void finding_add(struct findings *f, enum finding_level level, const char *area,
 		 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 enum finding_level findings_worst(const struct findings *f);
 
-/* What an instance does, as far as the host's checks go by it; zeroed = none is running. */
+/* What an instance does, as far as the host's checks go by it; zeroed = it is not known. */
 struct doctor_instance {
+	bool none; /* no instance runs in this network namespace */
 	bool running;
 	bool host; /* it captures the host's own traffic, not a command's */
 	bool lan; /* and that of a LAN */
 	bool loopback;
 	bool route;
+	bool listens; /* dns.listen */
+	unsigned int port53; /* its sockets bound to that port */
+	bool port53_any; /* some of them to all addresses */
 };
 
 /* doctor_host.c */
@@ -84,7 +88,8 @@ struct hook_programs {
 
 /* doctor_hooks.c */
 void doctor_hooks_read(struct hook_programs *p);
-void doctor_hooks(struct findings *f, const struct hook_programs *p);
+void doctor_hooks(struct findings *f, const struct hook_programs *p,
+		  const struct doctor_instance *in);
 bool doctor_is_ours(const char *program);
 
 /* What an instance says of itself ("status"). */

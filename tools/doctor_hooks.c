@@ -310,9 +310,20 @@ static void hooks_foreign(struct findings *f, const struct hook_programs *p, siz
 		    order);
 }
 
-void doctor_hooks(struct findings *f, const struct hook_programs *p)
+/* With nobody who carries what they capture they refuse it, or let it pass. */
+static void hooks_left(struct findings *f, size_t programs)
 {
-	size_t ours = 0, others = 0;
+	finding_add(f, FINDING_ERROR, "hooks",
+		    "`headrace up` starts the daemon anew, `headrace down` takes them away",
+		    "%zu programs of a daemon that was killed are left on devices: with when-down: "
+		    "closed they refuse what rules would capture",
+		    programs);
+}
+
+void doctor_hooks(struct findings *f, const struct hook_programs *p,
+		  const struct doctor_instance *in)
+{
+	size_t ours = 0, others = 0, captures = 0;
 
 	if (p->error) {
 		finding_add(f, FINDING_NOTE, "hooks", "run as root",
@@ -323,11 +334,14 @@ void doctor_hooks(struct findings *f, const struct hook_programs *p)
 	for (size_t i = 0; i < p->count; i++) {
 		if (doctor_is_ours(p->item[i].name)) {
 			ours++;
+			captures += p->item[i].device[0] != '\0';
 			continue;
 		}
 		hooks_foreign(f, p, i);
 		others++;
 	}
+	if (in->none && captures)
+		hooks_left(f, captures);
 	finding_add(f, FINDING_OK, "hooks", NULL,
 		    "%zu programs of headrace, %zu of others, on devices and the root cgroup; the "
 		    "kernel has %s",

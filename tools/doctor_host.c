@@ -260,7 +260,7 @@ static unsigned int doctor_port53(const char *root, const char *path, bool *ret_
 	return found;
 }
 
-static void doctor_listeners(struct findings *f, const char *root)
+static void doctor_listeners(struct findings *f, const char *root, const struct doctor_instance *in)
 {
 	static const char *const files[] = { "/proc/net/udp", "/proc/net/udp6", "/proc/net/tcp",
 					     "/proc/net/tcp6" };
@@ -269,15 +269,16 @@ static void doctor_listeners(struct findings *f, const char *root)
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		found += doctor_port53(root, files[i], &any);
-	if (any)
+	if (any && !in->port53_any)
 		finding_add(f, FINDING_NOTE, "resolver",
 			    "give dns.listen addresses of its own, or bind the other one to some "
 			    "(ss -lnp 'sport = :53' names it)",
 			    "somebody listens on port 53 of all addresses: dns.listen cannot have "
 			    "that port");
-	else if (found)
+	else if (found > in->port53)
 		finding_add(f, FINDING_OK, "resolver", NULL,
-			    "port 53 is taken on some addresses, by %u sockets", found);
+			    "port 53 is taken on some addresses, by %u sockets of others",
+			    found - in->port53);
 }
 
 void doctor_resolver(struct findings *f, const char *root, const struct doctor_instance *in)
@@ -300,5 +301,5 @@ void doctor_resolver(struct findings *f, const char *root, const struct doctor_i
 		finding_add(f, FINDING_OK, "resolver", NULL, "the host asks %s%s", s.first,
 			    s.stub ? " (systemd-resolved)" : "");
 	}
-	doctor_listeners(f, root);
+	doctor_listeners(f, root, in);
 }

@@ -107,6 +107,26 @@ static void nft_output(struct findings *f, const json_t *chain)
 		    object_text(chain, "table", ""), object_text(chain, "name", ""));
 }
 
+static void nft_input(struct findings *f, const json_t *chain, const struct doctor_instance *in)
+{
+	const char *table = object_text(chain, "table", ""), *name = object_text(chain, "name", "");
+	char fix[FINDING_TEXT_MAX];
+
+	finding_add(f, FINDING_OK, "firewall", NULL,
+		    "chain %s %s (input) drops by default: answers are of connections that are "
+		    "established",
+		    table, name);
+	if (!in->listens)
+		return;
+	snprintf(fix, sizeof(fix),
+		 "nft insert rule %s %s %s meta l4proto { tcp, udp } th dport 53 accept",
+		 object_text(chain, "family", ""), table, name);
+	finding_add(f, FINDING_NOTE, "firewall", fix,
+		    "chain %s %s drops by default: queries of neighbours to dns.listen have to be "
+		    "let in",
+		    table, name);
+}
+
 static void nft_chain(struct findings *f, const json_t *chain, const struct doctor_instance *in)
 {
 	bool drops = !strcmp(object_text(chain, "policy", ""), "drop");
@@ -121,10 +141,7 @@ static void nft_chain(struct findings *f, const json_t *chain, const struct doct
 	else if (!strcmp(hook, "output") && drops)
 		nft_output(f, chain);
 	else if (!strcmp(hook, "input") && drops)
-		finding_add(f, FINDING_OK, "firewall", NULL,
-			    "chain %s %s (input) drops by default: answers are of connections "
-			    "that are established",
-			    table, name);
+		nft_input(f, chain, in);
 	else if (!strcmp(family, "netdev") && !strcmp(hook, "egress"))
 		finding_add(f, FINDING_NOTE, "firewall", NULL,
 			    "chain %s %s is on a device's egress: it sees packets before capture "

@@ -339,9 +339,7 @@ static int dump_run(struct dump *d, const struct dump_options *o)
 
 static int dump_main(int argc, char **argv)
 {
-	struct dump_options o = { .snaplen = PCAPNG_PACKET_MAX,
-				  .size_mb = DUMP_FILE_MB,
-				  .files = 1 };
+	struct dump_options o = { .snaplen = PCAPNG_PACKET_MAX };
 	int status = EXIT_TROUBLE;
 	struct dump *d;
 
@@ -354,6 +352,13 @@ static int dump_main(int argc, char **argv)
 				"`headrace dump | tcpdump -nr -`\n");
 		return EXIT_USAGE;
 	}
+	if (!o.file && (o.size_mb || o.files)) {
+		fprintf(stderr, "headrace dump: --size and --files are for a file, -w FILE; see "
+				"`headrace dump --help`\n");
+		return EXIT_USAGE;
+	}
+	o.size_mb = o.size_mb ? o.size_mb : DUMP_FILE_MB;
+	o.files = o.files ? o.files : 1;
 	d = calloc(1, sizeof(*d));
 	if (d)
 		d->client = malloc(sizeof(*d->client));

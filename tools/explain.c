@@ -271,17 +271,18 @@ static int explain_main(int argc, char **argv)
 	struct explain_options o = { .pid = -1, .uid = -1, .dscp = -1 };
 	bool begun = false;
 	int status = EXIT_TROUBLE;
-	int at = option_parse(&explain_command, argc, argv, &o, &status);
+	const char *dest;
+	int num = option_parse_operands(&explain_command, argc, argv, &o, 1, &dest, &status);
 	json_t *request;
 
-	if (at < 0)
+	if (num < 0)
 		return status;
-	if (argc - at != 1) {
+	if (!num) {
 		fprintf(stderr, "headrace explain: expected one DEST[:PORT]; see `headrace explain "
 				"--help`\n");
 		return EXIT_USAGE;
 	}
-	request = explain_request(&o, argv[at]);
+	request = explain_request(&o, dest);
 	if (!request)
 		return EXIT_USAGE;
 

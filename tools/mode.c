@@ -34,18 +34,18 @@ static int mode_main(int argc, char **argv)
 {
 	struct client_options opts = { 0 };
 	struct client_show show = { .object = mode_object };
-	int status = 0, first = option_parse(&mode_command, argc, argv, &opts, &status);
+	const char *mode = NULL;
+	int status = 0;
 	json_t *request;
 
-	if (first < 0)
+	if (option_parse_operands(&mode_command, argc, argv, &opts, 1, &mode, &status) < 0)
 		return status;
-	if (first + 1 < argc || (first < argc && !is_mode(argv[first]))) {
+	if (mode && !is_mode(mode)) {
 		fprintf(stderr, "headrace mode: expected firewall or dns; see `headrace mode "
 				"--help`\n");
 		return EXIT_USAGE;
 	}
-	request = json_pack("{s:s, s:s*}", "command", "mode", "mode",
-			    first < argc ? argv[first] : NULL);
+	request = json_pack("{s:s, s:s*}", "command", "mode", "mode", mode);
 	show.json = opts.json;
 	return client_ask(opts.instance, request, &show);
 }

@@ -159,6 +159,23 @@ int option_parse_only(const struct command *cmd, int argc, char **argv, void *op
 	return 0;
 }
 
+int option_parse_operands(const struct command *cmd, int argc, char **argv, void *opts, int max,
+			  const char **operand, int *ret_status)
+{
+	for (int num = 0;; num++) {
+		int at = num < max ? option_parse(cmd, argc, argv, opts, ret_status) :
+				     option_parse_only(cmd, argc, argv, opts, ret_status);
+
+		if (at < 0)
+			return -1;
+		if (num == max || at >= argc)
+			return num;
+		operand[num] = argv[at];
+		argc -= at;
+		argv += at;
+	}
+}
+
 /* Prints `text` from column HELP_COLUMN on, broken between words at HELP_WIDTH. */
 static void help_wrap(const char *text, FILE *out)
 {

@@ -58,6 +58,13 @@ struct option_spec {
  */
 int option_parse(const struct command *cmd, int argc, char **argv, void *opts, int *ret_status);
 
+/*
+ * At most `max` operands, with options before, between and behind them. Their number, or -1 with
+ * the exit status: one more is an error, too.
+ */
+int option_parse_operands(const struct command *cmd, int argc, char **argv, void *opts, int max,
+			  const char **operand, int *ret_status);
+
 /* As above for a command that takes no operands: one is an error. Returns 0 or -1. */
 int option_parse_only(const struct command *cmd, int argc, char **argv, void *opts,
 		      int *ret_status);

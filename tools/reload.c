@@ -47,19 +47,19 @@ static int reload_main(int argc, char **argv)
 	struct client_show show = { .object = reload_line };
 	struct reload_opts opts = { .flows = "keep" };
 	struct client_options *client = &opts.client;
-	int status = 0, first;
+	const char *instance = NULL;
+	int status = 0;
 	json_t *request;
 
-	first = option_parse(&reload_command, argc, argv, &opts, &status);
-	if (first < 0)
+	if (option_parse_operands(&reload_command, argc, argv, &opts, 1, &instance, &status) < 0)
 		return status;
-	if (first + 1 < argc || (first < argc && client->instance)) {
+	if (instance && client->instance) {
 		fprintf(stderr, "headrace reload: expected one INSTANCE; see `headrace reload "
 				"--help`\n");
 		return EXIT_USAGE;
 	}
-	if (first < argc)
-		client->instance = argv[first];
+	if (instance)
+		client->instance = instance;
 	show.json = client->json;
 	request = json_pack("{s:s, s:b}", "command", "reload", "reset_flows",
 			    !strcmp(opts.flows, "reset"));

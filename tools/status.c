@@ -92,7 +92,7 @@ static const struct status_column load[] = {
 #define LOAD_COLUMNS (sizeof(load) / sizeof(load[0]))
 _Static_assert(LOAD_COLUMNS <= TABLE_COLUMNS_MAX, "columns of a table");
 
-/* The keys in the row are then gone from the role, but for its name. */
+/* The keys in the row are then gone from the role, but for its name; one without others, too. */
 static int add_role(struct table *table, json_t *role)
 {
 	char text[LOAD_COLUMNS][OBJECT_VALUE_MAX];
@@ -110,10 +110,31 @@ static int add_role(struct table *table, json_t *role)
 	return err;
 }
 
+/* Has a role, which its name tells, nothing to say besides its row? Zeroes are not shown. */
+static bool is_said(const json_t *role)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)role, key, value) {
+		if (strcmp(key, load[0].key) != 0 &&
+		    (!json_is_integer(value) || json_integer_value(value)))
+			return false;
+	}
+	return true;
+}
+
 static void print_load(json_t *roles, FILE *out)
 {
 	fputc('\n', out);
 	print_rows(load, LOAD_COLUMNS, roles, add_role, out);
+	for (size_t i = json_array_size(roles); i--;) {
+		json_t *role = json_array_get(roles, i);
+
+		json_object_del(role, "slot");
+		if (is_said(role))
+			json_array_remove(roles, i);
+	}
 }
 
 /* What each role may hold, how much it does, and how often that was not enough. */

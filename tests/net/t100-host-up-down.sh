@@ -136,10 +136,14 @@ bad_file() {
 }
 check errors_have_file_and_line bad_file
 check nothing_is_left_of_a_bad_file nothing_left
-printf 'dns: {listen: ["198.51.100.250:53"]}\n' >"$T/bad.yaml"
+printf 'dns:\n  listen: ["198.51.100.250:53"]\n  lists: {gone: {file: gone.txt}}\n' >"$T/bad.yaml"
 bad_listener() {
 	client up -c "$T/bad.yaml" >"$T/bad" 2>&1
-	[ $? = 1 ] && grep -q 'cannot listen on 198.51.100.250' "$T/bad"
+	[ $? = 1 ] || return 1
+	grep -q "^$T/bad.yaml:3: .*cannot read $T/gone.txt" "$T/bad" &&
+		grep -q "^$T/bad.yaml:2: .*cannot listen on 198.51.100.250:53 (UDP)" "$T/bad" &&
+		grep -q "^$T/bad.yaml:2: .*cannot listen on 198.51.100.250:53 (TCP)" "$T/bad" &&
+		grep -q "^headrace: $T/bad.yaml: 3 errors" "$T/bad"
 }
 check a_start_that_fails_says_why bad_listener
 check nothing_is_left_of_a_failed_start nothing_left
@@ -150,6 +154,14 @@ no_capture_in_run() {
 		grep -q '`capture` is for `headrace up`' "$T/run.err"
 }
 check run_does_not_capture_and_says_so no_capture_in_run
+
+printf 'capture: {uplinks: [uplink, nosuch0]}\n' >"$T/bad.yaml"
+missing_device() {
+	client up -c "$T/bad.yaml" >"$T/bad" 2>&1 &&
+		grep -q '^warning: nosuch0 is not captured: no such device' "$T/bad"
+}
+check a_device_that_is_not_there_is_a_warning missing_device
+client down
 
 # --- killed -----------------------------------------------------------------------------------
 
@@ -190,6 +202,7 @@ refused_at_once() { # not: after the 20 s in which an answer might have come
 	cat "$T/dig"
 	return 1
 }
+doctor_says() { ! in_host "$B/headrace" doctor >"$T/doctor" && grep -qF "$1" "$T/doctor"; }
 for way in tcx clsact; do
 	[ $way = clsact ] || is_tcx || continue
 	config "$(printf '  when-down: closed\n  attach: %s' $way)"
@@ -200,6 +213,7 @@ for way in tcx clsact; do
 	killed
 	check "${way}_closed_what_was_captured_is_refused_at_once" refused_at_once
 	check "${way}_closed_what_is_direct_does_not_notice" fetches
+	check "${way}_closed_the_doctor_knows_why" doctor_says 'left on devices: with when-down: closed'
 	check "${way}_closed_another_run_does_not_open_it" \
 		in_host "$B/headrace" run --quiet --dns $DNS4 -- true
 	check "${way}_closed_it_is_refused_still" refused_at_once

@@ -94,7 +94,7 @@ printf 'dns:\n  timeout: 5\n  colour: red\n' >"$conf"
 check a_bad_file_leaves_the_old_in_force refused "$conf:2: dns.timeout: '5' has no unit"
 check all_its_errors_are_told says "$conf:3: dns.colour: no such key" err
 printf 'mtu: 1400\n' >"$conf"
-check what_cannot_change_is_named refused 'mtu: cannot change while the instance runs'
+check what_cannot_change_is_named refused "$conf:1: mtu: cannot change while the instance runs"
 configure 3 33 127.0.0.1:5301 zero
 rm "$T/list"
 check a_list_that_is_gone_changes_nothing refused "dns.lists.some: cannot read $T/list"

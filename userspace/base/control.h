@@ -39,7 +39,9 @@
  *   stop                     headraced ends in order
  * Over the inherited pair only:
  *   run     RUN_* keys       {"ready": {...}}, which is the end of this answer, with the
- *                            network namespace as passed descriptor
+ *                            network namespace as passed descriptor; before it, or before an
+ *                            error, "start" {line, error: true where it is one}: what of the
+ *                            configuration is wrong, or not in force yet
  *   report  full: bool       "flow" per ended flow (with "end"), then "summary"
  *
  * Keys of "flow" and "event" are written by one function, supervisor/show.c. Every object is
@@ -49,7 +51,7 @@
  *   ready    instance, version, pid, tun (device name), mtu, stack4, device4, bits4 and, with
  *            IPv6, stack6, device6, bits6: the stack's address is where DNS is answered.
  *            Without a namespace of its own (tun_fd) no descriptor comes along.
- *            A daemon of the host (RUN_HOST) has captures, as in status, and no descriptor.
+ *            A daemon of the host (RUN_HOST) passes no descriptor.
  *   flow     flat: proto ("tcp", "udp", "icmp", "icmpv6" or a number as text), saddr, sport,
  *            daddr, dport, domain, verdict (VERDICTS), state (FLOW_STATES), end (FLOW_ENDS, as
  *            soon as it has ended), bytes_up, bytes_down, packets_up, packets_down,
@@ -67,6 +69,7 @@
  *            budgets [{where, budget, used, limit, limit_per_source, hits, evicted}] of each
  *            role (BUDGETS) and the kernel's flow table; kernel {KERNEL_STATS}; roles [{name, slot, pid, state, cpu_ms (of the present
  *            process), drops (all reasons together), ROLE_STATS...}];
+ *            listen [TEXT]: dns.listen, if the configuration names any;
  *            devices [{device, mode ("xdp", "xdp, alone", "tcx", "clsact") or error}], if the
  *            configuration names any;
  *            features.dns: who answers DNS, "resolver" until the kernel half is ready for it;
@@ -90,6 +93,8 @@
 #define INSTANCE_HOST "host" /* of the daemon of a host, if it is given no name */
 #define INSTANCE_NAME_MAX 32 /* [A-Za-z0-9._-], with NUL */
 #define REPORT_SHORT 20 /* flows of a report that is not `full`: the most bytes both ways */
+
+#define CONTROL_START "start" /* the key of what is told before "ready" */
 
 /* "run" keys */
 #define RUN_CONFIG "config" /* absolute name of a file; the other keys win over it */

@@ -93,7 +93,7 @@ static const char *why_unreadable(int err)
 {
 	switch (err) {
 	case -EFBIG:
-		return "longer than a configuration may be (1 MiB)";
+		return "longer than a configuration may be (16 MiB)";
 	case -EINVAL:
 		return "not a regular file";
 	default:
@@ -181,4 +181,31 @@ int conf_changes(const struct conf_text *old, const struct conf_text *new, conf_
 	reader_done(&r);
 	free(errors);
 	return err ? err : d.num;
+}
+
+unsigned int conf_line_of(const struct conf_text *t, const char *key)
+{
+	struct conf_errors *errors = malloc(sizeof(*errors)); /* of which there are none */
+	struct tree tree = { 0 };
+	struct reader r;
+	const struct node *n;
+	unsigned int line = 0;
+
+	if (!errors)
+		return 0;
+	reader_init(&r, "", NULL, errors);
+	n = tree_read(&tree, &r, t->text, t->len) ? NULL : tree.root;
+	while (n && *key) {
+		char name[TREE_PATH_MAX];
+		size_t len = strcspn(key, ".");
+
+		snprintf(name, sizeof(name), "%.*s", (int)len, key);
+		n = node_find(n, name);
+		line = n ? n->line : 0;
+		key += len + (key[len] == '.');
+	}
+	tree_free(&tree);
+	reader_done(&r);
+	free(errors);
+	return line;
 }

@@ -40,4 +40,7 @@ typedef void (*conf_change_cb)(void *arg, const char *what);
 int conf_changes(const struct conf_text *old, const struct conf_text *new, conf_change_cb told,
 		 void *arg);
 
+/* The line of a good text where `key` ("capture.route") stands; 0: it does not. */
+unsigned int conf_line_of(const struct conf_text *t, const char *key);
+
 #endif

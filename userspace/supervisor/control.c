@@ -259,6 +259,39 @@ static json_t *readable(char *text, size_t len)
 	return json_stringn(text, len);
 }
 
+/* What is not printable ASCII is shown as '?'. */
+static void tell_line(struct control_client *cl, const char *key, const char *text, size_t len,
+		      bool error)
+{
+	char line[1024];
+	json_t *o;
+
+	len = len < sizeof(line) - 1 ? len : sizeof(line) - 1;
+	for (size_t i = 0; i < len; i++)
+		line[i] = (char)(text[i] < ' ' || text[i] > '~' ? '?' : text[i]);
+	line[len] = '\0';
+	if (!cl && error)
+		log_err("main", "%s: %s", key, line);
+	else if (!cl)
+		log_info("main", "%s: %s", key, line);
+	if (!cl)
+		return;
+	o = json_pack("{s:s}", "line", line);
+	if (o && error)
+		json_object_set_new(o, "error", json_true());
+	control_send(cl, key, o);
+}
+
+void control_tell(struct control_client *cl, const char *key, const char *text, bool error)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		tell_line(cl, key, text, len, error);
+		text += len + (text[len] == '\n');
+	}
+}
+
 void control_refuse(struct control_client *cl, const char *fmt, ...)
 {
 	char text[512];

@@ -80,6 +80,11 @@ void control_send(struct control_client *client, const char *key, json_t *object
 void control_send_fd(struct control_client *client, const char *key, json_t *object, int fd);
 /* {"done": true} */
 void control_answered(struct control_client *client);
+/*
+ * {KEY: {"line": TEXT}} for each line of `text`, an error with "error": true; without a client the
+ * log is told.
+ */
+void control_tell(struct control_client *client, const char *key, const char *text, bool error);
 /* {"error": TEXT} */
 void control_refuse(struct control_client *client, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

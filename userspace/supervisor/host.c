@@ -249,6 +249,25 @@ int host_begin(struct instance *in, char err[ERROR_TEXT_MAX])
 	return r;
 }
 
+void host_tell_missing(const struct instance *in, struct control_client *client, const char *key)
+{
+	char line[ERROR_TEXT_MAX + 64];
+
+	for (size_t i = 0; i < in->uplinks.uplinks; i++) {
+		const struct uplink *e = &in->uplinks.uplink[i];
+
+		if (e->hooks)
+			continue;
+		snprintf(line, sizeof(line), "warning: %s is not captured: %s", e->plan.name,
+			 uplink_why_not(e));
+		control_tell(client, key, line, false);
+	}
+	if (in->strict.error[0]) {
+		snprintf(line, sizeof(line), "warning: capture.strict: %s", in->strict.error);
+		control_tell(client, key, line, false);
+	}
+}
+
 int host_again(struct instance *in, char err[ERROR_TEXT_MAX])
 {
 	if (!in->options.host)

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 
+struct control_client;
 struct instance;
 
 #define RECORD_DIRECTORY "/run/headrace" /* what is to be undone, and who captures the host */
@@ -37,6 +38,11 @@ int host_begin(struct instance *in, char err[ERROR_TEXT_MAX]);
 int host_again(struct instance *in, char err[ERROR_TEXT_MAX]);
 /* The uplinks are others: strict mode follows. */
 void host_uplinks_changed(struct instance *in);
+/*
+ * Tells `client`, or without one the log, what the configuration wants and is not in force:
+ * devices that are not captured, strict mode.
+ */
+void host_tell_missing(const struct instance *in, struct control_client *client, const char *key);
 /* First of all when the instance ends: nothing is led to it any more. */
 void host_end(struct instance *in);
 /* Takes back what a daemon of that name has left that was killed. */

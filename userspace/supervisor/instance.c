@@ -96,11 +96,24 @@ static void free_name(struct instance *in)
 	in->listen_fd = fd_close(in->listen_fd);
 }
 
-/* The first line of them all, without its end: nobody asked for a list. */
-static int first_error(struct instance *in, const struct conf_errors *errors, int err)
+/*
+ * Who waits for the start is told all of them, and without such a client the log; one alone is
+ * what the instance ends with.
+ */
+static int tell_errors(struct instance *in, const struct conf_errors *errors, int err)
 {
-	return error_text(in->error, err, "%.*s%s", (int)strcspn(errors->text, "\n"), errors->text,
-			  errors->num > 1 ? " (and more)" : "");
+	struct control_client *who = NULL;
+
+	if (errors->num + errors->warnings == 1)
+		return error_text(in->error, err, "%.*s", (int)strcspn(errors->text, "\n"),
+				  errors->text);
+	list_for_each_safe(l, next, &in->control.clients) {
+		struct control_client *client = container_of(l, struct control_client, link);
+
+		who = client->awaits_end ? client : who;
+	}
+	control_tell(who, CONTROL_START, errors->text, true);
+	return error_text(in->error, err, "%s: %u errors", in->config.file, errors->num);
 }
 
 int instance_read_config(struct instance *in, const char *file)
@@ -108,7 +121,7 @@ int instance_read_config(struct instance *in, const char *file)
 	static struct conf_errors errors;
 	int err = config_read(&in->config, file, &errors);
 
-	return err ? first_error(in, &errors, err) : 0;
+	return err ? tell_errors(in, &errors, err) : 0;
 }
 
 static int open_config(struct instance *in)
@@ -123,7 +136,7 @@ static int open_config(struct instance *in)
 	if (in->options.host && !in->config.conf->capture.lans)
 		limits_one_source(&in->options.limits);
 	err = config_open(&in->config, none, &errors);
-	return err ? first_error(in, &errors, err) : 0;
+	return err ? tell_errors(in, &errors, err) : 0;
 }
 
 static void unload_kernel(struct instance *in)
@@ -166,7 +179,7 @@ static int load_kernel(struct instance *in)
 	err = config_check_kernel(&in->config, kernel_features(in->kernel)->bpf, &errors);
 	if (err) {
 		unload_kernel(in);
-		return first_error(in, &errors, err);
+		return tell_errors(in, &errors, err);
 	}
 	return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Reading the configuration again while the instance runs. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,12 +9,14 @@
 #include "base/log.h"
 #include "datapath/kernel.h"
 #include "supervisor/control.h"
+#include "supervisor/host.h"
 #include "supervisor/instance.h"
 #include "supervisor/reload.h"
 #include "supervisor/role.h"
 
 #define RELOAD_RETIRE_MS (2 * DNS_QUERY_TIMEOUT_MS) /* as the resolver keeps old sockets */
 #define RELOAD_AWAY_MS 30000 /* for which main may read, compile and load, beating not once */
+#define RELOAD "reload" /* the key of what the client is told */
 #define OK "ok\n" /* how the answer of a resolver begins that has taken it */
 
 static void retire_expired(struct timer *t)
@@ -46,42 +49,19 @@ void reload_done(struct reload *r)
 
 /* --- what the client is told --------------------------------------------------------------- */
 
-/* {"reload": {"line": TEXT, "error": true}}. What is not UTF-8 is shown as '?'. */
-static void send_line(struct control_client *client, const char *text, size_t len, bool error)
-{
-	char line[1024];
-	json_t *o;
-
-	len = len < sizeof(line) - 1 ? len : sizeof(line) - 1;
-	for (size_t i = 0; i < len; i++)
-		line[i] = (char)(text[i] < ' ' || text[i] > '~' ? '?' : text[i]);
-	line[len] = '\0';
-	if (!client) { /* a signal: nobody is told but the log */
-		if (error)
-			log_err("main", "reload: %s", line);
-		else
-			log_info("main", "reload: %s", line);
-		return;
-	}
-	o = json_pack("{s:s}", "line", line);
-	if (o && error)
-		json_object_set_new(o, "error", json_true());
-	control_send(client, "reload", o);
-}
-
-static void send_lines(struct control_client *client, const char *text, bool error)
-{
-	while (*text) {
-		size_t len = strcspn(text, "\n");
-
-		send_line(client, text, len, error);
-		text += len + (text[len] == '\n');
-	}
-}
-
 static void send_change(void *arg, const char *what)
 {
-	send_line(arg, what, strlen(what), false);
+	control_tell(arg, RELOAD, what, false);
+}
+
+/* Of what rules name that is not there: `what` begins with the rule's line. */
+static void send_warning(void *arg, const char *what)
+{
+	struct instance *in = arg;
+	char line[PATH_MAX + 512];
+
+	snprintf(line, sizeof(line), "%s: warning: %s", in->config.file, what);
+	control_tell(in->reload.client, RELOAD, line, false);
 }
 
 /* --- main's part -------------------------------------------------------------------------- */
@@ -109,11 +89,30 @@ static int prepare_rules(struct instance *in, struct conf_errors *errors)
 {
 	struct reload *r = &in->reload;
 	char why[ERROR_TEXT_MAX];
-	int err = rules_prepare(&in->rules, r->next.conf, send_change, r->client, why);
+	int err = rules_prepare(&in->rules, r->next.conf, send_warning, in, why);
 
 	if (err)
 		conf_errors_add(errors, "%s: %s", in->config.file, why);
 	return err;
+}
+
+/* 0, or -EINVAL: a key has changed that cannot. One that is gone from the file has no line. */
+static int check_fixed(const struct instance *in, struct conf_errors *errors)
+{
+	const struct config *next = &in->reload.next;
+	const char *fixed = conf_fixed_difference(in->config.conf, next->conf);
+	unsigned int line = fixed ? conf_line_of(&next->text, fixed) : 0;
+	char at[16] = "";
+
+	if (!fixed)
+		return 0;
+	if (line)
+		snprintf(at, sizeof(at), ":%u", line);
+	conf_errors_add(errors,
+			"%s%s: %s: cannot change while the instance runs, expected the value it "
+			"was started with",
+			in->config.file, at, fixed);
+	return -EINVAL;
 }
 
 static int prepare(struct instance *in)
@@ -121,27 +120,18 @@ static int prepare(struct instance *in)
 	static struct conf_errors errors;
 	struct reload *r = &in->reload;
 	const struct config *const old[2] = { &in->config, &r->retired };
-	const char *fixed;
 	int err;
 
 	err = config_read(&r->next, in->config.file, &errors);
-	if (!err) {
-		fixed = conf_fixed_difference(in->config.conf, r->next.conf);
-		if (fixed) {
-			conf_errors_add(&errors,
-					"%s: %s: cannot change while the instance runs, expected "
-					"the value it was started with",
-					in->config.file, fixed);
-			err = -EINVAL;
-		}
-	}
+	if (!err)
+		err = check_fixed(in, &errors);
 	if (!err)
 		err = config_check_kernel(&r->next, kernel_features(in->kernel)->bpf, &errors);
 	if (!err)
 		err = config_open(&r->next, old, &errors);
 	if (!err)
 		err = prepare_rules(in, &errors);
-	send_lines(r->client, errors.text, err);
+	control_tell(r->client, RELOAD, errors.text, err);
 	return err;
 }
 
@@ -201,8 +191,9 @@ static void take_over(struct instance *in)
 		send_change(r->client, err);
 	if (instance_capture_again(in, err))
 		send_change(r->client, err);
+	host_tell_missing(in, r->client, RELOAD);
 	kernel_heartbeat(in->kernel);
-	send_lines(r->client, r->answer + strlen(OK), false);
+	control_tell(r->client, RELOAD, r->answer + strlen(OK), false);
 	changes = conf_changes(&r->retired.text, &in->config.text, send_change, r->client);
 	log_info("main", "configuration reloaded file=%s changes=%d", in->config.file, changes);
 	if (!changes)
@@ -221,7 +212,7 @@ static void finish(struct instance *in)
 		take_over(in);
 		return;
 	}
-	send_lines(r->client, r->answer, true);
+	control_tell(r->client, RELOAD, r->answer, true);
 	refuse(in, "the resolver cannot take the configuration");
 }
 

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "datapath/kernel.h"
 #include "supervisor/command.h"
+#include "supervisor/host.h"
 #include "supervisor/instance.h"
 #include "supervisor/run.h"
 #include "supervisor/status.h"
@@ -36,15 +37,21 @@ static struct run *run_of(struct instance *in)
 
 static void instance_ready(struct instance *in)
 {
+	bool told = false;
+
 	list_for_each_safe(l, next, &in->control.clients) {
 		struct control_client *client = container_of(l, struct control_client, link);
 
 		if (!client->run)
 			continue;
 		client->awaits_end = false;
+		host_tell_missing(in, client, CONTROL_START);
+		told = true;
 		control_send_fd(client, "ready", status_ready(in),
 				in->capture.handed || in->capture.host ? -1 : in->capture.netns_fd);
 	}
+	if (!told)
+		host_tell_missing(in, NULL, CONTROL_START);
 	log_info("main", "instance %s is ready on %s attach=%s protect=\"%s\" mtu=%u",
 		 in->options.instance, in->capture.tun.name, kernel_features(in->kernel)->attach,
 		 kernel_features(in->kernel)->protect, in->capture.tun.mtu);

@@ -173,6 +173,17 @@ static json_t *roles(struct instance *in)
 	return list;
 }
 
+static json_t *listeners(const struct conf_dns *d)
+{
+	char text[ENDPOINT_TEXT_MAX];
+	json_t *list = json_array();
+
+	for (size_t i = 0; list && i < d->listeners; i++)
+		json_array_append_new(list,
+				      json_string(endpoint_format(&d->listener[i].endpoint, text)));
+	return list;
+}
+
 json_t *status_show(struct instance *in)
 {
 	json_t *o = status_ready(in);
@@ -185,6 +196,8 @@ json_t *status_show(struct instance *in)
 	advice_read(&facts);
 	set(o, "uptime_ms", json_integer((json_int_t)(clock_ms() - in->started_ms)));
 	set(o, "features", features(in));
+	if (in->config.conf->dns.listeners)
+		set(o, "listen", listeners(&in->config.conf->dns));
 	if (in->devices.entries)
 		set(o, "devices", devices_show(&in->devices));
 	if (in->options.host)

@@ -367,9 +367,13 @@ void uplinks_stop(struct uplinks *u)
 	u->looked = looked;
 }
 
+const char *uplink_why_not(const struct uplink *e)
+{
+	return e->plan.why_not[0] ? e->plan.why_not : e->error;
+}
+
 static json_t *show(const struct uplink *e)
 {
-	const char *why = e->plan.why_not[0] ? e->plan.why_not : e->error;
 	json_t *o = json_pack("{s:s, s:s}", "device", e->plan.name, "point",
 			      point_names[e->plan.device.capture]);
 
@@ -378,7 +382,7 @@ static json_t *show(const struct uplink *e)
 	if (e->hooks)
 		json_object_set_new(o, "mode", json_string(hooks_how(e->hooks)));
 	else
-		json_object_set_new(o, "error", json_string(why));
+		json_object_set_new(o, "error", json_string(uplink_why_not(e)));
 	if (e->plan.device.flags & CAPTURE_DNS_ONLY)
 		json_object_set_new(o, "dns_only", json_true());
 	if (e->plan.device.flags & CAPTURE_BRIDGED)

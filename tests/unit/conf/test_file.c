@@ -78,6 +78,20 @@ static void lists_change_as_a_whole(void **state)
 	differ("dns: {listen: [a]}", "dns: {listen: a}", "changed: dns.listen\n");
 }
 
+static void the_line_of_a_key_is_found(void **state)
+{
+	const char *text = "# head\nmtu: 1400\ncapture:\n  lan: none\n  route:\n    way: table\n";
+	const struct conf_text t = { (char *)text, strlen(text) };
+
+	assert_int_equal(conf_line_of(&t, "mtu"), 2);
+	assert_int_equal(conf_line_of(&t, "capture"), 3);
+	assert_int_equal(conf_line_of(&t, "capture.route"), 5);
+	assert_int_equal(conf_line_of(&t, "capture.route.way"), 6);
+	assert_int_equal(conf_line_of(&t, "capture.strict"), 0);
+	assert_int_equal(conf_line_of(&t, "mtu.x"), 0);
+	assert_int_equal(conf_line_of(&t, "log"), 0);
+}
+
 static void refuses(const char *file, int err, const char *says)
 {
 	struct conf_text text;
@@ -101,7 +115,7 @@ static void a_file_that_is_too_long_is_refused(void **state)
 	int fd = open("f", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 
 	assert_int_equal(ftruncate(fd, (off_t)CONF_FILE_MAX + 1), 0);
-	refuses("f", -EFBIG, "f: longer than");
+	refuses("f", -EFBIG, "f: longer than a configuration may be (16 MiB)");
 	assert_int_equal(ftruncate(fd, CONF_FILE_MAX), 0);
 	refuses("f", -EINVAL, "f");
 	fd_close(fd);
@@ -141,6 +155,7 @@ int main(void)
 		cmocka_unit_test(layout_comments_and_order_of_keys_are_no_change),
 		cmocka_unit_test(changes_are_named_by_their_keys),
 		cmocka_unit_test(lists_change_as_a_whole),
+		cmocka_unit_test(the_line_of_a_key_is_found),
 		cmocka_unit_test(what_is_no_readable_file_is_refused_without_waiting),
 		cmocka_unit_test(a_file_that_is_too_long_is_refused),
 		cmocka_unit_test(a_text_is_read_from_its_beginning),

@@ -168,6 +168,40 @@ static void who_hangs_up_before_the_request_may_have_said_why(void **state)
 	json_decref(q);
 }
 
+/* What an answer ends with: 1 for each object, 100 for its end. */
+static void count_object(void *arg, const char *kind, json_t *object)
+{
+	*(int *)arg += 1;
+}
+
+static void count_end(void *arg)
+{
+	*(int *)arg += 100;
+}
+
+static int shown(const char *answer, int *ret_status)
+{
+	int count = 0;
+	const struct client_show show = { .object = count_object, .end = count_end, .arg = &count };
+
+	serve(answer);
+	*ret_status = show_answer(&client, 0, &show);
+	return count;
+}
+
+/* Or `headrace flows` would say that there are none where nobody could be asked. */
+static void an_error_alone_is_not_shown_as_an_empty_answer(void **state)
+{
+	int result;
+
+	assert_int_equal(shown("{\"done\":true}\n", &result), 100);
+	assert_int_equal(result, EXIT_SUCCESS);
+	assert_int_equal(shown("{\"error\":\"only root\"}\n", &result), 0);
+	assert_int_equal(result, EXIT_TROUBLE);
+	assert_int_equal(shown("{\"a\":{}}\n{\"error\":\"it ended\"}\n", &result), 101);
+	assert_int_equal(result, EXIT_TROUBLE);
+}
+
 static void answers_are_told_apart(void **state)
 {
 	static const struct {
@@ -221,6 +255,7 @@ int main(void)
 		TEST(a_request_to_nobody_is_an_error_not_a_signal),
 		TEST(who_hangs_up_before_the_request_may_have_said_why),
 		TEST(answers_are_told_apart),
+		TEST(an_error_alone_is_not_shown_as_an_empty_answer),
 		TEST(instance_names_are_checked),
 	};
 

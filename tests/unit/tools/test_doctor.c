@@ -213,7 +213,7 @@ static void no_server_at_all_is_a_warning(void **state)
 
 static void who_has_port_53_is_found(void **state)
 {
-	const struct doctor_instance in = { 0 };
+	struct doctor_instance in = { 0 };
 
 	put("/proc/net/udp", SOCKETS
 	    "  10: 3500007F:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000   101 0 1\n"
@@ -226,6 +226,12 @@ static void who_has_port_53_is_found(void **state)
 	    "   0: 00000000000000000000000000000000:0035 00000000000000000000000000000000:0000 0A 0:0\n");
 	doctor_resolver(&found, root, &in);
 	expect(FINDING_NOTE, "port 53 of all addresses", "dns.listen");
+	/* those of the instance itself are in nobody's way */
+	in = (struct doctor_instance){ .port53 = 2, .port53_any = true };
+	memset(&found, 0, sizeof(found));
+	doctor_resolver(&found, root, &in);
+	assert_int_equal(found.count, 1);
+	finding_of("the host asks 192.0.2.53");
 }
 
 /* --- firewall --------------------------------------------------------------------------------- */
@@ -260,7 +266,10 @@ static void chains_that_stand_in_the_way_are_named(void **state)
 	expect(FINDING_WARNING, "chain fw out drops what the host sends",
 	       "nft insert rule inet fw out meta mark 0x68720000 accept");
 	expect(FINDING_OK, "chain fw in (input)", NULL);
-	in.lan = false;
+	in = (struct doctor_instance){ .listens = true };
+	firewall("{\"nftables\":[" CHAIN("inet", "fw", "in", "input", "drop") "]}", &in);
+	expect(FINDING_NOTE, "queries of neighbours to dns.listen",
+	       "nft insert rule inet fw in meta l4proto { tcp, udp } th dport 53 accept");
 	firewall("{\"nftables\":[" CHAIN("ip", "filter", "FORWARD", "forward", "accept") "," CHAIN(
 			 "netdev", "x", "e", "egress", "accept") "]}",
 		 &in);
@@ -297,8 +306,9 @@ static void others_on_our_hooks_are_named_with_their_order(void **state)
 		.count = 5,
 		.tcx = true,
 	};
+	const struct doctor_instance in = { .running = true };
 
-	doctor_hooks(&found, &p);
+	doctor_hooks(&found, &p, &in);
 	expect(FINDING_NOTE, "tc egress of eth0: 'cil_to_netdev' (id 11, tcx), before ours", NULL);
 	expect(FINDING_NOTE, "'shaper' (id 13, clsact), behind ours", NULL);
 	expect(FINDING_NOTE, "tc egress of eth1: 'other' (id 14, tcx)", NULL);
@@ -308,11 +318,34 @@ static void others_on_our_hooks_are_named_with_their_order(void **state)
 	assert_int_equal(found.count, 5);
 }
 
+/* With when-down: closed they refuse on, and no daemon is there that could say so. */
+static void programs_that_a_killed_daemon_left_are_an_error(void **state)
+{
+	struct hook_programs p = { .item = { { "tc egress", "tcx", "eth0", "host_egress", 12 },
+					     { "cgroup connect4", "cgroup", "", "sock_connect4",
+					       13 } },
+				   .count = 2 };
+	struct doctor_instance in = { .none = true };
+
+	doctor_hooks(&found, &p, &in);
+	expect(FINDING_ERROR, "1 programs of a daemon that was killed", "headrace down");
+	memset(&found, 0, sizeof(found));
+	in.none = false;
+	doctor_hooks(&found, &p, &in);
+	assert_int_equal(findings_worst(&found), FINDING_OK);
+	memset(&found, 0, sizeof(found));
+	in.none = true;
+	p.item[0] = p.item[1]; /* those of the cgroup may be another network namespace's */
+	doctor_hooks(&found, &p, &in);
+	assert_int_equal(findings_worst(&found), FINDING_OK);
+}
+
 static void without_root_hooks_are_not_known(void **state)
 {
 	const struct hook_programs p = { .error = -EPERM };
+	const struct doctor_instance in = { .none = true };
 
-	doctor_hooks(&found, &p);
+	doctor_hooks(&found, &p, &in);
 	expect(FINDING_NOTE, "could not be looked at", "root");
 }
 
@@ -400,6 +433,7 @@ int main(void)
 		T(chains_that_stand_in_the_way_are_named),
 		T(our_own_table_and_chains_without_a_hook_are_passed_over),
 		T(others_on_our_hooks_are_named_with_their_order),
+		T(programs_that_a_killed_daemon_left_are_an_error),
 		T(without_root_hooks_are_not_known),
 		T(what_an_instance_says_is_judged),
 		T(an_instance_in_order_has_no_fault),

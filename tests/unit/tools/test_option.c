@@ -95,6 +95,38 @@ static void stops_at_the_first_operand(void **state)
 	assert_int_equal(opts.number, 0);
 }
 
+static int operands(int max, const char **operand, char **args)
+{
+	int argc = 1;
+	char *argv[32] = { "sample" };
+
+	for (; args[argc - 1]; argc++)
+		argv[argc] = args[argc - 1];
+	memset(&opts, 0, sizeof(opts));
+	status = -1;
+	return option_parse_operands(&sample_command, argc, argv, &opts, max, operand, &status);
+}
+
+static void options_may_stand_before_and_behind_operands(void **state)
+{
+	const char *got[2];
+
+	assert_int_equal(
+		operands(2, got,
+			 (char *[]){ "--flag", "a", "--number", "7", "b", "--text=y", NULL }),
+		2);
+	assert_string_equal(got[0], "a");
+	assert_string_equal(got[1], "b");
+	assert_true(opts.flag);
+	assert_int_equal(opts.number, 7);
+	assert_string_equal(opts.text, "y");
+	assert_int_equal(operands(2, got, (char *[]){ "--flag", NULL }), 0);
+	assert_int_equal(operands(1, got, (char *[]){ "a", "b", NULL }), -1);
+	assert_int_equal(status, EXIT_USAGE);
+	assert_int_equal(operands(1, got, (char *[]){ "a", "--nope", NULL }), -1);
+	assert_int_equal(status, EXIT_USAGE);
+}
+
 static void lists_collect_up_to_their_bound(void **state)
 {
 	assert_int_equal(PARSE("--list", "a", "--list=b"), 4);
@@ -160,6 +192,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_both_ways_to_give_a_value),
 		cmocka_unit_test(stops_at_the_first_operand),
+		cmocka_unit_test(options_may_stand_before_and_behind_operands),
 		cmocka_unit_test(lists_collect_up_to_their_bound),
 		cmocka_unit_test(refuses_what_is_not_in_the_table),
 		cmocka_unit_test(commands_without_operands_refuse_them),
