@@ -180,6 +180,9 @@ void doctor_status(struct findings *f, const json_t *status, struct doctor_insta
 		doctor_capture(f, point);
 	}
 	ret_in->route = json_is_object(json_object_get(status, "route"));
+	ret_in->bound = !ret_in->route &&
+			!strncmp(object_text(json_object_get(status, "features"), "protect", ""),
+				 "bound", strlen("bound"));
 	doctor_listen(json_object_get(status, "listen"), ret_in);
 	doctor_ways(f, status);
 	finding_add(f, FINDING_OK, "instance", NULL, "%s: headraced %s, pid %llu",

@@ -52,6 +52,7 @@ struct doctor_instance {
 	bool lan; /* and that of a LAN */
 	bool loopback;
 	bool route;
+	bool bound; /* its sockets are bound to the uplink, and no route leads there */
 	bool listens; /* dns.listen */
 	unsigned int port53; /* its sockets bound to that port */
 	bool port53_any; /* some of them to all addresses */

@@ -185,6 +185,12 @@ static void doctor_rp_filter(struct findings *f, const char *root, const struct 
 			    "strict rp_filter on %u devices: route capture makes its own device "
 			    "loose, and undoes that; egress capture needs nothing",
 			    strict);
+	else if (strict && in->bound)
+		finding_add(f, FINDING_WARNING, "network",
+			    "sysctl -w net.ipv4.conf.DEVICE.rp_filter=2, of the uplink",
+			    "strict rp_filter on %u devices: if the uplink is one of them, answers "
+			    "are dropped, as routes lead to the TUN",
+			    strict);
 	else if (strict)
 		finding_add(f, FINDING_OK, "network", NULL,
 			    "strict rp_filter on %u devices: stays as it is", strict);

@@ -155,12 +155,15 @@ no_capture_in_run() {
 }
 check run_does_not_capture_and_says_so no_capture_in_run
 
-printf 'capture: {uplinks: [uplink, nosuch0]}\n' >"$T/bad.yaml"
-missing_device() {
-	client up -c "$T/bad.yaml" >"$T/bad" 2>&1 &&
-		grep -q '^warning: nosuch0 is not captured: no such device' "$T/bad"
+printf 'capture: {uplinks: [uplink, nosuch0]}\ndns:\n  policies: [{block-quic: true}]\n' >"$T/bad.yaml"
+warnings() {
+	client up -c "$T/bad.yaml" >"$T/bad" 2>&1
 }
-check a_device_that_is_not_there_is_a_warning missing_device
+check what_is_not_there_does_not_keep_it_from_starting warnings
+check a_device_that_is_not_there_is_a_warning \
+	grep -q '^warning: nosuch0 is not captured: no such device' "$T/bad"
+check a_policy_about_flows_that_go_direct_is_a_warning \
+	grep -q "^$T/bad.yaml:3: warning: .*block-quic is for flows that are forwarded" "$T/bad"
 client down
 
 # --- killed -----------------------------------------------------------------------------------

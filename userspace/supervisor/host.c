@@ -249,6 +249,35 @@ int host_begin(struct instance *in, char err[ERROR_TEXT_MAX])
 	return r;
 }
 
+static bool forwards_something(const struct conf *c)
+{
+	for (size_t i = 0; i < c->rules; i++)
+		if (c->rule[i].action == VERDICT_FORWARD)
+			return true;
+	return c->fallback == VERDICT_FORWARD;
+}
+
+/* What a policy says of flows holds for those that are forwarded: direct is direct. */
+static void tell_idle_policies(const struct config *config, struct control_client *client,
+			       const char *key)
+{
+	const struct conf *c = config->conf;
+	char line[PATH_MAX + CONF_NAME_MAX + 128];
+
+	for (size_t i = 0; i < c->dns.policies && !forwards_something(c); i++) {
+		const struct conf_policy *p = &c->dns.policy[i];
+
+		if (!p->only_resolved && !p->block_quic)
+			continue;
+		snprintf(line, sizeof(line),
+			 "%s:%u: warning: policy %s: %s is for flows that are forwarded, and no "
+			 "rule forwards any",
+			 config->file, p->line, p->name,
+			 p->only_resolved ? "only-resolved" : "block-quic");
+		control_tell(client, key, line, false);
+	}
+}
+
 void host_tell_missing(const struct instance *in, struct control_client *client, const char *key)
 {
 	char line[ERROR_TEXT_MAX + 64];
@@ -262,6 +291,8 @@ void host_tell_missing(const struct instance *in, struct control_client *client,
 			 uplink_why_not(e));
 		control_tell(client, key, line, false);
 	}
+	if (in->options.host)
+		tell_idle_policies(&in->config, client, key);
 	if (in->strict.error[0]) {
 		snprintf(line, sizeof(line), "warning: capture.strict: %s", in->strict.error);
 		control_tell(client, key, line, false);

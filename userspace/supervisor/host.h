@@ -40,7 +40,7 @@ int host_again(struct instance *in, char err[ERROR_TEXT_MAX]);
 void host_uplinks_changed(struct instance *in);
 /*
  * Tells `client`, or without one the log, what the configuration wants and is not in force:
- * devices that are not captured, strict mode.
+ * devices that are not captured, strict mode, policies about flows where nothing is forwarded.
  */
 void host_tell_missing(const struct instance *in, struct control_client *client, const char *key);
 /* First of all when the instance ends: nothing is led to it any more. */

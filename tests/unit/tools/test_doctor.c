@@ -173,6 +173,10 @@ static void rp_filter_and_forwarding_matter_by_what_is_captured(void **state)
 	doctor_network(&found, root, &in);
 	expect(FINDING_OK, "stays as it is", NULL);
 	assert_int_equal(found.count, 1);
+	memset(&found, 0, sizeof(found));
+	in = (struct doctor_instance){ .running = true, .bound = true };
+	doctor_network(&found, root, &in);
+	expect(FINDING_WARNING, "answers are dropped", "rp_filter=2");
 }
 
 /* --- resolver --------------------------------------------------------------------------------- */
@@ -396,6 +400,18 @@ static void what_an_instance_says_is_judged(void **state)
 	assert_int_equal(findings_worst(&found), FINDING_ERROR);
 }
 
+static void what_it_listens_at_and_is_bound_to_is_known(void **state)
+{
+	struct doctor_instance in;
+
+	status("{\"instance\":\"mine\",\"version\":\"1\",\"pid\":7,"
+	       "\"features\":{\"protect\":\"bound to the uplink\"},"
+	       "\"listen\":[\"192.0.2.1:53\",\"[::]:53\",\"127.0.0.1:5353\"]}",
+	       &in);
+	assert_true(in.bound && in.listens && in.port53_any);
+	assert_int_equal(in.port53, 4);
+}
+
 static void an_instance_in_order_has_no_fault(void **state)
 {
 	struct doctor_instance in;
@@ -436,6 +452,7 @@ int main(void)
 		T(programs_that_a_killed_daemon_left_are_an_error),
 		T(without_root_hooks_are_not_known),
 		T(what_an_instance_says_is_judged),
+		T(what_it_listens_at_and_is_bound_to_is_known),
 		T(an_instance_in_order_has_no_fault),
 		T(more_findings_than_fit_are_counted),
 	};
