@@ -27,7 +27,9 @@
 
 #define CAPTURE_RULE_MASK 0xffffU
 #define CAPTURE_VERDICT_SHIFT 16
+#define CAPTURE_VERDICT_MASK 0xffU
 #define CAPTURE_POINT_SHIFT 24
+#define CAPTURE_COUNTED 0xffffffffU /* instead of these three: the packet has its queue's mark */
 
 /* Bytes in front of the IP header where there are none: 14, as bpf_prog_test_run gives them. */
 const volatile __u32 l2_bytes __weak = 0;
@@ -43,6 +45,19 @@ struct eth_header {
 static __always_inline int capture_is_ours(const struct __sk_buff *skb, const struct settings *s)
 {
 	return s->host && skb->cb[0] == s->capture_secret[0] && skb->cb[1] == s->capture_secret[1];
+}
+
+/* Has the capture program left nothing to do? */
+static __always_inline int capture_is_counted(const struct __sk_buff *skb, const struct settings *s)
+{
+	return skb->cb[2] == CAPTURE_COUNTED && capture_is_ours(skb, s);
+}
+
+/* Has it found that the packet is no DNS that is to be answered? */
+static __always_inline int capture_is_no_dns(const struct __sk_buff *skb, const struct settings *s)
+{
+	return (skb->cb[2] >> CAPTURE_VERDICT_SHIFT & CAPTURE_VERDICT_MASK) != VERDICT_DNS &&
+	       capture_is_ours(skb, s);
 }
 
 /*
@@ -72,21 +87,29 @@ static __always_inline int capture_taken(struct __sk_buff *skb, struct scratch *
 	return 1;
 }
 
-/* Sends the packet, of which x->from says all, to the TUN. Returns the action. */
+/* Sends the packet to the TUN, with what its programs have to know. Returns the action. */
+static __always_inline int capture_redirect(struct __sk_buff *skb, const struct settings *s,
+					    __u32 what)
+{
+	skb->cb[0] = s->capture_secret[0];
+	skb->cb[1] = s->capture_secret[1];
+	skb->cb[2] = what;
+	count_stat(STAT_CAPTURED, 1);
+	return bpf_redirect(s->tun_ifindex, 0);
+}
+
+/* The same of a packet of which x->from says all. */
 static __always_inline int capture_send(struct __sk_buff *skb, struct scratch *x,
 					const struct settings *s)
 {
 	const struct capture_note *from = &x->from;
 
-	skb->cb[0] = s->capture_secret[0];
-	skb->cb[1] = s->capture_secret[1];
-	skb->cb[2] = (from->rule & CAPTURE_RULE_MASK) |
-		     (__u32)from->verdict << CAPTURE_VERDICT_SHIFT |
-		     (__u32)from->point << CAPTURE_POINT_SHIFT;
 	skb->cb[3] = from->ifindex;
 	skb->cb[4] = from->epoch;
-	count_stat(STAT_CAPTURED, 1);
-	return bpf_redirect(s->tun_ifindex, 0);
+	return capture_redirect(skb, s,
+				(from->rule & CAPTURE_RULE_MASK) |
+					(__u32)from->verdict << CAPTURE_VERDICT_SHIFT |
+					(__u32)from->point << CAPTURE_POINT_SHIFT);
 }
 
 static __always_inline int mac_known(const __u8 *mac)

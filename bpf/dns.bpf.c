@@ -120,8 +120,7 @@ __noinline int dns_tun_answer(struct __sk_buff *skb, __u32 ip_bytes)
 
 	if (!w || !s || !x || dns_begin(w) || dns_load(skb, w, l2_bytes, ip_bytes))
 		return TC_ACT_UNSPEC;
-	if (capture_taken(skb, x, s) && x->from.verdict != VERDICT_DNS)
-		return TC_ACT_UNSPEC;
+	capture_taken(skb, x, s);
 	if (!dns_tun_may(&w->packet, s, x->from.point))
 		return TC_ACT_UNSPEC;
 	w->mtu = s->mtu;
@@ -144,7 +143,7 @@ int dns_tun(struct __sk_buff *skb)
 	__u32 ip_bytes;
 	int action;
 
-	if (!w || !s || packet_is_ours(skb, s))
+	if (!w || !s || packet_is_ours(skb, s) || capture_is_no_dns(skb, s))
 		return TC_ACT_UNSPEC;
 	ip_bytes = dns_peek(skb, w, l2_bytes);
 	if (!ip_bytes)

@@ -4,7 +4,8 @@
  * comes from outside. One entry point each for devices with an Ethernet header and without.
  *
  * Most packets are of flows that pass, and a note with their socket says so: of TCP nothing
- * of the packet itself is looked at, of UDP where it goes. For all others, in this order:
+ * of the packet itself is looked at, of UDP where it goes. What follows in a captured flow is
+ * sent to the TUN by what its flow's entry says. For all others, in this order:
  *
  *   marks of an operator's choice, our own sockets (mark AND cgroup), forwarded packets
  *   ARP, ND, DHCP, multicast, broadcast, link-local; ICMP that asks nothing; tunnels
@@ -414,6 +415,75 @@ __noinline int host_open(struct __sk_buff *skb, __u32 l2)
 	return 1;
 }
 
+/* --- packets of captured flows ------------------------------------------------------------ */
+
+/*
+ * Has the packet, whose flow is in x->key, come from that flow's own socket? What is wrapped in
+ * another packet has a port of its own; if not, its flow would not have been captured.
+ */
+static __always_inline int captured_is_own(const struct scratch *x, const struct bpf_sock *sk)
+{
+	return sk->protocol == x->key.proto && sk->type != SOCK_KIND_RAW &&
+	       sk->src_port == parse_be16((const __u8 *)&x->key.sport);
+}
+
+/* Is nothing to be decided about it? Where DNS goes the settings say, which change. */
+static __always_inline int captured_fits(struct __sk_buff *skb, const struct scratch *x,
+					 const struct flow *f)
+{
+	return f->verdict == VERDICT_FORWARD && f->capture == CAPTURE_EGRESS &&
+	       f->ifindex == skb->ifindex && epoch_holds(f->epoch) &&
+	       !(x->packet.tcp_flags & TCP_FLAG_SYN) && !port_is_dns(x->key.dport);
+}
+
+/* The flow of a packet that is of one that is captured here, and needs no more to be looked at. */
+static __always_inline struct flow *captured_flow(struct __sk_buff *skb, struct scratch *x,
+						  __u32 l2)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct flow *f;
+	int bytes;
+
+	sk = sk ? bpf_sk_fullsock(sk) : NULL;
+	if (!sk || skb->vlan_present)
+		return NULL;
+	bytes = quick_read(skb, x, l2, 1);
+	if (bytes < 0 || !captured_is_own(x, sk))
+		return NULL;
+	f = bpf_map_lookup_elem(&flows, &x->key);
+	if (!f || !captured_fits(skb, x, f))
+		return NULL;
+	x->packet.proto = x->key.proto;
+	x->payload = bytes;
+	x->segments = skb->gso_segs ? skb->gso_segs : 1;
+	return f;
+}
+
+/*
+ * Counts and steers such a packet, so that the TUN's program lets it through. The action, or
+ * TC_ACT_UNSPEC: it is none, or main does not live.
+ */
+__noinline int host_captured(struct __sk_buff *skb, __u32 l2)
+{
+	struct settings *s = settings_get();
+	struct scratch *x = scratch_get();
+	struct flow *f;
+
+	PARSE_HIDE(l2);
+	if (!s || !x || l2 > ETH_BYTES)
+		return TC_ACT_UNSPEC;
+	f = captured_flow(skb, x, l2);
+	if (!f || !f->queue || !decide_alive(skb))
+		return TC_ACT_UNSPEC;
+	flow_count_up(f, x);
+	flow_follow_up(f, &x->packet);
+	count_packets(STAT_UP_PACKETS, x->segments, skb->len - l2);
+	skb->mark = QUEUE_MARK | (f->queue - !s->resolver_queue);
+	return capture_redirect(skb, s, CAPTURE_COUNTED);
+}
+
+/* --- out ---------------------------------------------------------------------------------- */
+
 static __always_inline int host_out(struct __sk_buff *skb, __u32 l2)
 {
 	struct settings *s = settings_get();
@@ -437,6 +507,11 @@ static __always_inline int host_out(struct __sk_buff *skb, __u32 l2)
 	sk = sk ? bpf_sk_fullsock(sk) : NULL;
 	if (sk && quick_pass(skb, sk, l2))
 		return TC_ACT_UNSPEC;
+	if (sk && sk->state != TCP_STATE_SYN_SENT) {
+		action = host_captured(skb, l2);
+		if (action != TC_ACT_UNSPEC)
+			return action;
+	}
 	action = sk && host_open(skb, l2) ? HOST_DECIDE : host_look(skb, l2, strict);
 	return action == HOST_DECIDE ? decide_flow(skb) : action;
 }

@@ -69,6 +69,8 @@ int tun_egress(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	if (packet_is_ours(skb, s))
 		return drop(DROP_LOOP);
+	if (capture_is_counted(skb, s))
+		return TC_ACT_OK;
 	capture_taken(skb, x, s);
 	err = packet_load(skb, l2_bytes);
 	count_packets(STAT_UP_PACKETS, err ? 1 : x->segments, skb->len - l2_bytes);
