@@ -49,6 +49,7 @@
 #define PASS_MARKS_MAX 16
 #define CAPTURE_DEVICES_MAX 256
 #define HOST_ADDRS_MAX 4096
+#define HOST_PREFIXES_MAX 1024
 #define DOMAINS_MAX 16384
 #define EVENTS_BYTES (4U << 20)
 #define DOMAIN_TEXT_MAX 256 /* presentation form with its NUL, cut if longer */
@@ -396,6 +397,16 @@ struct capture_device {
  * Map `host_addrs` (hash, written by main): struct addr -> __u32 1, every address that is the
  * host's own, its broadcasts too.
  *
+ * Map `host_prefixes` (LPM trie, written by main): struct host_prefix -> __u32 IP version, 4 or
+ * 6; what is the host's own as a whole by its table `local`, but for single addresses and
+ * loopback.
+ */
+struct host_prefix {
+	__u32 bits; /* of 128 */
+	__u8 addr[16]; /* IPv4 as ::ffff:a.b.c.d */
+};
+
+/*
  * Map `pass_marks` (per-CPU array of PASS_MARKS_MAX): packets that each of settings.pass_mark
  * let pass.
  */
@@ -522,6 +533,7 @@ CONTRACT_SIZE(struct flow_key, 40);
 CONTRACT_SIZE(struct flow, 112);
 CONTRACT_SIZE(struct sock_flow, 160);
 CONTRACT_SIZE(struct capture_device, 12);
+CONTRACT_SIZE(struct host_prefix, 20);
 CONTRACT_SIZE(struct flow_info, 296);
 CONTRACT_SIZE(struct flow_end_args, 344);
 CONTRACT_SIZE(struct domain_key, 24);

@@ -7,6 +7,7 @@
  *   ------------------------------------------  -------------------------------------------
  *   of a captured flow                          sent to the TUN
  *   of a direct flow                            passed
+ *   of no flow, a client's to the host itself   passed
  *   TCP, no SYN, of no flow                     passed and noted: it began before us, or
  *                                               outside; but for what rules drop or refuse,
  *                                               where anybody can write such segments
@@ -28,6 +29,7 @@
 
 #include "bpf/capture.h"
 #include "bpf/direct.h"
+#include "bpf/local.h"
 #include "bpf/pass.h"
 #include "bpf/rules.h"
 #include "bpf/steps.h"
@@ -233,10 +235,17 @@ __weak __noinline int decide_act(struct __sk_buff *skb)
 
 /* --- flows that are known ----------------------------------------------------------------- */
 
+/* Is it one of capture points, and of this side? A client that sends as the host is none of it. */
+static __always_inline int flow_is_here(const struct scratch *x, const struct flow *f)
+{
+	return f->capture != CAPTURE_TUN &&
+	       (x->from.point != CAPTURE_LAN || f->capture == CAPTURE_LAN);
+}
+
 /* In `flows`: one of its applications opens it anew if it was closing. */
 static __always_inline int known_captured(struct scratch *x, struct flow *f)
 {
-	if (f->capture == CAPTURE_TUN)
+	if (!flow_is_here(x, f))
 		return KNOWN_NONE;
 	if (packet_opens_tcp(&x->packet) && f->state >= FLOW_CLOSING)
 		return KNOWN_NONE;
@@ -386,6 +395,34 @@ static __always_inline int decide_rules(struct __sk_buff *skb, struct scratch *x
 	return 0;
 }
 
+#define DECIDE_ACT (-2) /* no action yet: decide_act() has to do what was decided */
+
+/* Passes the packet as what it is, enum kernel_stat, and with a first fragment the later ones. */
+static __always_inline int decide_passed(struct scratch *x, int why)
+{
+	if (x->packet.is_fragment && !x->packet.fragment_offset)
+		fragment_note_passed(x);
+	return pass_as(why);
+}
+
+/*
+ * A client's packet of no flow, to a prefix that is the host's own, or as if from one: as with
+ * single addresses (bpf/lan.bpf.c), but asked of new flows alone. DECIDE_ACT, or an action.
+ */
+__weak __noinline int decide_local(struct __sk_buff *skb)
+{
+	struct scratch *x = scratch_get();
+
+	KEEP_ARGUMENT(skb);
+	if (!x)
+		return TC_ACT_UNSPEC;
+	if (addr_is_of_local_prefix(&x->packet, &x->packet.daddr))
+		return decide_passed(x, STAT_PASS_LOCAL);
+	if (!addr_is_of_local_prefix(&x->packet, &x->packet.saddr))
+		return DECIDE_ACT;
+	return x->from.bridged ? pass(STAT_PASS_BRIDGED) : drop(DROP_SOURCE);
+}
+
 #define FRAGMENT_ALONE (-3)
 
 /*
@@ -395,7 +432,11 @@ static __always_inline int decide_rules(struct __sk_buff *skb, struct scratch *x
 static __always_inline int decide_fragment_alone(struct __sk_buff *skb, struct scratch *x)
 {
 	__u32 verdict;
+	int action;
 
+	action = x->from.point == CAPTURE_LAN ? decide_local(skb) : DECIDE_ACT;
+	if (action != DECIDE_ACT)
+		return action;
 	if (decide_rules(skb, x))
 		return TC_ACT_UNSPEC;
 	verdict = x->from.verdict;
@@ -420,7 +461,7 @@ __weak __noinline int decide_fragment(struct __sk_buff *skb)
 	if (key->pad[0] == FRAGMENT_PASSED)
 		return TC_ACT_UNSPEC;
 	f = bpf_map_lookup_elem(&flows, key);
-	if (f && f->capture != CAPTURE_TUN) {
+	if (f && flow_is_here(x, f)) {
 		x->from.verdict = f->verdict;
 		x->from.rule = f->rule;
 		x->from.epoch = f->epoch;
@@ -437,8 +478,6 @@ static __always_inline int packet_asks_dns(const struct packet *p, const struct 
 {
 	return s->dns_intercept && packet_is_transport(p) && port_is_dns(p->dport);
 }
-
-#define DECIDE_ACT (-2) /* no action yet: decide_act() has to do what was decided */
 
 /* Decides about x->key, of which nothing is known: TC_ACT_UNSPEC, or DECIDE_ACT. */
 static __always_inline int decide_new(struct __sk_buff *skb, struct scratch *x,
@@ -580,20 +619,18 @@ static __always_inline int decide_find(struct __sk_buff *skb, struct scratch *x,
 		return decide_send(skb);
 	if (known == KNOWN_DIRECT)
 		return TC_ACT_UNSPEC;
+	action = x->from.point == CAPTURE_LAN ? decide_local(skb) : DECIDE_ACT;
+	if (action != DECIDE_ACT) {
+		if (known == KNOWN_EARLIER)
+			decide_end(skb);
+		return action;
+	}
 	if (known == KNOWN_NONE && x->packet.proto == PROTO_TCP && !packet_opens_tcp(&x->packet))
 		return decide_segment(skb, x);
 	if (known == KNOWN_NONE && x->packet.proto == PROTO_UDP && inbound_noted(&x->key))
 		return decide_pass(skb, x, FLOW_INBOUND, STAT_PASS_INBOUND);
 	action = decide_new(skb, x, s);
 	return action == DECIDE_ACT && known == KNOWN_EARLIER ? decide_anew(skb) : action;
-}
-
-/* Passes the packet as what it is, enum kernel_stat, and with a first fragment the later ones. */
-static __always_inline int decide_passed(struct scratch *x, int why)
-{
-	if (x->packet.is_fragment && !x->packet.fragment_offset)
-		fragment_note_passed(x);
-	return pass_as(why);
 }
 
 /*

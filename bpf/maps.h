@@ -270,6 +270,14 @@ struct {
 } host_addrs __weak SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct host_prefix);
+	__type(value, __u32); /* IP version */
+	__uint(max_entries, HOST_PREFIXES_MAX);
+} host_prefixes __weak SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, __u64);

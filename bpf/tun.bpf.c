@@ -19,6 +19,7 @@
 #include "bpf/count.h"
 #include "bpf/fib.h"
 #include "bpf/flow.h"
+#include "bpf/local.h"
 #include "bpf/maps.h"
 #include "bpf/own.h"
 #include "bpf/routed.h"
@@ -110,7 +111,7 @@ __noinline int tun_answer_by_route(struct __sk_buff *skb)
 	if (!x)
 		return -1;
 	p = &x->packet;
-	if (bpf_map_lookup_elem(&host_addrs, &p->daddr))
+	if (bpf_map_lookup_elem(&host_addrs, &p->daddr) || addr_is_of_local_prefix(p, &p->daddr))
 		ifindex = fib_find(skb, p, &p->saddr, &p->daddr);
 	else
 		ifindex = fib_find(skb, p, &p->daddr, &p->saddr);

@@ -32,6 +32,7 @@ static inline void forget_all(void)
 	empty(h->skel->maps.inbound_notes);
 	empty(h->skel->maps.fragments);
 	empty(h->skel->maps.host_addrs);
+	empty(h->skel->maps.host_prefixes);
 	empty(h->skel->maps.capture_devices);
 }
 

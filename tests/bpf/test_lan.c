@@ -148,6 +148,112 @@ static void own_addresses_pass(void **state)
 	assert_int_equal(harness_stat(h, STAT_PASS_LOCAL), before + 1);
 }
 
+/* --- prefixes that are local as a whole ---------------------------------------------------- */
+
+/* bits: of 128. */
+static void local_prefix(const char *text, uint32_t bits, uint32_t version)
+{
+	struct host_prefix key = { .bits = bits, .addr = { TUN_MAPPED } };
+
+	assert_int_equal(inet_pton(version == 4 ? AF_INET : AF_INET6, text,
+				   key.addr + (version == 4 ? 12 : 0)),
+			 1);
+	put(h->skel->maps.host_prefixes, &key, &version);
+}
+
+static void addresses_of_a_local_prefix_pass(void **state)
+{
+	static const struct craft more[] = {
+		TCP(CLIENT4, OUTSIDE4, CRAFT_SYN | CRAFT_ACK, ), /* it was called by the host */
+		TCP(CLIENT6, OUTSIDE6, CRAFT_RST, V6),
+		UDP(CLIENT4, 4000, OUTSIDE4, 53, ),
+		UDP(CLIENT6, 4000, OUTSIDE6, 53, V6),
+		ECHO(CLIENT4, OUTSIDE4, IPPROTO_ICMP, 3, ),
+		ECHO(CLIENT6, OUTSIDE6, IPPROTO_ICMPV6, 129, V6),
+		SCTP(CLIENT4, OUTSIDE4),
+		UDP(CLIENT4, 9, OUTSIDE4, 9, .id = 7, .more = true, .payload = 1472),
+		{ .proto = IPPROTO_UDP,
+		  .src = CLIENT4,
+		  .dst = OUTSIDE4,
+		  .id = 8,
+		  .offset = 1480,
+		  .payload = 99 }, /* whose first nobody has seen */
+	};
+	size_t num = sizeof(more) / sizeof(more[0]);
+	uint64_t before = harness_stat(h, STAT_PASS_LOCAL);
+
+	local_prefix("198.51.100.0", 96 + 24, 4);
+	local_prefix("2001:db8:9::", 48, 6);
+	for (size_t i = 0; i < KINDS_NUM; i++)
+		assert_int_equal(up(kinds[i]), -1);
+	for (size_t i = 0; i < num; i++)
+		assert_int_equal(up(&more[i]), -1);
+	assert_int_equal(harness_stat(h, STAT_PASS_LOCAL), before + KINDS_NUM + num);
+	assert_int_equal(entries(h->skel->maps.direct_flows), 0);
+	assert_int_equal(entries(h->skel->maps.flows), 0);
+}
+
+static void addresses_beside_a_local_prefix_are_decided(void **state)
+{
+	local_prefix("198.51.101.0", 96 + 24, 4);
+	local_prefix("2001:db8:9:1::", 64, 6);
+	for (size_t i = 0; i < KINDS_NUM; i++)
+		assert_int_equal(up(kinds[i]), HARNESS_DROP);
+	local_prefix("::", 0, 6); /* all of IPv6, and nothing of IPv4 */
+	for (size_t i = 0; i < KINDS_NUM; i++)
+		assert_int_equal(up(kinds[i]), kinds[i]->version == 6 ? -1 : HARNESS_DROP);
+	local_prefix("0.0.0.0", 96, 4);
+	assert_int_equal(up(&udp4), -1);
+}
+
+/* Forwards udp4, of a capture point, to the TUN: its flow is in `flows`. */
+static void udp4_is_captured(enum capture_point where)
+{
+	struct __sk_buff ctx = { 0 };
+
+	all(VERDICT_FORWARD, EPOCH, 0);
+	assert_int_equal(up(&udp4), HARNESS_REDIRECT);
+	memcpy(ctx.cb, h->cb, sizeof(ctx.cb));
+	ctx.cb[2] = (ctx.cb[2] & 0xffffff) | (uint32_t)where << 24;
+	assert_int_equal(run_prog(h->skel->progs.tun_egress, &udp4, &ctx), HARNESS_OK);
+	assert_int_equal(entries(h->skel->maps.flows), 1);
+}
+
+static void flow_of_before_a_prefix_was_local_goes_on_until_it_is_decided_anew(void **state)
+{
+	uint64_t before = harness_stat(h, STAT_PASS_LOCAL);
+	struct harness_events events;
+
+	udp4_is_captured(CAPTURE_LAN);
+	local_prefix("198.51.100.0", 96 + 24, 4);
+	assert_int_equal(up(&udp4), HARNESS_REDIRECT);
+	harness_read_events(h, &events);
+	all(VERDICT_FORWARD, EPOCH + 1, EPOCH + 1);
+	assert_int_equal(up(&udp4), -1);
+	assert_int_equal(harness_stat(h, STAT_PASS_LOCAL), before + 1);
+	assert_int_equal(entries(h->skel->maps.flows), 0);
+	harness_read_events(h, &events);
+	assert_int_equal(events.count, 1);
+	assert_int_equal(events.event[0].info.end, END_RULES);
+}
+
+/* The host's own flow, of which a packet comes from a client: none of it, nor a new one. */
+static void nobody_sends_as_an_address_of_a_local_prefix(void **state)
+{
+	uint64_t before = harness_drops(h, DROP_SOURCE);
+
+	udp4_is_captured(CAPTURE_EGRESS);
+	local_prefix("192.168.0.0", 96 + 16, 4);
+	assert_int_equal(up(&udp4), HARNESS_DROP);
+	assert_int_equal(up(&syn4), HARNESS_DROP);
+	assert_int_equal(harness_drops(h, DROP_SOURCE), before + 2);
+	if (layer3)
+		return;
+	device_is(CAPTURE_LAN, CAPTURE_BRIDGED);
+	frame(neighbour_mac, client_mac);
+	assert_int_equal(up(&syn4), -1); /* between two clients: theirs */
+}
+
 static void marks_pass_first(void **state)
 {
 	struct settings s = capture_settings();
@@ -514,6 +620,10 @@ int main(void)
 		T(segments_of_older_flows_pass_where_rules_do_not_forbid_them),
 		T(nobody_sends_as_the_host),
 		T(own_addresses_pass),
+		T(addresses_of_a_local_prefix_pass),
+		T(addresses_beside_a_local_prefix_are_decided),
+		T(flow_of_before_a_prefix_was_local_goes_on_until_it_is_decided_anew),
+		T(nobody_sends_as_an_address_of_a_local_prefix),
 		T(marks_pass_first),
 		T(device_nobody_captures_is_left_alone),
 		T(no_ip_passes),

@@ -87,6 +87,39 @@ nobody() {
 }
 check nobody_there_is_said nobody
 
+# --- a prefix that is the host's own as a whole (AnyIP) ---
+
+any4=198.18.0.5 any6=fd31:a::5
+in_far ip addr add $any4/32 dev lo
+in_far ip addr add $any6/128 dev lo nodad
+start_far elsewhere "$HELPERS/seen" serve $SEEN_PORT $any4 $any6
+in_host nft "add rule inet filter input meta l4proto { tcp, udp } th dport $SEEN_PORT accept"
+anyip() { # add|del
+	in_host ip route "$1" local 198.18.0.0/24 dev lo &&
+		in_host ip -6 route "$1" local fd31:a::/48 dev lo
+}
+of_all() { # carried|native
+	local client proto address
+	for client in desk box1; do
+		for proto in tcp udp; do
+			for address in $any4 $any6; do $1 $client $proto $address $SEEN_PORT || return 1; done
+		done
+	done
+}
+why_passed() { # WANTED ADDRESS
+	same "$1" "$(in_host "$B/headrace" explain --instance "$INSTANCE" --json --client $DESK4 "$2" |
+		jq -r 'select(.before) | .before.why')"
+}
+check what_is_elsewhere_is_forwarded wait_for of_all carried
+check a_prefix_becomes_local anyip add
+in_host sysctl -qw net.ipv6.ip_nonlocal_bind=1 # of IPv6 only single addresses can be bound
+start_host own-prefix "$HELPERS/seen" serve $SEEN_PORT $any4 $any6
+check it_is_the_hosts_own wait_for -t 20 of_all native
+check that_is_explained why_passed "it is one of the host's own addresses" $any4:80
+check an_address_beside_it_is_not why_passed '' 198.18.1.5:80
+check it_is_local_no_more anyip del
+check it_is_forwarded_again wait_for -t 20 of_all carried
+
 # --- what somebody else does to the firewall ---
 
 in_host nft flush ruleset

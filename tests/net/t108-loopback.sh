@@ -84,6 +84,13 @@ host_config loopback=true uplinks=none lan='[]' rules='  - {port: [7070], action
 must_up
 rules_hold() { n=$(captured); answers tcp 127.0.0.1 && answers udp ::1 && same "$n" "$(captured)"; }
 check T-12_a_rule_lets_pass wait_for rules_hold
+explained() { # WANTED DEST
+	same "$1" "$(in_host "$B/headrace" explain --instance "$INSTANCE" --json "$2" |
+		jq -r 'select(.explained) | .explained | "\(.verdict) \(.decides)"')"
+}
+check T-12_a_rule_is_explained explained "reject true" 127.0.0.1:10
+check T-12_a_rule_is_explained_by_ipv6 explained "direct true" "[::1]:7070"
+check T-12_own_addresses_are_no_rules_matter explained "reject false" $HOST4:10
 check T-12_a_rule_drops eval 'ask tcp 127.0.0.1 9 | grep -q silent'
 check T-12_a_rule_refuses eval 'ask tcp ::1 10 | grep -q "refused ECONNREFUSED" &&
 	ask udp 127.0.0.1 10 | grep -q "refused ECONNREFUSED"'

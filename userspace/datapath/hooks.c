@@ -151,22 +151,30 @@ int kernel_capture_device_set(struct kernel *k, uint32_t ifindex, const struct c
 	return err == -ENOENT ? 0 : err;
 }
 
-static int by_bytes(const void *a, const void *b)
+/* --- addresses ------------------------------------------------------------------------------ */
+
+static int by_addr(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct addr));
 }
 
-/* `addr` is sorted. */
-static void remove_others(int fd, const struct addr *addr, size_t num)
+static int by_prefix(const void *a, const void *b)
 {
-	struct addr key, at;
-	bool more = !bpf_map_get_next_key(fd, NULL, &key);
+	return memcmp(a, b, sizeof(struct host_prefix));
+}
 
-	for (unsigned int i = 0; more && i < HOST_ADDRS_MAX; i++) {
-		at = key;
-		more = !bpf_map_get_next_key(fd, &at, &key);
-		if (!num || !bsearch(&at, addr, num, sizeof(at), by_bytes))
-			bpf_map_delete_elem(fd, &at);
+/* `keys` are sorted. */
+static void remove_others(int fd, const void *keys, size_t num, size_t size, unsigned int max,
+			  int (*compare)(const void *, const void *))
+{
+	char key[sizeof(struct host_prefix)], at[sizeof(struct host_prefix)];
+	bool more = !bpf_map_get_next_key(fd, NULL, key);
+
+	for (unsigned int i = 0; more && i < max; i++) {
+		memcpy(at, key, size);
+		more = !bpf_map_get_next_key(fd, at, key);
+		if (!num || !bsearch(at, keys, num, size, compare))
+			bpf_map_delete_elem(fd, at);
 	}
 }
 
@@ -183,14 +191,40 @@ int kernel_host_addrs_set(struct kernel *k, const struct addr *addr, size_t num)
 		return -ENOMEM;
 	if (num) {
 		memcpy(sorted, addr, num * sizeof(*sorted));
-		qsort(sorted, num, sizeof(*sorted), by_bytes);
+		qsort(sorted, num, sizeof(*sorted), by_addr);
 	}
 	for (size_t i = 0; !err && i < num; i++)
 		err = bpf_map_update_elem(fd, &sorted[i], &value, BPF_ANY);
-	remove_others(fd, sorted, num);
+	remove_others(fd, sorted, num, sizeof(*sorted), HOST_ADDRS_MAX, by_addr);
 	free(sorted);
 	return err;
 }
+
+int kernel_host_prefixes_set(struct kernel *k, const struct prefix *prefix, size_t num)
+{
+	int fd = k->maps.host_prefixes, err = 0;
+	struct host_prefix *sorted;
+	__u32 version;
+
+	if (fd < 0)
+		return 0;
+	sorted = calloc(num ? num : 1, sizeof(*sorted));
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < num; i++) {
+		version = addr_is_v4(&prefix[i].addr) ? 4 : 6;
+		sorted[i].bits = prefix[i].bits + (version == 4 ? 96 : 0);
+		memcpy(sorted[i].addr, prefix[i].addr.b, sizeof(sorted[i].addr));
+		if (!err)
+			err = bpf_map_update_elem(fd, &sorted[i], &version, BPF_ANY);
+	}
+	qsort(sorted, num, sizeof(*sorted), by_prefix);
+	remove_others(fd, sorted, num, sizeof(*sorted), HOST_PREFIXES_MAX, by_prefix);
+	free(sorted);
+	return err;
+}
+
+/* --- counters ------------------------------------------------------------------------------- */
 
 void kernel_read_pass_marks(struct kernel *k, uint64_t ret_sum[PASS_MARKS_MAX])
 {

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "datapath/kernel.h"
 
 struct hooks;
@@ -16,7 +17,7 @@ struct hooks;
 /*
  * Attaches the programs of a capture point (CAPTURE_EGRESS, CAPTURE_LAN, CAPTURE_LOOPBACK) to a
  * device whose packets have `l2` bytes (14 or 0) in front of IP, before those of others. Tell
- * kernel_capture_device_set() and kernel_host_addrs_set() first. 0 and *ret_hooks, the caller's
+ * kernel_capture_device_set(), kernel_host_addrs_set() and kernel_host_prefixes_set() first. 0 and *ret_hooks, the caller's
  * to detach; or -errno with a line in err, and nothing is left.
  */
 int kernel_attach_capture(struct kernel *k, const char *name, int ifindex, enum capture_point point,
@@ -41,6 +42,8 @@ const char *hooks_how(const struct hooks *h); /* "tcx" | "clsact" */
 int kernel_capture_device_set(struct kernel *k, uint32_t ifindex, const struct capture_device *d);
 /* `host_addrs` has these, and no others: new ones come before old ones go. 0 or -errno. */
 int kernel_host_addrs_set(struct kernel *k, const struct addr *addr, size_t num);
+/* The same of `host_prefixes`. */
+int kernel_host_prefixes_set(struct kernel *k, const struct prefix *prefix, size_t num);
 /* Packets that each of settings.pass_mark let pass so far. */
 void kernel_read_pass_marks(struct kernel *k, uint64_t ret_sum[PASS_MARKS_MAX]);
 

@@ -41,6 +41,7 @@ struct ring_buffer;
 	X(sock_flows)                                                                              \
 	X(capture_devices)                                                                         \
 	X(host_addrs)                                                                              \
+	X(host_prefixes)                                                                           \
 	X(pass_marks)                                                                              \
 	X(rule_state)                                                                              \
 	X(rule_tables)                                                                             \

@@ -52,9 +52,16 @@ bool kernel_capture_look(const struct kernel *k, uint32_t ifindex,
 
 bool kernel_is_host_addr(const struct kernel *k, const struct addr *addr)
 {
+	struct host_prefix key = { .bits = 128 };
 	__u32 value;
 
-	return k->features.bpf && !bpf_map_lookup_elem(k->maps.host_addrs, addr, &value);
+	if (!k->features.bpf)
+		return false;
+	if (!bpf_map_lookup_elem(k->maps.host_addrs, addr, &value))
+		return true;
+	memcpy(key.addr, addr->b, sizeof(key.addr));
+	return !bpf_map_lookup_elem(k->maps.host_prefixes, &key, &value) &&
+	       value == (addr_is_v4(addr) ? 4 : 6);
 }
 
 /* --- names ---------------------------------------------------------------------------------- */

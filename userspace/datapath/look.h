@@ -23,7 +23,7 @@ const struct settings *kernel_settings_now(const struct kernel *k);
 /* Is there a capture point on this device? */
 bool kernel_capture_look(const struct kernel *k, uint32_t ifindex,
 			 struct capture_device *ret_device);
-/* Is it an address of the host's own? */
+/* Is it an address of the host's own, by itself or as one of a prefix? */
 bool kernel_is_host_addr(const struct kernel *k, const struct addr *addr);
 
 /* How a client came to an address: by whose answer. */

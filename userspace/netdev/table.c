@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Devices by RTM_GETLINK, then all routes of all tables: they tell which devices lead somewhere,
- * and those of type local, broadcast and anycast are the host's own addresses, all of them.
+ * and those of type local, broadcast and anycast are the host's own addresses, all of them, and
+ * longer than one address only in the table `local`: in others they are for packets that a rule
+ * picks out (TPROXY), and may be the default route.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -135,11 +137,8 @@ static void mark_hops(struct net_table *t, const struct nlattr *multipath)
 
 static bool is_own(const struct rtmsg *rtm)
 {
-	unsigned int all = rtm->rtm_family == AF_INET ? 32 : 128;
-
-	return rtm->rtm_dst_len == all &&
-	       (rtm->rtm_type == RTN_LOCAL || rtm->rtm_type == RTN_BROADCAST ||
-		rtm->rtm_type == RTN_ANYCAST);
+	return rtm->rtm_type == RTN_LOCAL || rtm->rtm_type == RTN_BROADCAST ||
+	       rtm->rtm_type == RTN_ANYCAST;
 }
 
 static int add_local(struct net_table *t, const struct addr *addr)
@@ -155,6 +154,28 @@ static int add_local(struct net_table *t, const struct addr *addr)
 	return MNL_CB_OK;
 }
 
+static int add_local_prefix(struct net_table *t, const struct addr *addr, unsigned int bits)
+{
+	struct prefix *room = grow((void **)&t->local_prefix, t->local_prefixes, sizeof(*room));
+
+	if (!room) {
+		errno = ENOMEM;
+		return MNL_CB_ERROR;
+	}
+	*room = (struct prefix){ .addr = *addr, .bits = bits };
+	t->local_prefixes++;
+	return MNL_CB_OK;
+}
+
+static int take_own(struct net_table *t, const struct rtmsg *rtm, const struct addr *dst)
+{
+	if (rtm->rtm_dst_len == (rtm->rtm_family == AF_INET ? 32 : 128))
+		return add_local(t, dst);
+	if (rtm->rtm_table != RT_TABLE_LOCAL || addr_is_loopback(dst))
+		return MNL_CB_OK;
+	return add_local_prefix(t, dst, rtm->rtm_dst_len);
+}
+
 /* The prefix that every device with IPv6 has leads nowhere; multicast likewise. */
 static bool ends_at_link(const struct rtmsg *rtm, const struct addr *dst)
 {
@@ -166,7 +187,7 @@ static int take_route(const struct nlmsghdr *head, void *arg)
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(head);
 	const struct nlattr *oif = NULL, *multipath = NULL;
 	struct net_table *t = arg;
-	struct addr dst = { 0 };
+	struct addr dst = rtm->rtm_family == AF_INET ? addr_from_v4(0) : (struct addr){ 0 };
 	struct nlattr *attr;
 
 	if (head->nlmsg_type != RTM_NEWROUTE || (rtm->rtm_flags & RTM_F_CLONED))
@@ -180,7 +201,7 @@ static int take_route(const struct nlmsghdr *head, void *arg)
 			multipath = attr;
 	}
 	if (is_own(rtm))
-		return add_local(t, &dst);
+		return take_own(t, rtm, &dst);
 	if (rtm->rtm_type != RTN_UNICAST || ends_at_link(rtm, &dst))
 		return MNL_CB_OK;
 	if (oif)
@@ -224,5 +245,6 @@ void net_table_done(struct net_table *t)
 {
 	free(t->link);
 	free(t->local);
+	free(t->local_prefix);
 	memset(t, 0, sizeof(*t));
 }

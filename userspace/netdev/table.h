@@ -31,6 +31,8 @@ struct net_table {
 	size_t links;
 	struct addr *local; /* unicast, broadcast and anycast addresses of the host itself */
 	size_t locals;
+	struct prefix *local_prefix; /* what is local as a whole, but for loopback */
+	size_t local_prefixes;
 };
 
 /* 0, the caller's to net_table_done(); -EAGAIN: it changed meanwhile, again; -errno. */

@@ -62,7 +62,8 @@ static const char *passes(const struct instance *in, const struct subject *subje
 		return "it is a socket of our own: our mark, in our cgroup";
 	if (is_essential(subject, f))
 		return "DHCP, multicast, broadcast or link-local traffic is never captured";
-	if (kernel_is_host_addr(in->kernel, &f->daddr))
+	/* at lo those of loopback are captured, and no others (bpf/lan.bpf.c) */
+	if (subject->capture != CAPTURE_LOOPBACK && kernel_is_host_addr(in->kernel, &f->daddr))
 		return "it is one of the host's own addresses";
 	return NULL;
 }

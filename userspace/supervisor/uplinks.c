@@ -215,6 +215,26 @@ static int read_table(struct net_table *t)
 	return err;
 }
 
+/* What is the host's own; of a few too many, rather the first than none. */
+static int tell_addresses(struct uplinks *u, const struct net_table *t)
+{
+	size_t addrs = t->locals, prefixes = t->local_prefixes;
+	int err;
+
+	if (addrs > HOST_ADDRS_MAX) {
+		log_warn("capture", "more than %d addresses: the rest is taken for foreign",
+			 HOST_ADDRS_MAX);
+		addrs = HOST_ADDRS_MAX;
+	}
+	if (prefixes > HOST_PREFIXES_MAX) {
+		log_warn("capture", "more than %d local prefixes: the rest is taken for foreign",
+			 HOST_PREFIXES_MAX);
+		prefixes = HOST_PREFIXES_MAX;
+	}
+	err = kernel_host_addrs_set(u->kernel, t->local, addrs);
+	return err ? err : kernel_host_prefixes_set(u->kernel, t->local_prefix, prefixes);
+}
+
 static int look(struct uplinks *u)
 {
 	static struct uplink_plan plan[CAPTURE_DEVICES_MAX];
@@ -230,11 +250,7 @@ static int look(struct uplinks *u)
 	if (num == CAPTURE_DEVICES_MAX && u->uplinks < num)
 		log_warn("capture", "no more than %d devices are captured: the rest passes",
 			 CAPTURE_DEVICES_MAX);
-	if (t.locals > HOST_ADDRS_MAX)
-		log_warn("capture", "more than %d addresses: the rest is taken for foreign",
-			 HOST_ADDRS_MAX);
-	err = kernel_host_addrs_set(u->kernel, t.local,
-				    t.locals < HOST_ADDRS_MAX ? t.locals : HOST_ADDRS_MAX);
+	err = tell_addresses(u, &t);
 	u->look_ms = (uint32_t)(clock_ms() - began_ms); /* without loading: that is once */
 	if (!err) {
 		grow_tun(u, plan, num);

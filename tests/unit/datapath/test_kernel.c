@@ -26,9 +26,12 @@
 
 #include <bpf/bpf.h>
 
+#include "base/addr.h"
 #include "base/clock.h"
+#include "datapath/hooks.h"
 #include "datapath/kernel.h"
 #include "datapath/kernel_internal.h"
+#include "datapath/look.h"
 #include "datapath/role.h"
 #include "lib/own_bpffs.h"
 #include "unit/datapath/support.h"
@@ -461,6 +464,39 @@ static void domain_is_known_until_it_expires(void **state)
 	kernel_unload(k);
 }
 
+static bool is_own(const struct kernel *k, const char *text)
+{
+	struct addr a;
+
+	assert_int_equal(addr_parse(text, &a), 0);
+	return kernel_is_host_addr(k, &a);
+}
+
+static void own_are_single_addresses_and_those_of_prefixes(void **state)
+{
+	struct kernel *k = load_bpf(false);
+	struct prefix p[3];
+	struct addr a;
+
+	assert_int_equal(addr_parse("192.0.2.1", &a), 0);
+	assert_int_equal(kernel_host_addrs_set(k, &a, 1), 0);
+	prefix_parse("198.18.0.0/15", &p[0]);
+	prefix_parse("2001:db8::/32", &p[1]);
+	p[2] = p[0]; /* two routes of one prefix */
+	assert_int_equal(kernel_host_prefixes_set(k, p, 3), 0);
+	assert_true(is_own(k, "192.0.2.1") && is_own(k, "198.19.255.255"));
+	assert_true(is_own(k, "2001:db8:ffff::1"));
+	assert_false(is_own(k, "192.0.2.2") || is_own(k, "198.20.0.1") || is_own(k, "2001:db9::1"));
+	prefix_parse("::/0", &p[1]);
+	assert_int_equal(kernel_host_prefixes_set(k, p + 1, 1), 0);
+	assert_true(is_own(k, "2001:db9::1"));
+	assert_false(is_own(k, "198.19.255.255")); /* nor is any other of IPv4 */
+	assert_int_equal(kernel_host_addrs_set(k, NULL, 0), 0);
+	assert_int_equal(kernel_host_prefixes_set(k, NULL, 0), 0);
+	assert_false(is_own(k, "192.0.2.1") || is_own(k, "2001:db9::1"));
+	kernel_unload(k);
+}
+
 static void counters_reach_main(struct kernel *k)
 {
 	struct datapath dp;
@@ -605,6 +641,7 @@ int main(void)
 		cmocka_unit_test(end_all_takes_one_slot_or_all),
 		cmocka_unit_test(role_sees_the_flows_of_a_slot),
 		cmocka_unit_test(domain_is_known_until_it_expires),
+		cmocka_unit_test(own_are_single_addresses_and_those_of_prefixes),
 		cmocka_unit_test(counters_are_shared_by_the_map),
 		cmocka_unit_test(attaches_and_detaches),
 		cmocka_unit_test(attaching_to_no_device_fails),

@@ -114,6 +114,42 @@ static void local_are_all_addresses_of_the_host(void **state)
 	assert_false(is_local("2001:db8::2"));
 }
 
+static bool has_prefix(const struct net_table *t, const char *text)
+{
+	struct prefix p;
+
+	assert_int_equal(prefix_parse(text, &p), 0);
+	for (size_t i = 0; i < t->local_prefixes; i++)
+		if (addr_eq(&p.addr, &t->local_prefix[i].addr) && p.bits == t->local_prefix[i].bits)
+			return true;
+	return false;
+}
+
+/* In other tables they are for packets that a rule picks out; loopback is a matter of its own. */
+static void local_prefixes_are_those_of_the_table_local(void **state)
+{
+	struct net_table t;
+
+	assert_int_equal(table.local_prefixes, 0);
+	run("ip route add local 198.18.0.0/15 dev lo; ip -6 route add local 2001:db8:a::/48 dev lo;"
+	    "ip route add local 203.0.113.7/32 dev lo;"
+	    "ip route add local default dev lo table 100;"
+	    "ip -6 route add local default dev lo table 100;"
+	    "ip route add local 203.0.113.0/24 dev lo table 100");
+	assert_int_equal(net_table_read(&t), 0);
+	assert_true(has_prefix(&t, "198.18.0.0/15"));
+	assert_true(has_prefix(&t, "2001:db8:a::/48"));
+	assert_int_equal(t.local_prefixes, 2);
+	net_table_done(&t);
+	run("ip route del local 198.18.0.0/15 dev lo; ip route add local default dev lo table local;"
+	    "ip -6 route del local 2001:db8:a::/48 dev lo");
+	assert_int_equal(net_table_read(&t), 0);
+	assert_true(has_prefix(&t, "0.0.0.0/0")); /* and not ::/0 */
+	assert_int_equal(t.local_prefixes, 1);
+	net_table_done(&t);
+	run("ip route del local default dev lo table local");
+}
+
 struct seen {
 	unsigned int num;
 	struct filter last;
@@ -156,6 +192,7 @@ int main(void)
 		cmocka_unit_test(devices_are_as_they_are),
 		cmocka_unit_test(routed_are_those_with_a_route_that_leads_somewhere),
 		cmocka_unit_test(local_are_all_addresses_of_the_host),
+		cmocka_unit_test(local_prefixes_are_those_of_the_table_local),
 		cmocka_unit_test(filters_of_both_directions_are_told),
 	};
 

@@ -34,7 +34,7 @@ struct kernel {
 	int ended_slot; /* of the last kernel_flow_end_all(), -2 = none */
 	enum flow_end ended_with;
 	int captured; /* capture points attached now */
-	size_t host_addrs;
+	size_t host_addrs, host_prefixes;
 	int devices; /* attached now */
 	int device_result; /* of attaching */
 	struct endpoint local[FAKE_FLOWS_MAX];
@@ -419,6 +419,12 @@ int kernel_capture_device_set(struct kernel *k, uint32_t ifindex, const struct c
 int kernel_host_addrs_set(struct kernel *k, const struct addr *addr, size_t num)
 {
 	k->host_addrs = num;
+	return 0;
+}
+
+int kernel_host_prefixes_set(struct kernel *k, const struct prefix *prefix, size_t num)
+{
+	k->host_prefixes = num;
 	return 0;
 }
 
