@@ -315,7 +315,7 @@ static void hooks_left(struct findings *f, size_t programs)
 {
 	finding_add(f, FINDING_ERROR, "hooks",
 		    "`headrace up` starts the daemon anew, `headrace down` takes them away",
-		    "%zu programs of a daemon that was killed are left on devices: with when-down: "
+		    "a daemon that was killed has left programs on devices (%zu): with when-down: "
 		    "closed they refuse what rules would capture",
 		    programs);
 }

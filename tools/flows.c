@@ -237,7 +237,7 @@ static void refresh_print(const struct flows_view *v)
 	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_row > 3)
 		rows = size.ws_row - 3U;
 	fputs(CLEAR, stdout);
-	printf("%zu flows, by %s\n\n", v->list.count, v->sort);
+	printf("%zu flow%s, by %s\n\n", v->list.count, v->list.count == 1 ? "" : "s", v->sort);
 	if (flow_list_print(&v->list, rows, stdout))
 		fprintf(stderr, "headrace: out of memory\n");
 	fflush(stdout);

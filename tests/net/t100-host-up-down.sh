@@ -156,12 +156,19 @@ no_capture_in_run() {
 check run_does_not_capture_and_says_so no_capture_in_run
 
 printf 'capture: {uplinks: [uplink, nosuch0]}\ndns:\n  policies: [{block-quic: true}]\n' >"$T/bad.yaml"
+{
+	echo '  listen: [172.31.255.1]'
+	echo '  devices:'
+	for i in {1..64}; do echo "    nosuch$i: auto"; done
+} >>"$T/bad.yaml"
 warnings() {
 	client up -c "$T/bad.yaml" >"$T/bad" 2>&1
 }
 check what_is_not_there_does_not_keep_it_from_starting warnings
 check a_device_that_is_not_there_is_a_warning \
 	grep -q '^warning: nosuch0 is not captured: no such device' "$T/bad"
+check so_is_each_of_those_where_queries_are_answered \
+	same 64 "$(grep -c '^warning: dns.devices: nosuch[0-9]*: no such device' "$T/bad")"
 check a_policy_about_flows_that_go_direct_is_a_warning \
 	grep -q "^$T/bad.yaml:3: warning: .*block-quic is for flows that are forwarded" "$T/bad"
 client down
@@ -216,7 +223,7 @@ for way in tcx clsact; do
 	killed
 	check "${way}_closed_what_was_captured_is_refused_at_once" refused_at_once
 	check "${way}_closed_what_is_direct_does_not_notice" fetches
-	check "${way}_closed_the_doctor_knows_why" doctor_says 'left on devices: with when-down: closed'
+	check "${way}_closed_the_doctor_knows_why" doctor_says 'with when-down: closed they refuse'
 	check "${way}_closed_another_run_does_not_open_it" \
 		in_host "$B/headrace" run --quiet --dns $DNS4 -- true
 	check "${way}_closed_it_is_refused_still" refused_at_once

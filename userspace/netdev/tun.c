@@ -61,7 +61,8 @@ static int open_queue(struct tun *t, char err[ERROR_TEXT_MAX])
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
 		r = -errno;
 		fd_close(fd);
-		return error_at(err, r, "cannot make queue %u of TUN %s", t->queues, t->name);
+		return error_at(err, r, "cannot make queue %u of TUN %.*s", t->queues,
+				(int)strcspn(t->name, "%"), t->name);
 	}
 	memcpy(t->name, ifr.ifr_name, sizeof(t->name));
 	t->fd[t->queues++] = fd;

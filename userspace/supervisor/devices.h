@@ -12,7 +12,7 @@
 #include "base/loop.h"
 #include "conf/conf.h"
 
-#define DEVICES_MAX 32
+#define DEVICES_MAX CONF_DEVICES_MAX
 
 struct device;
 struct kernel;

@@ -291,6 +291,14 @@ void host_tell_missing(const struct instance *in, struct control_client *client,
 			 uplink_why_not(e));
 		control_tell(client, key, line, false);
 	}
+	for (size_t i = 0; i < in->devices.entries; i++) {
+		const struct device_entry *e = &in->devices.entry[i];
+
+		if (!e->error[0] || (e->ifindex && e->mode != CONF_DEVICE_AUTO))
+			continue; /* one that is not as it was asked for is an error */
+		snprintf(line, sizeof(line), "warning: dns.devices: %s", e->error);
+		control_tell(client, key, line, false);
+	}
 	if (in->options.host)
 		tell_idle_policies(&in->config, client, key);
 	if (in->strict.error[0]) {

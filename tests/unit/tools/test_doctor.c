@@ -332,7 +332,7 @@ static void programs_that_a_killed_daemon_left_are_an_error(void **state)
 	struct doctor_instance in = { .none = true };
 
 	doctor_hooks(&found, &p, &in);
-	expect(FINDING_ERROR, "1 programs of a daemon that was killed", "headrace down");
+	expect(FINDING_ERROR, "has left programs on devices (1)", "headrace down");
 	memset(&found, 0, sizeof(found));
 	in.none = false;
 	doctor_hooks(&found, &p, &in);
