@@ -270,7 +270,7 @@ up() {
 		return 1
 	}
 	daemon_pid=$(json status .status.pid)
-	[ -n "$daemon_pid" ] && started+=("$daemon_pid headraced")
+	[ -n "$daemon_pid" ] && ours "$daemon_pid" headraced
 }
 must_up() { up || die "headrace up: $(cat "$T/up.log")"; }
 down() {

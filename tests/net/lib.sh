@@ -48,7 +48,8 @@ started_pid='' # of the last start
 session_command='' # pid of what the session runs
 cases_failed=0
 cases_run=0
-started=() # "PID NAME" of what start() started
+started=() # "PID NAME" of what was started: see ours
+declare -A born=() # when that was, by PID
 still_serves_sum='' # of the file that still_serves fetches
 
 die() { echo "fail: $*"; exit 1; }
@@ -136,7 +137,7 @@ namespace() {
 		</dev/null >/dev/null 2>&1 8>&- &
 	pid=$!
 	disown
-	started+=("$pid namespace")
+	ours "$pid" namespace
 	wait_for other_namespace "$pid" || die "no network namespace"
 	printf -v "$1" %s "$pid"
 	in_ns "$pid" ip link set lo up
@@ -229,6 +230,25 @@ neighbours() {
 
 # --- processes --------------------------------------------------------------------------------
 
+# birth PID: sets born_at to when that process began, in ticks since boot; empty: it is gone.
+birth() {
+	local stat fields
+	born_at=''
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+	read -ra fields <<<"${stat##*) }" # behind its name, which may hold anything
+	born_at=${fields[19]}
+}
+
+# ours PID NAME: it ends with the script at the latest. PIDs are used again, after some ten
+# thousand processes, which tests that run at the same time soon make: whoever has that of a
+# process that ended long ago may be one of theirs, and is spared.
+ours() {
+	birth "$1"
+	born[$1]=${born_at:-gone}
+	started+=("$1 $2")
+}
+is_other() { birth "$1"; [ -n "${born[$1]:-}" ] && [ "${born[$1]}" != "$born_at" ]; }
+
 # start NAME COMMAND...: in the background, output to $T/NAME.log; its pid in $started_pid.
 # Ended with the script, or before by stop. (bash has background processes ignore INT.)
 start() {
@@ -238,7 +258,7 @@ start() {
 	setpriv --pdeathsig KILL env --default-signal=INT,QUIT "$@" >"$T/$name.log" 2>&1 </dev/null 8>&- &
 	started_pid=$!
 	disown
-	started+=("$started_pid $name")
+	ours "$started_pid" "$name"
 }
 start_far() { start "$1" nsenter --target "$FAR_PID" --net -- "${@:2}"; }
 start_host() { start "$1" nsenter --target "$HOST_PID" --net -- "${@:2}"; }
@@ -246,6 +266,7 @@ start_host() { start "$1" nsenter --target "$HOST_PID" --net -- "${@:2}"; }
 # stop PID: TERM, and KILL after 6 s: longer than the client waits for its daemon. With the
 # sanitizers a process that is killed in its leak check, which is at the end, leaves a report.
 stop() {
+	! is_other "$1" || return 0
 	kill "$1" 2>/dev/null || return 0
 	wait_for -t 6 gone "$1" 2>/dev/null || kill -KILL "$1" 2>/dev/null || true
 }
@@ -257,7 +278,7 @@ cleanup() {
 	# Last started first: clients before servers, servers before their namespace.
 	for ((i = ${#started[@]} - 1; i >= 0; i--)); do
 		case ${started[i]} in
-		*' namespace') kill -KILL "${started[i]%% *}" 2>/dev/null ;;
+		*' namespace') is_other "${started[i]%% *}" || kill -KILL "${started[i]%% *}" 2>/dev/null ;;
 		*) stop "${started[i]%% *}" ;;
 		esac
 	done

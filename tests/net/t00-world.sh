@@ -35,6 +35,18 @@ check tcp_reset_by_client tcp abort $ECHO4 9 30
 check tcp_reset_by_server tcp aborted $ECHO6 9 30
 check tcp_many_at_once tcp many $ECHO4 9 100
 check tcp_one_after_the_other tcp serial $ECHO4 9 100
+# A process that has the PID of one that was started and has ended, as its time of birth says.
+spared() {
+	start living sleep 60
+	born[$started_pid]=1
+	stop "$started_pid"
+	! gone "$started_pid" || return 1
+	birth "$started_pid"
+	born[$started_pid]=$born_at
+	stop "$started_pid"
+	gone "$started_pid"
+}
+check who_has_the_pid_of_one_that_ended_is_spared spared
 refused() { within 0 900 "$(tcp connect $ECHO4 10 | sed -n 's/^ECONNREFUSED //p')"; }
 check tcp_refused refused
 finish

@@ -54,7 +54,7 @@ up() {
 	: >"$T/daemon.log"
 	client up -c "$T/host.yaml" --log-file "$T/daemon.log" || { cat "$T/daemon.log"; return 1; }
 	main_pid=$(status .status.pid)
-	started+=("$main_pid headraced")
+	ours "$main_pid" headraced
 }
 down() { client down && wait_for gone "$main_pid"; }
 status() { client status --json | jq -r "$1"; }

@@ -164,7 +164,7 @@ for n in 3 4 5; do
 			return 1
 		}
 		daemon_pid=$(json status .status.pid)
-		started+=("$daemon_pid headraced")
+		ours "$daemon_pid" headraced
 	}
 	check "T-07 instance $n comes up beside the others" T07_up $n
 done

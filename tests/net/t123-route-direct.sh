@@ -45,7 +45,7 @@ for way in table bind; do
 	must_up
 	headrace flows --instance "$INSTANCE" --follow --json >"$T/follow.$way" &
 	follower=$!
-	started+=("$follower headrace")
+	ours "$follower" headrace
 	listed "$way-IPv4" "${TO4[direct]}"
 	listed "$way-IPv6" "${TO6[direct]}"
 	start_in "$HOST_PID" keep "$HELPERS/seen" keep "${TO4[direct]}" $SEEN_PORT

@@ -52,7 +52,8 @@ static volatile int *last_ok; /* shared by the server's processes */
 
 __attribute__((noreturn)) static void die(const char *what)
 {
-	fprintf(stderr, "tcp: %s: %s\n", what, strerror(errno));
+	fprintf(stderr, "tcp: %s: %s\n", what,
+		errno ? strerror(errno) : "the other side has ended");
 	exit(1);
 }
 
@@ -273,10 +274,14 @@ static int client_echo(const struct addrinfo *ai, uint64_t bytes)
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 		size_t len = bytes - sent < BLOCK ? (size_t)(bytes - sent) : BLOCK;
 		ssize_t n;
+		int ready;
 
 		if (sent < bytes)
 			p.events |= POLLOUT;
-		if (poll(&p, 1, LIMIT_S * 1000) <= 0) {
+		ready = poll(&p, 1, LIMIT_S * 1000);
+		if (ready < 0 && errno == EINTR)
+			continue;
+		if (ready <= 0) {
 			printf("stalled: %llu bytes sent, %llu back\n", (unsigned long long)sent,
 			       (unsigned long long)back);
 			return -1;
@@ -378,13 +383,25 @@ static int client_aborted(const struct addrinfo *ai, uint64_t times)
 	return 0;
 }
 
+/* 0, or -1 with errno, which is 0 if the connection ended. */
 static int round_trip(int fd)
 {
 	char byte = 'x';
+	ssize_t n;
 
-	return send(fd, &byte, 1, MSG_NOSIGNAL) == 1 && recv(fd, &byte, 1, 0) == 1 && byte == 'x' ?
-		       0 :
-		       -1;
+	do
+		n = send(fd, &byte, 1, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -1;
+	do
+		n = recv(fd, &byte, 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n == 1 && byte == 'x')
+		return 0;
+	if (n >= 0)
+		errno = n ? EPROTO : 0;
+	return -1;
 }
 
 /* N connections, each used once; to be freed by the caller. */
