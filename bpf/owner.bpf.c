@@ -191,6 +191,8 @@ int sock_release(struct bpf_sock *sk)
 		note = sock_note_stored(sk);
 	if (!note)
 		return 1;
+	if (!note->cookie) /* a place in sock_ring would be somebody else's at once */
+		note->life |= SOCK_OVER;
 	note_end(sk, note);
 	note->life |= SOCK_OVER;
 	return 1;
@@ -204,14 +206,27 @@ struct bpf_iter__bpf_sk_storage_map___owner {
 	struct sock_note *value;
 };
 
+static __always_inline int note_is_over(const struct sock_note *note)
+{
+	return *(const volatile __u8 *)&note->life & SOCK_OVER;
+}
+
+/*
+ * A socket that was closed is still met as long as TCP has something to say for it. If it is
+ * closed this very moment its flow may be entered behind its end: nobody else would close it.
+ */
 SEC("?iter/bpf_sk_storage_map")
 int sock_walk(struct bpf_iter__bpf_sk_storage_map___owner *ctx)
 {
 	struct sock_note *note = ctx->value;
 	void *sk = ctx->sk;
+	struct flow *f;
 
-	if (sk && note && sock_is_routed(note))
-		sock_follow(sk, note);
+	if (!sk || !note || !sock_is_routed(note) || note_is_over(note))
+		return 0;
+	f = sock_follow(sk, note);
+	if (f && note_is_over(note))
+		f->state = FLOW_CLOSED;
 	return 0;
 }
 

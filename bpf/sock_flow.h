@@ -170,24 +170,27 @@ static __always_inline void sock_enter(void *socket, const struct sock_note *not
 
 /*
  * The entry in `direct_flows` of the socket's flow, made if there is none and brought up to
- * date; note->key is its key from then on. NULL: there is no flow, or no memory.
+ * date; note->key is its key from then on. One of the same key that is closed is an older
+ * flow's, unless it was the socket's before. NULL: there is no flow, or no memory.
  */
 static __always_inline struct flow *sock_follow(void *socket, struct sock_note *note)
 {
 	struct flow_key key, earlier = note->key;
 	struct flow *f;
 	__u64 packets;
+	int changed;
 
 	if (sock_key(socket, earlier.proto, &key))
 		return NULL;
-	if (!flow_key_same(&key, &earlier)) {
+	changed = !flow_key_same(&key, &earlier);
+	if (changed) {
 		f = earlier.sport ? direct_find(&earlier) : NULL;
 		if (f && f->state != FLOW_CLOSED)
 			direct_close(&earlier, f, END_FINISHED);
 		note->key = key;
 	}
 	f = direct_find(&key);
-	if (!f || f->state == FLOW_CLOSED) {
+	if (!f || (changed && f->state == FLOW_CLOSED)) {
 		sock_enter(socket, note, &key);
 		f = direct_find(&key);
 	}

@@ -21,6 +21,15 @@ flow() {
 held_pid=none # by hold
 facts='"\(.verdict) \(.rule_name) \(.carrier) \(.capture) \(.proto) \(.state)"'
 
+# The servers' side does not hear a connection any more, so that TCP goes on saying that it ends.
+deaf() {
+	in_far nft -f - <<-END || die "no deaf server"
+		table inet deaf {
+			chain input { type filter hook input priority 0; tcp dport 9 drop; }
+		}
+	END
+}
+
 # listed NAME ADDRESS: a connection to there, as the list has it.
 listed() {
 	check "$1: connects" hold held "$2" "$HOST_PID"
@@ -30,8 +39,11 @@ listed() {
 	check "$1: has its bytes" same "10 5" "$(flow tcp "$2" '"\(.bytes_up) \(.bytes_down)"')"
 	own=$(in_host ss -Htnp dport = 9 | awk -v pid="pid=$held_pid," 'index($0, pid) { print $4 }')
 	check "$1: has its own port" same "${own##*:}" "$(flow tcp "$2" .sport)"
+	deaf
 	stop "$held_pid"
 	check "$1: has ended with it" same closed "$(flow tcp "$2" .state)"
+	check "$1: still has" same closed "$(flow tcp "$2" .state)"
+	in_far nft delete table inet deaf
 }
 
 route_up
