@@ -33,6 +33,30 @@ static __always_inline void tell_info(struct flow_event *e, const struct flow_en
 	e->info.slot = slot;
 }
 
+/*
+ * An entry stays without a note, which main may have seen there before: it looks at all of them
+ * again (datapath/strays.c). So it does when the kernel could not remove the entry: that may fail
+ * where its bucket is locked, or somebody else has removed it, and told so.
+ */
+static __always_inline enum flow_end_result left(enum flow_end_result result)
+{
+	count_stat(STAT_FLOWS_LEFT, 1);
+	return result;
+}
+
+/* 0 or negative. */
+static __always_inline long forget(const struct flow_key *key, const struct flow *f)
+{
+	long err;
+
+	flow_note_past(key, f);
+	bpf_map_delete_elem(&flow_info, key);
+	err = bpf_map_delete_elem(&flows, key);
+	if (!err)
+		count_stat(STAT_FLOWS_CLOSED, 1);
+	return err;
+}
+
 SEC("syscall")
 int flow_end(struct flow_end_args *args)
 {
@@ -43,20 +67,20 @@ int flow_end(struct flow_end_args *args)
 	/* What the role noted was of its own flow: nobody would end another that has a note of it. */
 	if (!f || f->first_seen_ns > args->created_ns) {
 		bpf_map_delete_elem(&flow_info, &key);
-		return f ? FLOW_NEWER : FLOW_UNKNOWN;
+		return f ? left(FLOW_NEWER) : FLOW_UNKNOWN;
 	}
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
-	if (e) {
-		flow_event_start(e, EVENT_FLOW_END, &key, f);
-		tell_info(e, args, &key, f->queue);
-		bpf_ringbuf_submit(e, 0);
-	} else {
+	if (!e) {
 		count_stat(STAT_EVENTS_LOST, 1);
+		return forget(&key, f) ? left(FLOW_UNKNOWN) : FLOW_ENDED;
 	}
-	flow_note_past(&key, f);
-	bpf_map_delete_elem(&flow_info, &key);
-	bpf_map_delete_elem(&flows, &key);
-	count_stat(STAT_FLOWS_CLOSED, 1);
+	flow_event_start(e, EVENT_FLOW_END, &key, f);
+	tell_info(e, args, &key, f->queue);
+	if (forget(&key, f)) {
+		bpf_ringbuf_discard(e, 0);
+		return left(FLOW_UNKNOWN);
+	}
+	bpf_ringbuf_submit(e, 0);
 	return FLOW_ENDED;
 }
 

@@ -160,6 +160,7 @@ struct drop_counters {
 	X(STAT_DOWN_BYTES, down_bytes, "IP bytes to applications")                                 \
 	X(STAT_FLOWS_NEW, flows_new, "flows opened")                                               \
 	X(STAT_FLOWS_CLOSED, flows_closed, "flows closed")                                         \
+	X(STAT_FLOWS_LEFT, flows_left, "flow entries that the end of their role's flow left")      \
 	X(STAT_DNS, dns, "DNS packets steered to the resolver")                                    \
 	X(STAT_REJECTS, rejects, "packets refused in place by RST or ICMP")                        \
 	X(STAT_FRAGMENTS, fragments, "fragments seen")                                             \

@@ -130,6 +130,11 @@ bool kernel_flow_end_strays(struct kernel *k, uint64_t idle_ns, uint64_t idle_tc
 /* The table is full: the next pass is worth any cost. */
 void kernel_flow_strays_wanted(struct kernel *k);
 /*
+ * The role of that slot has died: its notes of flows that have no entry go with it (a full table
+ * ends an entry sooner than a connect). Those of the others go when the flows are ended.
+ */
+void kernel_flow_notes_forget(struct kernel *k, unsigned int slot);
+/*
  * Removes direct flows that closed some time ago, or that nobody would remember any more; fn
  * is told of those that were still open (END_IDLE). Parts and passes as above: true = there is
  * more of this one.

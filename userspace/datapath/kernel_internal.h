@@ -141,6 +141,7 @@ struct strays {
 	bool wanted; /* the next pass need not wait until it is worthwhile */
 	uint64_t began_ns; /* of the last pass */
 	uint64_t flows_new; /* flows opened in all when it began */
+	uint64_t flows_left; /* left behind in all by then, see KERNEL_STATS */
 	uint64_t known_ns; /* a role has noted every flow first seen before it */
 	uint64_t unknown_ns; /* this pass: when the oldest that none has noted was first seen */
 	uint64_t idle_ns, idle_tcp_ns; /* of this call */

@@ -8,6 +8,11 @@
  *   PASS_SHARE flows for each new one, however many are idle.
  * - A pass asks for the note of a flow only if it was not there already in the pass before.
  *
+ * One exception the kernel half counts: a role's flow has ended, and an entry stays that is
+ * younger than it, whose note was of the role's flow. Then the next pass asks for all notes.
+ *
+ * Notes without an entry of a role that died would make strays of flows to come pass for noted.
+ *
  * A pass is made in parts, so that main is never away for longer than one of them takes.
  */
 #include <errno.h>
@@ -67,12 +72,23 @@ static bool is_worthwhile(const struct strays *s, const struct kernel_stats *sta
 	       clock_ns() - s->began_ns >= PASS_SLOW_NS;
 }
 
+/* Notes that were there may have gone. */
+static void forget_notes(struct strays *s, const struct kernel_stats *stats)
+{
+	if (stats->flows_left == s->flows_left)
+		return;
+	s->flows_left = stats->flows_left;
+	s->known_ns = 0;
+	s->wanted = true;
+}
+
 static bool pass_begin(struct kernel *k)
 {
 	struct strays *s = &k->strays;
 	struct kernel_stats stats;
 
 	kernel_read_stats(k, &stats);
+	forget_notes(s, &stats);
 	if (!is_worthwhile(s, &stats) || walk_start(&s->walk))
 		return false;
 	s->walking = true;
@@ -114,4 +130,35 @@ bool kernel_flow_end_strays(struct kernel *k, uint64_t idle_ns, uint64_t idle_tc
 void kernel_flow_strays_wanted(struct kernel *k)
 {
 	k->strays.wanted = true;
+}
+
+static void forget_note(const struct kernel *k, const struct flow_key *key,
+			const struct flow_info *info, unsigned int slot)
+{
+	struct flow flow;
+
+	if (info->slot == slot && bpf_map_lookup_elem(k->maps.flows, key, &flow))
+		bpf_map_delete_elem(k->maps.flow_info, key);
+}
+
+void kernel_flow_notes_forget(struct kernel *k, unsigned int slot)
+{
+	struct batch b = { 0 };
+	int more = 1;
+	__u32 count;
+
+	if (k->maps.flow_info < 0 ||
+	    batch_start(&b, sizeof(struct flow_key), sizeof(struct flow_info)))
+		return;
+	while (more > 0) {
+		const struct flow_key *key;
+		const struct flow_info *info;
+
+		more = batch_read(&b, k->maps.flow_info, &count);
+		key = b.keys;
+		info = b.values;
+		for (__u32 i = 0; more >= 0 && i < count; i++)
+			forget_note(k, &key[i], &info[i], slot);
+	}
+	batch_end(&b);
 }

@@ -319,6 +319,7 @@ static void role_died(struct role *r, bool was_ready, const char *how)
 	c->ops->died(c, r);
 	if (!r->slot || !was_ready)
 		kernel_flow_end_all(c->kernel, (int)r->slot, END_ROLE_DIED);
+	kernel_flow_notes_forget(c->kernel, r->slot);
 }
 
 static void role_hung(struct role *r)

@@ -77,8 +77,7 @@ static void tcp_flow_tell_end(struct tcp_flow *f, enum flow_end end)
 	if (f->state == TCP_FLOW_CONNECTING) /* nothing was noted yet */
 		tcp_flow_info(f, &info);
 	info.end = (uint8_t)end;
-	datapath_flow_end(&w->datapath, &f->key, f->syn_dropped ? clock_ns() : f->created_ns,
-			  &info);
+	datapath_flow_end(&w->datapath, &f->key, f->syn_again ? clock_ns() : f->created_ns, &info);
 	if (f->state == TCP_FLOW_CONNECTING) {
 		tcp_connect_done(f);
 	} else {
@@ -239,7 +238,7 @@ static void tcp_keep_entry(struct tcp_flow *f)
 	struct datapath *dp = &f->engine->worker->datapath;
 	struct flow_info info;
 
-	f->syn_dropped = true;
+	f->syn_again = true;
 	if (datapath_flow_noted(dp, &f->key, &info) == 0)
 		return;
 	tcp_flow_info(f, &info);
@@ -249,8 +248,6 @@ static void tcp_keep_entry(struct tcp_flow *f)
 /* All was said; the last bytes are still on their way upstream. */
 static void tcp_closed_input(struct tcp_flow *f, const struct worker_packet *p)
 {
-	if (tcp_opens(p))
-		tcp_keep_entry(f);
 	if (f->conn.state == CONN_TIME_WAIT && (p->head.tcp_flags & TCP_FIN))
 		tcp_answer_again(f);
 	else
@@ -261,6 +258,8 @@ static void tcp_open_input(struct tcp_flow *f, struct worker_packet *p)
 {
 	int why;
 
+	if (tcp_opens(p))
+		tcp_keep_entry(f);
 	if (f->conn.state == CONN_CLOSED || f->conn.state == CONN_TIME_WAIT) {
 		tcp_closed_input(f, p);
 		return;
@@ -268,8 +267,6 @@ static void tcp_open_input(struct tcp_flow *f, struct worker_packet *p)
 	why = conn_input(&f->conn, &p->head, p->raw.data);
 	if (why)
 		worker_drop(f->engine->worker, (enum drop_reason)why);
-	if (why == DROP_TCP_SYN)
-		tcp_keep_entry(f);
 	tcp_opening_update(f);
 	tcp_relay_update(f);
 }

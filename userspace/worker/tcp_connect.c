@@ -339,6 +339,7 @@ void tcp_connect_input(struct tcp_flow *f, struct worker_packet *p)
 		return;
 	}
 	if (seq == isn) {
+		f->syn_again = true;
 		worker_drop(e->worker, DROP_RETRANSMIT);
 		return;
 	}

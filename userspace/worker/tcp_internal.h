@@ -74,7 +74,7 @@ struct tcp_flow {
 	bool opening : 1; /* its SYN-ACK is not answered yet */
 	bool relayed : 1; /* upstream is the resolver: a socketpair */
 	bool challenged : 1; /* TIME_WAIT: a SYN that may be old was answered by an ACK */
-	bool syn_dropped : 1; /* the flow's entry may be younger than the flow */
+	bool syn_again : 1; /* a SYN came again: the flow's entry may be younger than the flow */
 };
 
 #define TCP_QUEUE_BUCKETS 64 /* bits of a word */

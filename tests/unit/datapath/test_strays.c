@@ -40,6 +40,7 @@ static int up(void **state)
 		return -1;
 	datapath_init(&dp, 1);
 	dp.flow_info = dup(kernel_role_fd(k, 1, ROLE_FD_FLOW_INFO));
+	dp.flow_end = dup(kernel_role_fd(k, 1, ROLE_FD_FLOW_END));
 	return 0;
 }
 
@@ -192,6 +193,54 @@ static void stray_that_is_not_idle_yet_ends_later(void **state)
 	assert_true(is_there(IPPROTO_UDP, 5));
 }
 
+/*
+ * A role that did not hear of a flow's being replaced has noted its own where the new entry
+ * stands; all of them were found noted then, and no new one has come.
+ */
+static void flow_whose_note_went_with_an_older_one_ends(void **state)
+{
+	struct flow_key key = key_of(IPPROTO_TCP, 6);
+	struct flow_info info = { .outbound = "direct" };
+	struct flow flow;
+
+	put_noted(5);
+	put(IPPROTO_TCP, 6, 2 * MINUTE_NS);
+	assert_int_equal(datapath_flow_note(&dp, &key, &info), 0);
+	end_strays();
+	assert_int_equal(bpf_map_lookup_elem(k->maps.flows, &key, &flow), 0);
+	assert_int_equal(datapath_flow_end(&dp, &key, flow.first_seen_ns - 1, &info), 0);
+	assert_true(is_there(IPPROTO_TCP, 6));
+	end_strays();
+	assert_false(is_there(IPPROTO_TCP, 6));
+	assert_true(is_there(IPPROTO_UDP, 5));
+	end_strays();
+	assert_false(k->strays.walking);
+}
+
+static bool is_noted(uint16_t port)
+{
+	struct flow_key key = key_of(IPPROTO_UDP, port);
+	struct flow_info info;
+
+	return datapath_flow_noted(&dp, &key, &info) == 0;
+}
+
+static void notes_without_an_entry_go_with_their_role(void **state)
+{
+	struct flow_info info = { .outbound = "direct" };
+
+	put_noted(5);
+	for (uint16_t port = 6; port <= 300; port++) {
+		struct flow_key key = key_of(IPPROTO_UDP, port);
+
+		dp.slot = port % 2 ? 1 : 2;
+		assert_int_equal(datapath_flow_note(&dp, &key, &info), 0);
+	}
+	kernel_flow_notes_forget(k, 1);
+	for (uint16_t port = 1; port <= 300; port++)
+		assert_int_equal(is_noted(port), port <= 5 || port % 2 == 0);
+}
+
 #define STRAY_TEST(f) cmocka_unit_test_setup_teardown(f, up, down)
 
 int main(void)
@@ -203,6 +252,8 @@ int main(void)
 		STRAY_TEST(few_new_flows_wait_until_they_are_worth_a_pass),
 		STRAY_TEST(full_table_is_worth_a_pass_at_once),
 		STRAY_TEST(stray_that_is_not_idle_yet_ends_later),
+		STRAY_TEST(flow_whose_note_went_with_an_older_one_ends),
+		STRAY_TEST(notes_without_an_entry_go_with_their_role),
 	};
 
 	if (own_bpffs())

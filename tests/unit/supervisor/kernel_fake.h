@@ -33,6 +33,7 @@ struct kernel {
 	int attached_ifindex;
 	int ended_slot; /* of the last kernel_flow_end_all(), -2 = none */
 	enum flow_end ended_with;
+	int forgotten_slot; /* of the last kernel_flow_notes_forget(), -2 = none */
 	int captured; /* capture points attached now */
 	size_t host_addrs, host_prefixes;
 	int devices; /* attached now */
@@ -69,6 +70,7 @@ static void fake_kernel_reset(void)
 		.attach = "none", .dns = "resolver", .protect = "SO_MARK", .bpffs = "none"
 	};
 	fake_kernel.ended_slot = -2;
+	fake_kernel.forgotten_slot = -2;
 	fake_load_error[0] = '\0';
 	fake_loaded = 0;
 	fake_attach_result = 0;
@@ -288,6 +290,11 @@ bool kernel_flow_end_strays(struct kernel *k, uint64_t idle_ns, uint64_t idle_tc
 
 void kernel_flow_strays_wanted(struct kernel *k)
 {
+}
+
+void kernel_flow_notes_forget(struct kernel *k, unsigned int slot)
+{
+	k->forgotten_slot = (int)slot;
 }
 
 void kernel_flow_end_all(struct kernel *k, int slot, enum flow_end end)

@@ -181,6 +181,7 @@ static void a_dead_worker_is_replaced_and_the_others_stay(void **state)
 	while (crew.role[1].state != ROLE_STATE_READY)
 		loop_once(loop, 10);
 	assert_int_equal(fake_kernel.ended_slot, -2); /* the new worker itself ends them */
+	assert_int_equal(fake_kernel.forgotten_slot, 1);
 	assert_non_null(strstr(ask(1), "\"restarted\":1"));
 	assert_int_equal(key_of(answer), key);
 	assert_non_null(strstr(ask(0), "\"descriptors\":4")); /* a new relay */

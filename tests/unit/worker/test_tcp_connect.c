@@ -129,6 +129,48 @@ static void repeated_syn_is_dropped_while_the_connect_is_in_flight(void **state)
 	close(fd);
 }
 
+/*
+ * Behind a RST that meant something else the kernel half takes it for a new flow, whose entry
+ * nobody but this one would end.
+ */
+static void end_takes_the_entry_that_a_repeated_syn_has_made(void **state)
+{
+	struct app a = app_at("198.51.100.7", 4000);
+	uint64_t again_ns;
+
+	app_send(&a, SEG_SYN, NULL, 0);
+	bench_skip(1000);
+	again_ns = clock_ns();
+	a.seq--;
+	app_send(&a, SEG_SYN, NULL, 0);
+	app_expect(&a, SEG_SYN | SEG_ACK);
+	close(bench_accept());
+	app_send(&a, SEG_RST, NULL, 0);
+	assert_int_equal(bench.ended, 1);
+	assert_true(bench.created_ns >= again_ns);
+}
+
+/* The same where upstream is there, and the SYN-ACK was lost. */
+static void end_takes_the_entry_of_a_syn_that_is_answered_again(void **state)
+{
+	struct app a = app_at("198.51.100.7", 4000);
+	unsigned int noted;
+	uint64_t again_ns;
+
+	app_send(&a, SEG_SYN, NULL, 0);
+	app_expect(&a, SEG_SYN | SEG_ACK);
+	close(bench_accept());
+	bench_skip(10);
+	noted = bench.noted;
+	again_ns = clock_ns();
+	a.seq--;
+	app_send(&a, SEG_SYN, NULL, 0);
+	assert_int_equal(bench.noted, noted + 1);
+	app_send(&a, SEG_RST, NULL, 0);
+	assert_int_equal(bench.ended, 1);
+	assert_true(bench.created_ns >= again_ns);
+}
+
 static void new_syn_of_the_same_port_replaces_a_connect_in_flight(void **state)
 {
 	struct app a = app_at("198.51.100.7", 4000);
@@ -222,6 +264,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			repeated_syn_is_dropped_while_the_connect_is_in_flight, bench_up,
 			bench_down),
+		cmocka_unit_test_setup_teardown(end_takes_the_entry_that_a_repeated_syn_has_made,
+						bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(end_takes_the_entry_of_a_syn_that_is_answered_again,
+						bench_up, bench_down),
 		cmocka_unit_test_setup_teardown(
 			new_syn_of_the_same_port_replaces_a_connect_in_flight, bench_up,
 			bench_down),
