@@ -525,8 +525,10 @@ static int write_settings(struct kernel *k)
 int kernel_settings(struct kernel *k, const struct settings *s)
 {
 	uint64_t beat_ns = k->settings.heartbeat_ns;
+	uint32_t tell_direct = k->settings.tell_direct; /* kernel_tell_direct()'s alone */
 
 	k->settings = *s;
+	k->settings.tell_direct = tell_direct;
 	if (beat_ns > s->heartbeat_ns) /* the caller's may be as old as the instance */
 		k->settings.heartbeat_ns = beat_ns;
 	k->settings.own_cgroup = k->cgroup.id;

@@ -33,6 +33,7 @@
 #include "datapath/kernel_internal.h"
 #include "datapath/look.h"
 #include "datapath/role.h"
+#include "datapath/view.h"
 #include "lib/own_bpffs.h"
 #include "unit/datapath/support.h"
 
@@ -149,6 +150,26 @@ static void sockets_of_the_cgroup_are_marked(void **state)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+	kernel_unload(k);
+}
+
+/* A reload, or another uplink, is no reason to leave out what who follows wants to hear. */
+static void settings_keep_telling_of_direct_flows(void **state)
+{
+	struct kernel *k = load_bpf(false);
+	struct settings s = { .mark = HEADRACE_MARK }, now;
+	__u32 zero = 0;
+
+	assert_int_equal(kernel_settings(k, &s), 0);
+	kernel_tell_direct(k, true);
+	s.mtu = 1400;
+	assert_int_equal(kernel_settings(k, &s), 0);
+	assert_int_equal(bpf_map_lookup_elem(k->maps.settings, &zero, &now), 0);
+	assert_int_equal(now.mtu, 1400);
+	assert_int_equal(now.tell_direct, 1);
+	kernel_tell_direct(k, false);
+	assert_int_equal(bpf_map_lookup_elem(k->maps.settings, &zero, &now), 0);
+	assert_int_equal(now.tell_direct, 0);
 	kernel_unload(k);
 }
 
@@ -629,6 +650,7 @@ int main(void)
 		cmocka_unit_test(a_name_that_lives_is_neither_cleaned_nor_taken),
 		cmocka_unit_test(does_not_pin_where_others_may_write),
 		cmocka_unit_test(sockets_of_the_cgroup_are_marked),
+		cmocka_unit_test(settings_keep_telling_of_direct_flows),
 		cmocka_unit_test(main_goes_into_the_cgroup_and_back),
 		cmocka_unit_test(walks_every_flow_joined_with_its_info),
 		cmocka_unit_test(role_cannot_write_the_flow_table),
