@@ -15,7 +15,8 @@
  * stay for other destinations), and what has a mark, a device or a source address of its own.
  *
  * A process may be preempted here by another one on the same CPU that connects, too, and works
- * in the same memory: then the facts are not ours any more, and nothing is decided.
+ * in the same memory: then the facts are not ours any more, and the rules are asked again. Who
+ * is disturbed ROUTE_TRIES times is left to the TUN.
  */
 #include "vmlinux.h"
 
@@ -33,6 +34,8 @@
 #define ROUTE_SOL_SOCKET 1
 #define ROUTE_SO_MARK 36
 #define ROUTE_SO_BINDTOIFINDEX 62
+
+#define ROUTE_TRIES 4
 
 /* What rules may ask for that the packet alone tells: of such a flow its packet decides. */
 #define ROUTE_LATER (1U << RULE_SADDR | 1U << RULE_DSCP | 1U << RULE_DEVICE)
@@ -127,11 +130,31 @@ static __always_inline void route_send_direct(struct bpf_sock_addr *ctx, const s
 		sock_note_routed(note, &c->to, bpf_htons(c->port), c->proto, rule, epoch);
 }
 
+/* Is it to go direct? rule and epoch say by which rule. */
+static __always_inline int route_is_direct(struct bpf_sock_addr *ctx, const struct route_call *c,
+					   __u32 *ret_rule, __u32 *ret_epoch)
+{
+	struct rule_work *w = rule_work_get(RULE_WORK_SOCKET);
+	__u32 decided, missing, i;
+
+	for (i = 0; w && i < ROUTE_TRIES; i++) {
+		route_facts(ctx, &w->facts, c);
+		decided = rules_decide_socket();
+		missing = w->missing;
+		*ret_epoch = w->epoch;
+		PARSE_MERGE();
+		if (!route_undisturbed(&w->facts, c))
+			continue;
+		*ret_rule = decided >> 8;
+		return (decided & 0xff) == VERDICT_DIRECT && !(missing & ROUTE_LATER);
+	}
+	return 0;
+}
+
 static __always_inline int route_decide(struct bpf_sock_addr *ctx, const struct settings *s,
 					struct route_call *c)
 {
-	struct rule_work *w = rule_work_get(RULE_WORK_SOCKET);
-	int decided;
+	__u32 rule, epoch;
 
 	c->port = bpf_ntohs((__u16)ctx->user_port);
 	c->proto = (__u8)ctx->protocol;
@@ -143,13 +166,10 @@ static __always_inline int route_decide(struct bpf_sock_addr *ctx, const struct 
 		route_bind(ctx, s, c);
 		return 1;
 	}
-	if (!w || route_is_bound(ctx->sk) || (s->dns_intercept && c->port == DNS_PORT))
+	if (route_is_bound(ctx->sk) || (s->dns_intercept && c->port == DNS_PORT))
 		return 1;
-	route_facts(ctx, &w->facts, c);
-	decided = rules_decide_socket();
-	if ((decided & 0xff) == VERDICT_DIRECT && !(w->missing & ROUTE_LATER) &&
-	    route_undisturbed(&w->facts, c))
-		route_send_direct(ctx, s, c, (__u32)decided >> 8, w->epoch);
+	if (route_is_direct(ctx, c, &rule, &epoch))
+		route_send_direct(ctx, s, c, rule, epoch);
 	return 1;
 }
 
