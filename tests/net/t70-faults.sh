@@ -75,7 +75,7 @@ descriptors() {
 	wait_for get && within 1 100000 "$(dropped source_flows)" && same 0 "$(dropped no_descriptor)"
 }
 session_stop
-SESSION_PREFIX="prlimit --nofile=80:80" session_start --dns $DNS4
+SESSION_PREFIX="prlimit --nofile=96:96" session_start --dns $DNS4
 check descriptors_run_out descriptors
 check nobody_was_restarted same 0 "$(restarts '')"
 worker=$(role_pids worker | head -n 1)
