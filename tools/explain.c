@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/rtnetlink.h>
+
 #include "base/addr.h"
 #include "tools/client.h"
 #include "tools/command.h"
@@ -152,6 +154,7 @@ static void explain_route(const json_t *route, FILE *out)
 {
 	const char *error = object_text(route, "error", NULL);
 	const char *gateway = object_text(route, "gateway", NULL);
+	unsigned long long table = object_number(route, "table");
 
 	if (!route)
 		return;
@@ -159,9 +162,12 @@ static void explain_route(const json_t *route, FILE *out)
 		fprintf(out, "  %-11s%s\n", "route", error);
 		return;
 	}
-	fprintf(out, "  %-11s%s%s by %s, table %llu\n", "route", gateway ? "via " : "directly",
-		gateway ? gateway : "", object_text(route, "device", "?"),
-		object_number(route, "table"));
+	fprintf(out, "  %-11s%s%s by %s, table ", "route", gateway ? "via " : "directly",
+		gateway ? gateway : "", object_text(route, "device", "?"));
+	if (table == RT_TABLE_MAIN || table == RT_TABLE_LOCAL)
+		fprintf(out, "%s\n", table == RT_TABLE_MAIN ? "main" : "local");
+	else
+		fprintf(out, "%llu\n", table);
 }
 
 static void explain_name(const json_t *o, FILE *out)

@@ -193,6 +193,20 @@ static int read_owner(struct subject *s, const json_t *request, char err[ERROR_T
 	return r;
 }
 
+/* What would be passed over in silence, and the answer be another flow's. */
+static int check_together(const json_t *request, char err[ERROR_TEXT_MAX])
+{
+	static const char *const owner[] = { "pid", "uid", "cgroup", "unit", "process" };
+
+	if (!json_object_get(request, "client"))
+		return json_object_get(request, "mac") ? bad(err, "mac", "client beside it") : 0;
+	for (size_t i = 0; i < sizeof(owner) / sizeof(owner[0]); i++)
+		if (json_object_get(request, owner[i]))
+			return bad(err, owner[i],
+				   "no client beside it, whose processes nobody knows");
+	return 0;
+}
+
 static int read_client(struct subject *s, const json_t *request, char err[ERROR_TEXT_MAX])
 {
 	const char *client = text_of(request, "client"), *mac = text_of(request, "mac");
@@ -240,6 +254,8 @@ int subject_read(struct subject *s, const struct instance *in, const json_t *req
 	memset(s, 0, sizeof(*s));
 	s->capture = kernel_settings_now(in->kernel)->host ? CAPTURE_EGRESS : CAPTURE_TUN;
 	r = read_proto(s, request, err);
+	if (!r)
+		r = check_together(request, err);
 	if (!r)
 		r = read_client(s, request, err);
 	if (!r && s->capture != CAPTURE_LAN)

@@ -386,6 +386,9 @@ static void explains_each_address_of_a_name_or_says_what_is_wrong(void **state)
 		{ "\"dest\":\"192.0.2.1\",\"unit\":\"none.service\"", "does it run?" },
 		{ "\"dest\":\"192.0.2.1\",\"client\":\"x\"", "client: expected" },
 		{ "\"dest\":\"192.0.2.1\",\"client\":\"10.0.0.1\",\"mac\":\"2\"", "mac: expected" },
+		{ "\"dest\":\"192.0.2.1\",\"mac\":\"02:00:00:00:00:01\"", "mac: expected client" },
+		{ "\"dest\":\"192.0.2.1\",\"client\":\"10.0.0.1\",\"uid\":0",
+		  "uid: expected no client" },
 		{ "\"dest\":\"192.0.2.1\",\"interface\":\"none0\"", "no device 'none0'" },
 		{ "\"dest\":\"192.0.2.1\",\"fwmark\":-1", "fwmark: expected" },
 	};

@@ -76,7 +76,7 @@ static void facts_are_told_in_words(void **state)
 	says("process    curl\n");
 	says("user ID    1000\n");
 	says("name       www.test, by x\n");
-	says("route      via 10.0.0.1 by eth0, table 254\n");
+	says("route      via 10.0.0.1 by eth0, table main\n");
 	print("facts", "{\"proto\":\"icmp\",\"daddr\":\"192.0.2.1\",\"name_known\":\"not\","
 		       "\"route\":{\"error\":\"Network is unreachable\"}}");
 	says("icmp ? -> 192.0.2.1\n");
