@@ -236,17 +236,13 @@ int host_begin(struct instance *in, char err[ERROR_TEXT_MAX])
 					   .tun = in->capture.tun.name,
 					   .tun_ifindex = in->capture.tun.ifindex,
 					   .dns = in->config.conf->dns.intercept };
-	int r;
 
 	if (!in->options.host)
 		return 0;
 	host_uplinks_changed(in);
 	if (!routes(in))
 		return 0;
-	r = routing_start(&in->routing, &wish, err);
-	if (!r)
-		uplink_changed(&in->routing);
-	return r;
+	return routing_start(&in->routing, &wish, err);
 }
 
 static bool forwards_something(const struct conf *c)

@@ -133,6 +133,16 @@ static bool same_uplink(const struct route_uplink *a, const struct route_uplink 
 	       a->metric == b->metric;
 }
 
+/* Where the host's default route leads, before anything is changed. */
+static int family_look(struct routing *r, struct routing_family *f, char err[ERROR_TEXT_MAX])
+{
+	int e = find_uplink(r, f->family, &f->used);
+
+	return e ? error_at(err, e, "capture.route: the default route of IPv%d",
+			    f->family == AF_INET ? 4 : 6) :
+		   0;
+}
+
 static int family_make(struct routing *r, struct routing_family *f, char err[ERROR_TEXT_MAX])
 {
 	struct route_facts facts = { .conf = r->wish.conf,
@@ -141,11 +151,8 @@ static int family_make(struct routing *r, struct routing_family *f, char err[ERR
 				     .subnet = f->family == AF_INET ? r->wish.v4 : r->wish.v6,
 				     .uplink = &f->used,
 				     .dns = r->wish.dns };
-	int e = find_uplink(r, f->family, &f->used);
+	int e;
 
-	if (e)
-		return error_at(err, e, "capture.route: the default route of IPv%d",
-				f->family == AF_INET ? 4 : 6);
 	memset(f->change, 0, sizeof(f->change));
 	route_plan_make(&facts, &f->plan);
 	e = make_items(r, f, false, err);
@@ -171,18 +178,34 @@ static bool family_is_there(int family)
 	return true;
 }
 
-static int make_all(struct routing *r, char err[ERROR_TEXT_MAX])
+static int look_for_uplinks(struct routing *r, unsigned int families, char err[ERROR_TEXT_MAX])
 {
-	int e = family_make(r, &r->family[0], err);
+	int e = 0;
 
-	r->family[1].plan.items = 0;
-	if (!e && family_is_there(AF_INET6))
-		e = family_make(r, &r->family[1], err);
+	for (unsigned int i = 0; !e && i < families; i++)
+		e = family_look(r, &r->family[i], err);
 	if (!e && binds(r) && !r->family[0].used.ifindex && !r->family[1].used.ifindex)
 		e = error_text(
 			err, -ENETUNREACH,
 			"capture.route: '%s' needs a default route of the host: there is none",
 			conf_route_ways[r->wish.conf->way]);
+	return e;
+}
+
+/*
+ * Who is connected while the routes come must be bound already: our own sockets would come back
+ * to us, and what rules send direct would be carried.
+ */
+static int make_all(struct routing *r, char err[ERROR_TEXT_MAX])
+{
+	unsigned int families = family_is_there(AF_INET6) ? 2 : 1;
+	int e = look_for_uplinks(r, families, err);
+
+	r->family[1].plan.items = 0;
+	if (!e)
+		r->ops->uplink_changed(r);
+	for (unsigned int i = 0; !e && i < families; i++)
+		e = family_make(r, &r->family[i], err);
 	return e;
 }
 
@@ -212,8 +235,6 @@ static bool uplink_moved(struct routing *r)
 /* The host has another default route: everything is made anew, from it. */
 static void start_anew(struct routing *r)
 {
-	int had[2] = { r->family[0].used.ifindex, r->family[1].used.ifindex };
-
 	unmake_all(r);
 	if (make_all(r, r->error)) {
 		log_warn("route", "%s", r->error);
@@ -221,8 +242,6 @@ static void start_anew(struct routing *r)
 	}
 	r->error[0] = '\0';
 	log_info("route", "the host has another default route: capture follows it");
-	if (had[0] != r->family[0].used.ifindex || had[1] != r->family[1].used.ifindex)
-		r->ops->uplink_changed(r);
 }
 
 static void repair_expired(struct timer *t)

@@ -26,7 +26,7 @@
 struct routing;
 
 struct routing_ops {
-	/* Own sockets have to be bound to other devices from now on. */
+	/* Sockets have to be bound to these devices from now on: before there are routes. */
 	void (*uplink_changed)(struct routing *r);
 };
 

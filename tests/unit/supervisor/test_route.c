@@ -43,6 +43,7 @@ static struct subnet v4, v6;
 static struct loop *loop;
 static struct routing routing;
 static unsigned int uplink_changes;
+static bool told_late; /* of the uplink, when there were routes to the TUN already */
 static char before[SNAPSHOT_MAX], after[SNAPSHOT_MAX];
 
 static void run(const char *command)
@@ -105,6 +106,8 @@ static void make_devices(void)
 static void uplink_changed(struct routing *r)
 {
 	uplink_changes++;
+	told_late |= says("ip route get " FAR4 " 2>&1", tun.name) ||
+		     says("ip route get " FAR6 " 2>&1", tun.name);
 }
 
 static const struct routing_ops ops = { .uplink_changed = uplink_changed };
@@ -211,6 +214,8 @@ static void check_bound(void)
 	assert_true(says("cat /proc/sys/net/ipv4/conf/up0/rp_filter", "2"));
 	assert_int_not_equal(routing_bound_to(&routing, AF_INET), 0);
 	assert_int_not_equal(routing_bound_to(&routing, AF_INET6), 0);
+	assert_int_not_equal(uplink_changes, 0);
+	assert_false(told_late);
 }
 
 static void check_mode_dns(void)
@@ -402,6 +407,7 @@ static void it_follows_the_default_route(void **state)
 
 	NEEDS_ROOT();
 	begin(&conf);
+	uplink_changes = 0;
 	run("ip link add up1 type veth peer name peer1 && ip link set up1 up && ip link set peer1 up && ip addr add 203.0.113.2/24 dev up1"
 	    " && ip route replace default via 203.0.113.1 dev up1");
 	TURN_UNTIL(loop, uplink_changes == 1);
@@ -412,6 +418,7 @@ static void it_follows_the_default_route(void **state)
 	LEADS_TO_TUN(FAR4);
 	run("ip route replace default via " GATEWAY4 " dev up0 && ip link del up1");
 	TURN_UNTIL(loop, uplink_changes == 2);
+	assert_false(told_late);
 	check_captured();
 	end();
 }
