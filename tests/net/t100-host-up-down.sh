@@ -229,6 +229,11 @@ for way in tcx clsact; do
 	check "${way}_closed_it_is_refused_still" refused_at_once
 	check "${way}_closed_the_next_start_takes_over" up
 	check "${way}_closed_and_captures" resolves
+	in_host ip link del "$(status .status.tun)"
+	check "${way}_closed_it_ends_when_its_device_is_removed" wait_for gone "$main_pid"
+	check "${way}_closed_and_does_not_open_it" refused_at_once
+	check "${way}_closed_a_start_after_that_takes_over_too" up
+	check "${way}_closed_and_captures_again" resolves
 	killed
 	check "${way}_closed_down_opens_it_again" client down
 	check "${way}_closed_nothing_is_left" nothing_left

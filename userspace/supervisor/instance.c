@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mount.h>
@@ -380,6 +381,20 @@ static void beat_expired(struct timer *t)
 	loop_arm(in->loop, t, beat_ms(in));
 }
 
+/*
+ * Nobody has told it to end: with when-down closed nothing is undone, and the programs refuse on
+ * as if it had been killed.
+ */
+static void end_without_device(struct instance *in)
+{
+	error_text(in->error, -ENODEV, "the device %s was removed, ending", in->capture.tun.name);
+	if (in->options.host && in->settings.closed) {
+		log_err("main", "%s; what rules capture is refused", in->error);
+		_exit(EXIT_FAILURE);
+	}
+	instance_stop(in);
+}
+
 static void heartbeat_expired(struct timer *t)
 {
 	struct instance *in = container_of(t, struct instance, heartbeat);
@@ -392,11 +407,8 @@ static void heartbeat_expired(struct timer *t)
 	if (in->options.unprivileged)
 		unprivileged_look(in);
 	loop_arm(in->loop, t, HEARTBEAT_MS);
-	if (in->state == INSTANCE_RUNNING && !tun_is_there(&in->capture.tun)) {
-		error_text(in->error, -ENODEV, "the device %s was removed, ending",
-			   in->capture.tun.name);
-		instance_stop(in);
-	}
+	if (in->state == INSTANCE_RUNNING && !tun_is_there(&in->capture.tun))
+		end_without_device(in);
 }
 
 static void log_refusal(const struct flow_key *key, const char *why)
