@@ -195,6 +195,49 @@ void doctor_status(struct findings *f, const json_t *status, struct doctor_insta
 	doctor_advice(f, status);
 }
 
+/* A line of the resolver's: is it about an upstream that does not answer, or leads back to us? */
+void doctor_upstream(struct findings *f, const json_t *o)
+{
+	const char *state = object_text(o, "state", ""), *why = object_text(o, "error", "");
+	const char *name = object_text(o, "name", "?"), *address = object_text(o, "address", "?");
+
+	if (strcmp(object_text(o, "type", ""), "upstream") != 0)
+		return;
+	if (json_is_true(json_object_get(o, "looped")))
+		finding_add(f, FINDING_WARNING, "resolver", "name another server in dns.upstreams",
+			    "upstream %s at %s leads back to this resolver: it is left out", name,
+			    address);
+	else if (!strcmp(state, "failing") || !strcmp(state, "down"))
+		finding_add(f, FINDING_WARNING, "resolver",
+			    "see `headrace dns stats`: is it the right server, and may it be asked "
+			    "from here?",
+			    "upstream %s is %s: %s", name, state, why[0] ? why : address);
+}
+
+/* What the resolver says of its upstreams. */
+static void doctor_upstreams(struct findings *f, const char *instance)
+{
+	json_t *request = json_pack("{s:s, s:s}", "command", "dns", "what", "stats");
+	enum client_answer answer = ANSWER_OBJECT;
+	struct client *c = malloc(sizeof(*c));
+	const char *line, *kind;
+	json_t *root, *object;
+
+	if (!c || client_open(c, instance))
+		goto out;
+	client_request(c, request, -1);
+	while (answer == ANSWER_OBJECT && client_line(c, DOCTOR_WAIT_MS, &line) > 0) {
+		answer = client_parse(line, &root, &kind, &object);
+		if (answer == ANSWER_OBJECT)
+			doctor_upstream(f, object);
+		json_decref(root);
+	}
+	client_done(c);
+out:
+	json_decref(request);
+	free(c);
+}
+
 /* The "status" object of an instance; NULL = it gives none, and may say why. */
 static json_t *doctor_ask(const char *instance, char why[FINDING_TEXT_MAX])
 {
@@ -233,15 +276,17 @@ static void doctor_instance(struct findings *f, const char *instance, struct doc
 		return;
 	}
 	status = doctor_ask(instance ? instance : names[0], why);
-	if (status)
+	if (status) {
 		doctor_status(f, status, ret);
-	else if (why[0])
+		doctor_upstreams(f, instance ? instance : names[0]);
+	} else if (why[0]) {
 		finding_add(f, FINDING_NOTE, "instance", NULL, "instance %s was not looked at: %s",
 			    instance ? instance : names[0], why);
-	else
+	} else {
 		finding_add(f, FINDING_ERROR, "instance",
 			    "its log says why; `headrace down` and `up` start it anew",
 			    "instance %s does not answer", instance ? instance : names[0]);
+	}
 	json_decref(status);
 }
 

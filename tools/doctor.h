@@ -93,6 +93,8 @@ void doctor_hooks(struct findings *f, const struct hook_programs *p,
 		  const struct doctor_instance *in);
 bool doctor_is_ours(const char *program);
 
+/* What its resolver says ("dns"). */
+void doctor_upstream(struct findings *f, const json_t *o);
 /* What an instance says of itself ("status"). */
 void doctor_status(struct findings *f, const json_t *status, struct doctor_instance *ret_in);
 

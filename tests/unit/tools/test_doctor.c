@@ -412,6 +412,31 @@ static void what_it_listens_at_and_is_bound_to_is_known(void **state)
 	assert_int_equal(in.port53, 4);
 }
 
+static void upstream(const char *json)
+{
+	json_t *o = json_loads(json, 0, NULL);
+
+	assert_non_null(o);
+	doctor_upstream(&found, o);
+	json_decref(o);
+}
+
+static void upstreams_that_do_not_answer_are_named(void **state)
+{
+	upstream("{\"type\":\"upstream\",\"name\":\"good\",\"state\":\"up\",\"error\":\"once\"}");
+	upstream("{\"type\":\"cache\",\"name\":\"c\",\"state\":\"down\"}");
+	assert_int_equal(found.count, 0);
+	upstream("{\"type\":\"upstream\",\"name\":\"quad9\",\"state\":\"failing\","
+		 "\"address\":\"9.9.9.9:853\",\"error\":\"9.9.9.9:853: no answer\"}");
+	expect(FINDING_WARNING, "upstream quad9 is failing: 9.9.9.9:853: no answer", "dns stats");
+	upstream("{\"type\":\"upstream\",\"name\":\"isp\",\"state\":\"down\","
+		 "\"address\":\"192.0.2.9:53\"}");
+	expect(FINDING_WARNING, "upstream isp is down: 192.0.2.9:53", "dns stats");
+	upstream("{\"type\":\"upstream\",\"name\":\"me\",\"state\":\"up\",\"looped\":true,"
+		 "\"address\":\"192.0.2.1:53\"}");
+	expect(FINDING_WARNING, "upstream me at 192.0.2.1:53 leads back", "another server");
+}
+
 static void an_instance_in_order_has_no_fault(void **state)
 {
 	struct doctor_instance in;
@@ -453,6 +478,7 @@ int main(void)
 		T(without_root_hooks_are_not_known),
 		T(what_an_instance_says_is_judged),
 		T(what_it_listens_at_and_is_bound_to_is_known),
+		T(upstreams_that_do_not_answer_are_named),
 		T(an_instance_in_order_has_no_fault),
 		T(more_findings_than_fit_are_counted),
 	};
