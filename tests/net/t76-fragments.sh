@@ -52,13 +52,15 @@ check tunnel_in_fragments_is_refused_v4 refused 4 nested protocol
 # --- what never becomes whole; honest ones in fragments meanwhile
 worker=$(role_pids worker | head -n 1)
 before=$(rss_of "$worker")
+# One whose fragments the flood has crowded out is sent again, as its application would.
+honest() { inside "$HELPERS/udp" ping "${echo[$1]}" 7 1472 1500 9000 65507; }
 never() { # FAMILY
 	local capped largest=0 n=0 now
 	capped=$(dropped fragment_cap)
 	start "never$1" nsenter --target "$session_command" --net -- \
 		"$HELPERS/fragments" "$device" "${source[$1]}" "${echo[$1]}" 7 never "$number"
 	while ! gone "$started_pid"; do
-		inside "$HELPERS/udp" ping "${echo[$1]}" 7 1472 1500 9000 65507 || return 1
+		wait_for honest "$1" || return 1
 		n=$((n + 1)) now=$(held)
 		largest=$((now > largest ? now : largest))
 	done
