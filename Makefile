@@ -296,6 +296,7 @@ $(HELPER_BIN): $(B)/tests/%: tests/%.c $(B)/.flags | $(FOUND)
 	$(Q)$(LINK) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(HELPER_LIBS)
 $(B)/tests/kernel/% $(B)/tests/net/lossy $(B)/tests/bench/mirror $(B)/tests/soak/entries: private \
 	HELPER_LIBS = $(call once,BPF_LIBS,libbpf)
+$(B)/tests/net/lacks: private HELPER_LIBS = $(call once,SECCOMP_LIBS,libseccomp)
 RAW_BIN := $(addprefix $(B)/tests/net/,flood fragments hostile slip)
 $(RAW_BIN): $(B)/tests/lib/raw.o
 $(RAW_BIN): private EXTRA = -Itests

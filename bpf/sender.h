@@ -6,7 +6,9 @@
  * kernel has made it; and that a packet is a tunnel's outer one, the packet itself says, or the
  * tunnel's own socket.
  *
- * The kernel's structures are read through BTF, as in bpf/owner.bpf.c.
+ * The kernel's structures are read through BTF, as in bpf/owner.bpf.c. Where a kernel does not
+ * describe them, or not that part, it is told as well as it can be: what TCP sends by the kernel's
+ * raw socket is never a SYN, and UDP that is not its socket's own is a tunnel's.
  */
 #ifndef BPF_SENDER_H
 #define BPF_SENDER_H
@@ -54,16 +56,20 @@ static __always_inline int skb_is_wrapped(struct __sk_buff *skb)
 	struct sk_buff___sender *inner = (void *)skb;
 	__u16 at = 0;
 
+	if (!bpf_core_field_exists(inner->inner_network_header))
+		return 0;
 	bpf_probe_read_kernel(&at, sizeof(at), &inner->inner_network_header);
 	return at != 0;
 }
 
 /* Of a raw socket: is it the kernel's, by which TCP's resets and ICMP's messages go? */
-static __always_inline int skb_is_kernels(struct __sk_buff *skb)
+static __always_inline int skb_is_kernels(struct __sk_buff *skb, const struct packet *p)
 {
 	struct sk_buff___sender *buff = (void *)skb;
 	struct sock___sender *sk = NULL;
 
+	if (!bpf_core_field_exists(sk->sk_kern_sock))
+		return p->proto == PROTO_TCP && !packet_opens_tcp(p);
 	bpf_probe_read_kernel(&sk, sizeof(sk), &buff->sk);
 	return sk && BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock);
 }
@@ -74,12 +80,14 @@ static __always_inline int skb_is_kernels(struct __sk_buff *skb)
  */
 static __always_inline int sender_has_tunnel(struct __sk_buff *skb, struct scratch *x)
 {
-	struct udp_sock___sender *tunnel;
+	struct udp_sock___sender *tunnel = NULL;
 	struct sock___sender *owner;
 	struct bpf_sock *sk;
 	__u32 uid = 1;
 	__u8 kind = 0;
 
+	if (!bpf_core_field_exists(tunnel->encap_type))
+		return 1;
 	packet_key_up(&x->packet, &x->key);
 	sk = udp_receiver(skb, &x->key);
 	if (!sk)
@@ -117,7 +125,8 @@ static __always_inline enum host_sender host_sender(struct __sk_buff *skb, struc
 	if (!sk->protocol)
 		return SENDER_HAND;
 	if (sk->type == SOCK_KIND_RAW)
-		return p->proto != PROTO_UDP && skb_is_kernels(skb) ? SENDER_KERNEL : SENDER_HAND;
+		return p->proto != PROTO_UDP && skb_is_kernels(skb, p) ? SENDER_KERNEL :
+									 SENDER_HAND;
 	if (sender_fits(sk, p))
 		return SENDER_OWN;
 	/* SCTP puts its own packets into UDP where a socket wants it (RFC 6951) */

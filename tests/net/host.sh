@@ -261,10 +261,12 @@ host_config() {
 	} >"$T/host.yaml"
 }
 
-# up: the daemon with $T/host.yaml, in the host's namespace. Its pid in $daemon_pid.
+# up: the daemon with $T/host.yaml, in the host's namespace. Its pid in $daemon_pid. $UP_PREFIX:
+# a command and its arguments that start it, or nothing.
 up() {
 	INSTANCE=test-$$
-	in_host "$B/headrace" up --instance "$INSTANCE" -c "$T/host.yaml" \
+	# shellcheck disable=SC2086 # words
+	in_host ${UP_PREFIX:-} "$B/headrace" up --instance "$INSTANCE" -c "$T/host.yaml" \
 		--log-file "$T/daemon.log" >"$T/up.log" 2>&1 || {
 		cat "$T/up.log" "$T/daemon.log"
 		return 1

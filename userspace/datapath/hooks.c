@@ -61,8 +61,8 @@ static int find_hooks(struct kernel *k, enum capture_point point, unsigned int l
 	return ret;
 }
 
-int kernel_attach_capture(struct kernel *k, const char *name, int ifindex, enum capture_point point,
-			  unsigned int l2, struct hooks **ret_hooks, char err[256])
+int kernel_attach_capture(struct kernel *k, int ifindex, enum capture_point point, unsigned int l2,
+			  struct hooks **ret_hooks, char err[256])
 {
 	struct hook hook[ATTACHMENT_HOOKS];
 	unsigned int hooks;
@@ -74,14 +74,14 @@ int kernel_attach_capture(struct kernel *k, const char *name, int ifindex, enum 
 		return ret;
 	h = calloc(1, sizeof(*h));
 	if (!h) {
-		snprintf(err, 256, "%s: out of memory", name);
+		snprintf(err, 256, "out of memory");
 		return -ENOMEM;
 	}
 	attachment_init(&h->attachment);
 	ret = attachment_attach(&h->attachment, hook, hooks, ifindex, ATTACH_FIRST, k->attach,
 				&h->how);
 	if (ret) {
-		snprintf(err, 256, "%s: traffic control: %s", name, strerror(-ret));
+		snprintf(err, 256, "traffic control: %s", strerror(-ret));
 		free(h);
 		return ret;
 	}

@@ -20,8 +20,8 @@ struct hooks;
  * kernel_capture_device_set(), kernel_host_addrs_set() and kernel_host_prefixes_set() first. 0 and *ret_hooks, the caller's
  * to detach; or -errno with a line in err, and nothing is left.
  */
-int kernel_attach_capture(struct kernel *k, const char *name, int ifindex, enum capture_point point,
-			  unsigned int l2, struct hooks **ret_hooks, char err[256]);
+int kernel_attach_capture(struct kernel *k, int ifindex, enum capture_point point, unsigned int l2,
+			  struct hooks **ret_hooks, char err[256]);
 /*
  * With settings.closed the programs are to outlive this process, else to go with it: to be called
  * again when that changes. 0, or -errno: they will not.

@@ -9,12 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "base/clock.h"
@@ -141,14 +139,18 @@ static bool is_among(const char *name, const char *const *names, size_t num)
 int kernel_object_of(const struct kernel *k, const char *const *programs, size_t num,
 		     struct bpf_object **ret_object)
 {
+	LIBBPF_OPTS(bpf_object_open_opts, opts);
 	struct bpf_program *prog;
+	char path[TYPES_PATH_MAX];
 	struct bpf_object *obj;
 	struct bpf_map *map;
 	const void *bytes;
 	size_t len;
 
+	if (k->no_types >= 0)
+		opts.btf_custom_path = types_path(k->no_types, path);
 	bytes = headrace__elf_bytes(&len);
-	obj = bpf_object__open_mem(bytes, len, NULL);
+	obj = bpf_object__open_mem(bytes, len, &opts);
 	if (!obj)
 		return -errno;
 	bpf_object__for_each_program(prog, obj)
@@ -240,25 +242,6 @@ static int size_maps(struct headrace *s, bool host)
 	return err;
 }
 
-/*
- * Of the programs that every instance loads none reads structures of the kernel, but libbpf
- * would read its types (megabytes) for the sake of those that do: an empty set will do.
- */
-static int no_types(char path[32])
-{
-	struct btf *btf = btf__new_empty();
-	int fd = memfd_create("no types", MFD_CLOEXEC);
-	const void *bytes;
-	__u32 len = 0;
-
-	bytes = libbpf_get_error(btf) ? NULL : btf__raw_data(btf, &len);
-	if (fd >= 0 && (!bytes || write(fd, bytes, len) != (ssize_t)len))
-		fd = fd_close(fd);
-	snprintf(path, 32, "/proc/self/fd/%d", fd);
-	btf__free(btf);
-	return fd;
-}
-
 static int load_sized(struct headrace *s, uint32_t flows_max, bool host)
 {
 	int err = bpf_map__set_max_entries(s->maps.flows, flows_max);
@@ -270,14 +253,18 @@ static int load_sized(struct headrace *s, uint32_t flows_max, bool host)
 	return err ? err : headrace__load(s);
 }
 
+/*
+ * Of the programs that every instance loads none reads structures of the kernel, but libbpf
+ * would read its types (megabytes) for the sake of those that do: an empty set will do.
+ */
 static int load_skeleton(struct headrace **ret_skeleton, uint32_t flows_max, bool host)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts);
-	char path[32];
-	int err, fd = no_types(path);
+	char path[TYPES_PATH_MAX];
+	int err, fd = types_none();
 
 	if (fd >= 0)
-		opts.btf_custom_path = path;
+		opts.btf_custom_path = types_path(fd, path);
 	*ret_skeleton = headrace__open_opts(&opts);
 	err = *ret_skeleton ? load_sized(*ret_skeleton, flows_max, host) : -errno;
 	fd_close(fd);
@@ -293,6 +280,8 @@ static int load_programs(struct kernel *k, uint32_t flows_max, bool host)
 	if (err)
 		goto err_destroy;
 	take_descriptors(k);
+	if (!types_are_told())
+		k->no_types = types_none();
 	err = write_abi(k);
 	if (!err)
 		err = map_open_readonly(k->maps.flows, &k->flows_readonly);
@@ -365,7 +354,9 @@ static struct kernel *kernel_alloc(void)
 	k->features.protect = "SO_MARK";
 	k->features.dns = "resolver";
 	k->features.owners = "not known";
+	k->features.direct = "none";
 	k->features.bpffs = "none";
+	k->no_types = -1;
 	maps_none(k);
 	attachment_init(&k->tun);
 	late_init(&k->late);
@@ -395,9 +386,11 @@ int kernel_load(const struct kernel_options *opt, struct kernel **ret_kernel, ch
 	k->features.bpf = !ret;
 	if (opt->none)
 		k->features.protect = "bound to the uplink";
-	if (ret)
+	if (ret) {
+		k->features.dns = "resolver alone";
 		snprintf(k->features.bpf_error, sizeof(k->features.bpf_error),
 			 "programs not loaded: %s", strerror(-ret));
+	}
 	ret = counters_open(&k->counters, k->maps.role_counters);
 	if (ret) {
 		snprintf(err, 256, "no memory for counters: %s", strerror(-ret));
@@ -442,6 +435,7 @@ void kernel_unload(struct kernel *k)
 	for (size_t i = 0; i < GROUPS; i++)
 		bpf_object__close(k->group[i]);
 	headrace__destroy(k->skeleton);
+	fd_close(k->no_types);
 	free(k);
 }
 
@@ -505,7 +499,12 @@ int kernel_attach_tun(struct kernel *k, int ifindex)
 
 int kernel_attach_route(struct kernel *k)
 {
-	return k->features.bpf ? owners_attach_route(&k->route, k) : -EOPNOTSUPP;
+	int err = k->features.bpf ? owners_attach_route(&k->route, k) : -EOPNOTSUPP;
+
+	if (!err)
+		k->features.direct = k->route.walk < 0 ? "connect hooks, not listed" :
+							 "connect hooks";
+	return err;
 }
 
 int kernel_steer_fd(const struct kernel *k)
@@ -659,4 +658,9 @@ void kernel_flow_end_all(struct kernel *k, int slot, enum flow_end end)
 const struct kernel_features *kernel_features(const struct kernel *k)
 {
 	return &k->features;
+}
+
+const char *kernel_why_no_bpf(const struct kernel *k)
+{
+	return k->features.bpf ? NULL : k->features.bpf_error;
 }

@@ -19,9 +19,12 @@ struct kernel_features {
 	bool bpf; /* programs loaded at all */
 	char bpf_error[128]; /* why not */
 	const char *attach; /* "tcx" | "clsact" | "none" */
-	const char *dns; /* who answers: "resolver" | "kernel, then resolver" */
+	const char *
+		dns; /* who answers: "resolver" (so far) | "resolver alone" | "kernel, then resolver" */
 	const char *protect; /* "cgroup hook" | "SO_MARK" */
 	const char *owners; /* "cgroup hooks" | "not known" */
+	const char *
+		direct; /* of route capture: "connect hooks" | "connect hooks, not listed" | "none" */
 	const char *bpffs; /* "mounted" | "private mount" | "none" */
 	char pin_directory[128]; /* "" = unpinned */
 	char cgroup[256]; /* path of the roles' cgroup, "" = none */
@@ -154,6 +157,8 @@ int kernel_events_read(struct kernel *k, void (*fn)(void *arg, const struct flow
 		       void *arg);
 
 const struct kernel_features *kernel_features(const struct kernel *k);
+/* Why there is no BPF here, in a few words; NULL = there is. */
+const char *kernel_why_no_bpf(const struct kernel *k);
 
 /* Detaches, unpins, removes the cgroup (its processes have ended), frees. Accepts NULL. */
 void kernel_unload(struct kernel *k);

@@ -161,6 +161,15 @@ struct aging {
 	void *arg;
 };
 
+/* types.c */
+#define TYPES_PATH_MAX 32
+/* An empty set of types, as a descriptor for types_path(); -1 = it cannot be had. */
+int types_none(void);
+/* What libbpf is told to read. */
+const char *types_path(int fd, char path[TYPES_PATH_MAX]);
+/* Does the kernel tell its types, or does libbpf find them elsewhere? */
+bool types_are_told(void);
+
 /* late.c */
 struct late {
 	int fd; /* from the child that loads, -1 = there is none */
@@ -173,6 +182,7 @@ struct late {
 struct kernel {
 	struct headrace *skeleton; /* NULL = no BPF */
 	struct bpf_object *group[KERNEL_GROUPS]; /* NULL = not loaded */
+	int no_types; /* an empty set of types, where the kernel does not tell its own; -1 = it does */
 	struct kernel_features features;
 	struct kernel_maps maps; /* owned by the skeleton; all -1 without BPF */
 	struct kernel_programs programs;

@@ -55,7 +55,7 @@ static int send_descriptor(int sock, int fd)
 	return sendmsg(sock, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* -EIO: the child ended without one. */
+/* -ENOEXEC: the child ended without one. */
 static int receive_descriptor(int sock, int *ret_fd)
 {
 	union passed control = { 0 };
@@ -68,19 +68,19 @@ static int receive_descriptor(int sock, int *ret_fd)
 	const struct cmsghdr *cmsg;
 
 	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) <= 0)
-		return -EIO;
+		return -ENOEXEC;
 	cmsg = CMSG_FIRSTHDR(&msg);
 	if (!cmsg || cmsg->cmsg_type != SCM_RIGHTS)
-		return -EIO;
+		return -ENOEXEC;
 	memcpy(ret_fd, CMSG_DATA(cmsg), sizeof(*ret_fd));
 	return 0;
 }
 
 /*
- * Of main's descriptors it keeps the maps alone: while it ends, a lock, a listening socket or a
- * link that it held would be what a killed main has left.
+ * Of main's descriptors it keeps the maps alone, and the types that it loads with: while it ends,
+ * a lock, a listening socket or a link that it held would be what a killed main has left.
  */
-static int keep_maps(int sock)
+static int keep_maps(int sock, int no_types)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *entry;
@@ -91,7 +91,7 @@ static int keep_maps(int sock)
 		char target[64] = "";
 		int fd = (int)strtol(entry->d_name, NULL, 10);
 
-		if (fd <= STDERR_FILENO || fd == sock || fd == dirfd(dir) ||
+		if (fd <= STDERR_FILENO || fd == sock || fd == no_types || fd == dirfd(dir) ||
 		    readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1) < 0)
 			continue;
 		if (strcmp(target, "anon_inode:bpf-map") != 0)
@@ -106,7 +106,7 @@ __attribute__((noreturn)) static void child(const struct kernel *k, int sock, pi
 	const char *program = PROGRAM;
 	struct bpf_object *obj;
 
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent || keep_maps(sock))
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent || keep_maps(sock, k->no_types))
 		_exit(EXIT_FAILURE);
 	setpriority(PRIO_PROCESS, 0, CHILD_NICE);
 	if (kernel_object_load(k, &program, 1, &obj))
@@ -177,8 +177,7 @@ int kernel_dns_attach(struct kernel *k)
 	end_child(&k->late);
 	if (!err)
 		err = k->tun.ifindex ? attach_there(k) : -ENODEV;
-	if (!err)
-		k->features.dns = "kernel, then resolver";
+	k->features.dns = err ? "resolver alone" : "kernel, then resolver";
 	return err;
 }
 

@@ -49,25 +49,40 @@ int config_read(struct config *c, const char *file, struct conf_errors *errors)
 	return conf_load(file, &c->text, &c->conf, errors);
 }
 
-int config_check_kernel(const struct config *c, bool bpf, struct conf_errors *errors)
+static bool has_capture_points(const struct conf_capture *c)
+{
+	return c->uplinks_mode != CONF_UPLINKS_NONE || c->lans || c->loopback != CONF_LOOPBACK_NO;
+}
+
+int config_check_kernel(const struct config *c, bool host, const char *why_no_bpf,
+			struct conf_errors *errors)
 {
 	const struct conf_dns *d = &c->conf->dns;
 	int err = 0;
 
-	for (size_t i = 0; !bpf && i < d->policies; i++) {
+	if (!why_no_bpf)
+		return 0;
+	if (host && has_capture_points(&c->conf->capture)) {
+		conf_errors_add(errors,
+				"%s%scapture: uplinks, lan and loopback need BPF, which cannot be "
+				"used here (%s): `uplinks: none` with `route: table` does without",
+				c->file, c->file[0] ? ": " : "", why_no_bpf);
+		err = -EOPNOTSUPP;
+	}
+	for (size_t i = 0; i < d->policies; i++) {
 		const struct conf_policy *p = &d->policy[i];
 
 		if (!p->only_resolved && !p->block_quic)
 			continue;
 		conf_errors_add(errors,
 				"%s:%u: dns.policies.%s: only-resolved and block-quic need BPF, "
-				"which cannot be used here",
-				c->file, p->line, p->name);
+				"which cannot be used here (%s)",
+				c->file, p->line, p->name, why_no_bpf);
 		err = -EOPNOTSUPP;
 	}
-	if (!bpf && c->conf->rules) {
-		conf_errors_add(errors, "%s:%u: rules: need BPF, which cannot be used here",
-				c->file, c->conf->rule[0].line);
+	if (c->conf->rules) {
+		conf_errors_add(errors, "%s:%u: rules: need BPF, which cannot be used here (%s)",
+				c->file, c->conf->rule[0].line, why_no_bpf);
 		err = -EOPNOTSUPP;
 	}
 	return err;

@@ -34,10 +34,12 @@ int config_read(struct config *c, const char *file, struct conf_errors *errors);
  */
 int config_open(struct config *c, const struct config *const old[2], struct conf_errors *errors);
 /*
- * Policies that refuse flows are the kernel half's to enforce: without it (bpf false) they are
- * an error, not a promise. 0, or -EOPNOTSUPP with lines in `errors`.
+ * Capture points, rules and policies that refuse flows are the kernel half's: without it
+ * (why_no_bpf is not NULL) they are an error, not a promise. 0, or -EOPNOTSUPP with lines in
+ * `errors`.
  */
-int config_check_kernel(const struct config *c, bool bpf, struct conf_errors *errors);
+int config_check_kernel(const struct config *c, bool host, const char *why_no_bpf,
+			struct conf_errors *errors);
 /* Sends all to a resolver. 0 or -errno. */
 int config_send(const struct config *c, struct role *r);
 

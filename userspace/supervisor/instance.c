@@ -177,7 +177,8 @@ static int load_kernel(struct instance *in)
 	err = kernel_load(&opt, &in->kernel, in->error);
 	if (err)
 		return err;
-	err = config_check_kernel(&in->config, kernel_features(in->kernel)->bpf, &errors);
+	err = config_check_kernel(&in->config, in->options.host, kernel_why_no_bpf(in->kernel),
+				  &errors);
 	if (err) {
 		unload_kernel(in);
 		return tell_errors(in, &errors, err);
@@ -535,7 +536,8 @@ static void dns_loaded(struct watch *w, uint32_t events)
 	loop_remove(in->loop, w); /* which forgets the descriptor; it is not ours */
 	err = kernel_dns_attach(in->kernel);
 	if (err)
-		log_warn("main", "DNS is not answered in the kernel: %s", strerror(-err));
+		log_warn("main", "DNS is not answered in the kernel: %s",
+			 err == -ENOEXEC ? "its program cannot be loaded" : strerror(-err));
 }
 
 static void load_dns(struct instance *in)

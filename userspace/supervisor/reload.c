@@ -126,7 +126,8 @@ static int prepare(struct instance *in)
 	if (!err)
 		err = check_fixed(in, &errors);
 	if (!err)
-		err = config_check_kernel(&r->next, kernel_features(in->kernel)->bpf, &errors);
+		err = config_check_kernel(&r->next, in->options.host, kernel_why_no_bpf(in->kernel),
+					  &errors);
 	if (!err)
 		err = config_open(&r->next, old, &errors);
 	if (!err)

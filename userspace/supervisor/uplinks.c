@@ -59,9 +59,9 @@ static void attach(struct uplinks *u, struct uplink *e)
 		allow_answers(u);
 	err = kernel_capture_device_set(u->kernel, (uint32_t)p->ifindex, &p->device);
 	if (err)
-		snprintf(error, sizeof(error), "%s: %s", p->name, strerror(-err));
+		snprintf(error, sizeof(error), "%s", strerror(-err));
 	else
-		err = kernel_attach_capture(u->kernel, p->name, p->ifindex,
+		err = kernel_attach_capture(u->kernel, p->ifindex,
 					    (enum capture_point)p->device.capture, p->device.l2,
 					    &e->hooks, error);
 	if (!err)
@@ -69,7 +69,7 @@ static void attach(struct uplinks *u, struct uplink *e)
 	else /* as many come and go as there are containers: none may keep a place */
 		kernel_capture_device_set(u->kernel, (uint32_t)p->ifindex, NULL);
 	if (err && strcmp(error, e->error) != 0)
-		log_warn("capture", "not captured: %s", error);
+		log_warn("capture", "%s is not captured: %s", p->name, error);
 	if (!err)
 		log_info("capture", "captured device=%s point=%s attach=%s", p->name,
 			 point_names[p->device.capture], hooks_how(e->hooks));

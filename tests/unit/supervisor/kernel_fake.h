@@ -336,6 +336,11 @@ const struct kernel_features *kernel_features(const struct kernel *k)
 	return &k->features;
 }
 
+const char *kernel_why_no_bpf(const struct kernel *k)
+{
+	return NULL;
+}
+
 int device_attach(struct kernel *k, const char *name, int ifindex, enum device_mode mode,
 		  struct device **ret_device, char err[256])
 {
@@ -366,11 +371,11 @@ int kernel_local_set(struct kernel *k, const struct endpoint *local, size_t num)
 	return 0;
 }
 
-int kernel_attach_capture(struct kernel *k, const char *name, int ifindex, enum capture_point point,
-			  unsigned int l2, struct hooks **ret_hooks, char err[256])
+int kernel_attach_capture(struct kernel *k, int ifindex, enum capture_point point, unsigned int l2,
+			  struct hooks **ret_hooks, char err[256])
 {
 	if (fake_capture_result) {
-		snprintf(err, 256, "%s: as the test wants it", name);
+		snprintf(err, 256, "as the test wants it");
 		return fake_capture_result;
 	}
 	*ret_hooks = calloc(1, sizeof(**ret_hooks));
