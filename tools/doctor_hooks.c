@@ -25,22 +25,8 @@
 #define TCX_EGRESS 47
 #define PROGRAMS_PER_HOOK 64
 #define NETLINK_ANSWER_BYTES 32768
-
-bool doctor_is_ours(const char *program)
-{
-	static const char *const ours[] = {
-		"dns_eth",	  "dns_tun",	   "dns_xdp",	   "host_egress",  "host_egress3",
-		"host_ingress",	  "host_ingress3", "lan_egress",   "lan_egress3",  "lan_ingress",
-		"lan_ingress3",	  "lo_egress",	   "tun_egress",   "tun_ingress",  "sock_note",
-		"sock_connect4",  "sock_connect6", "sock_release", "sock_protect", "route_connect4",
-		"route_connect6",
-	};
-
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		if (!strcmp(program, ours[i]))
-			return true;
-	return false;
-}
+#define LINKS_LOOKED_AT 4096
+#define DISPATCHER "xdp_dispatcher"
 
 /* --- bpf(2) --------------------------------------------------------------------------------- */
 
@@ -69,16 +55,28 @@ static void hooks_name(uint32_t id, char name[16])
 	close(fd);
 }
 
-static void hooks_add(struct hook_programs *p, const char *hook, const char *how,
-		      const char *device, uint32_t id)
+/* NULL: there is no room for more. */
+static struct hook_program *hooks_new(struct hook_programs *p, const char *hook, const char *how,
+				      const char *device)
 {
 	struct hook_program *item = &p->item[p->count];
 
 	if (p->count == HOOK_PROGRAMS_MAX)
-		return;
+		return NULL;
 	p->count++;
-	*item = (struct hook_program){ .hook = hook, .how = how, .id = id };
+	*item = (struct hook_program){ .hook = hook, .how = how };
 	snprintf(item->device, sizeof(item->device), "%s", device);
+	return item;
+}
+
+static void hooks_add(struct hook_programs *p, const char *hook, const char *how,
+		      const char *device, uint32_t id)
+{
+	struct hook_program *item = hooks_new(p, hook, how, device);
+
+	if (!item)
+		return;
+	item->id = id;
 	hooks_name(id, item->name);
 }
 
@@ -116,21 +114,64 @@ static int hooks_cgroup(struct hook_programs *p)
 		{ "cgroup egress", BPF_CGROUP_INET_EGRESS },
 		{ "cgroup ingress", BPF_CGROUP_INET_INGRESS },
 	};
-	static const char *const roots[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup" };
+	char root[256];
 	int fd = -1, r = 0;
 
-	for (size_t i = 0; fd < 0 && i < sizeof(roots) / sizeof(roots[0]); i++)
-		fd = open(roots[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (doctor_mount_point("", "cgroup2", root))
+		fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
 	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
 		int err = hooks_query(p, hooks[i].hook, "cgroup", "", (uint32_t)fd, hooks[i].type);
 
 		if (err == -EPERM)
-			r = err; /* -EBADF: a cgroup1 root */
+			r = err;
 	}
 	close(fd);
 	return r;
+}
+
+/* The program of a link of BPF_LINK_TYPE_TRACING to `target`, 0 = it is none. */
+static uint32_t hooks_extension(uint32_t link, uint32_t target)
+{
+	union bpf_attr attr = { .link_id = link };
+	struct bpf_link_info info = { 0 };
+	int fd = hooks_bpf(BPF_LINK_GET_FD_BY_ID, &attr), err;
+
+	if (fd < 0)
+		return 0;
+	memset(&attr, 0, sizeof(attr));
+	attr.info.bpf_fd = (uint32_t)fd;
+	attr.info.info_len = sizeof(info);
+	attr.info.info = (uintptr_t)&info;
+	err = hooks_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
+	close(fd);
+	return !err && info.type == BPF_LINK_TYPE_TRACING && info.tracing.target_obj_id == target ?
+		       info.prog_id :
+		       0;
+}
+
+/*
+ * libxdp's dispatcher stands on the device for those that share it: each takes the place of one
+ * of its functions.
+ */
+static void hooks_dispatched(struct hook_programs *p, const char *device, uint32_t dispatcher)
+{
+	union bpf_attr attr = { .start_id = 0 };
+	size_t before = p->count;
+
+	for (int i = 0; i < LINKS_LOOKED_AT; i++) {
+		uint32_t program;
+
+		if (hooks_bpf(BPF_LINK_GET_NEXT_ID, &attr))
+			break;
+		program = hooks_extension(attr.next_id, dispatcher);
+		if (program)
+			hooks_add(p, "XDP", "xdp", device, program);
+		attr.start_id = attr.next_id;
+	}
+	if (p->count == before)
+		hooks_add(p, "XDP", "xdp", device, dispatcher);
 }
 
 /* --- rtnetlink ------------------------------------------------------------------------------ */
@@ -161,20 +202,40 @@ static uint32_t hooks_u32(const struct rtattr *a)
 	return n;
 }
 
+static void hooks_other_filter(struct hooks_dump *d, const char *kind)
+{
+	struct hook_program *item = hooks_new(d->programs, d->hook, "clsact", d->device);
+
+	if (item)
+		snprintf(item->name, sizeof(item->name), "%s", kind);
+}
+
+/* 0 = it is none: bytecode of the older BPF. */
+static uint32_t hooks_program_of(const struct rtattr *options)
+{
+	return hooks_u32(hooks_attr(RTA_DATA(options), RTA_PAYLOAD(options), TCA_BPF_ID));
+}
+
+/*
+ * Without a handle, and without options, the kernel tells that there are filters of a kind at a
+ * priority; then each of them, a program more than once.
+ */
+
 static void hooks_filter(struct hooks_dump *d, const struct nlmsghdr *h)
 {
 	const struct tcmsg *tc = NLMSG_DATA(h);
-	const struct rtattr *options =
-		hooks_attr(TCA_RTA(tc), h->nlmsg_len - NLMSG_LENGTH(sizeof(*tc)), TCA_OPTIONS);
-	uint32_t id =
-		options ?
-			hooks_u32(hooks_attr(RTA_DATA(options), RTA_PAYLOAD(options), TCA_BPF_ID)) :
-			0;
+	size_t len = h->nlmsg_len - NLMSG_LENGTH(sizeof(*tc));
+	const struct rtattr *kind = hooks_attr(TCA_RTA(tc), len, TCA_KIND),
+			    *options = hooks_attr(TCA_RTA(tc), len, TCA_OPTIONS);
+	bool bpf = kind && !strcmp(RTA_DATA(kind), "bpf");
+	uint32_t id = bpf && options ? hooks_program_of(options) : 0;
 
-	if (!id || id == d->seen)
-		return;
-	d->seen = id;
-	hooks_add(d->programs, d->hook, "clsact", d->device, id);
+	if (bpf ? options && !id : kind && !tc->tcm_handle) {
+		hooks_other_filter(d, RTA_DATA(kind));
+	} else if (id && id != d->seen) {
+		d->seen = id;
+		hooks_add(d->programs, d->hook, "clsact", d->device, id);
+	}
 }
 
 static void hooks_link(struct hooks_dump *d, const struct nlmsghdr *h)
@@ -185,7 +246,14 @@ static void hooks_link(struct hooks_dump *d, const struct nlmsghdr *h)
 	uint32_t id =
 		xdp ? hooks_u32(hooks_attr(RTA_DATA(xdp), RTA_PAYLOAD(xdp), IFLA_XDP_PROG_ID)) : 0;
 
-	if (id)
+	char name[16];
+
+	if (!id)
+		return;
+	hooks_name(id, name);
+	if (!strcmp(name, DISPATCHER))
+		hooks_dispatched(d->programs, d->device, id);
+	else
 		hooks_add(d->programs, "XDP", "xdp", d->device, id);
 }
 
@@ -279,71 +347,4 @@ void doctor_hooks_read(struct hook_programs *p)
 		if_freenameindex(all);
 	if (!p->error)
 		p->error = hooks_cgroup(p);
-}
-
-/* --- what they mean ------------------------------------------------------------------------- */
-
-static bool hooks_same(const struct hook_program *a, const struct hook_program *b)
-{
-	return !strcmp(a->hook, b->hook) && !strcmp(a->device, b->device);
-}
-
-/* Of a hook that one of ours is on: does the one at `at` run before it? */
-static const char *hooks_order(const struct hook_programs *p, size_t at)
-{
-	for (size_t i = 0; i < p->count; i++) {
-		if (!hooks_same(&p->item[i], &p->item[at]) || !doctor_is_ours(p->item[i].name))
-			continue;
-		return i > at ? ", before ours: packets that it takes or drops are not seen" :
-				", behind ours: it does not see what is captured";
-	}
-	return "";
-}
-
-static void hooks_foreign(struct findings *f, const struct hook_programs *p, size_t at)
-{
-	const struct hook_program *item = &p->item[at];
-	const char *order = hooks_order(p, at);
-
-	finding_add(f, FINDING_NOTE, "hooks", NULL, "%s%s%s: '%s' (id %u, %s)%s", item->hook,
-		    item->device[0] ? " of " : "", item->device, item->name, item->id, item->how,
-		    order);
-}
-
-/* With nobody who carries what they capture they refuse it, or let it pass. */
-static void hooks_left(struct findings *f, size_t programs)
-{
-	finding_add(f, FINDING_ERROR, "hooks",
-		    "`headrace up` starts the daemon anew, `headrace down` takes them away",
-		    "a daemon that was killed has left programs on devices (%zu): with when-down: "
-		    "closed they refuse what rules would capture",
-		    programs);
-}
-
-void doctor_hooks(struct findings *f, const struct hook_programs *p,
-		  const struct doctor_instance *in)
-{
-	size_t ours = 0, others = 0, captures = 0;
-
-	if (p->error) {
-		finding_add(f, FINDING_NOTE, "hooks", "run as root",
-			    "other programs on the hooks could not be looked at: %s",
-			    strerror(-p->error));
-		return;
-	}
-	for (size_t i = 0; i < p->count; i++) {
-		if (doctor_is_ours(p->item[i].name)) {
-			ours++;
-			captures += p->item[i].device[0] != '\0';
-			continue;
-		}
-		hooks_foreign(f, p, i);
-		others++;
-	}
-	if (in->none && captures)
-		hooks_left(f, captures);
-	finding_add(f, FINDING_OK, "hooks", NULL,
-		    "%zu programs of headrace, %zu of others, on devices and the root cgroup; the "
-		    "kernel has %s",
-		    ours, others, p->tcx ? "tcx" : "clsact alone");
 }

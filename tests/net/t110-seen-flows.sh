@@ -122,7 +122,7 @@ finds() { # AREA PATTERN
 		grep -E "$2" || { cat "$T/doctor"; return 1; }
 }
 check doctor_says_that_forwarded_flows_pass_no_forward_chain finds firewall \
-	'^warning chain filter forward'
+	'^warning chain inet filter forward'
 check doctor_tells_by_its_status same 1 $doctor_status
 check doctor_finds_the_instance finds instance "^ok $INSTANCE:"
 check doctor_knows_its_own_programs finds hooks '^ok [1-9][0-9]* programs of headrace'

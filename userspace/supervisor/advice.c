@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-#include "bpf/contract.h"
 #include "supervisor/advice.h"
 
 #define PORTS_ENOUGH 28000 /* the kernel's own default is 28,232 */
@@ -24,11 +23,11 @@ static int read_numbers(const char *path, long *a, long *b)
 	return n < 0 ? 0 : n;
 }
 
-void advice_read(struct advice_facts *f)
+void advice_read(struct advice_facts *f, unsigned long long flows_max)
 {
 	struct rlimit lim;
 
-	*f = (struct advice_facts){ 0 };
+	*f = (struct advice_facts){ .flows_max = flows_max };
 	f->tw_reuse_known = read_numbers("/proc/sys/net/ipv4/tcp_tw_reuse", &f->tw_reuse, NULL);
 	if (read_numbers("/proc/sys/net/ipv4/ip_local_port_range", &f->ports_first,
 			 &f->ports_last) != 2)
@@ -37,42 +36,43 @@ void advice_read(struct advice_facts *f)
 		f->descriptors = lim.rlim_max;
 }
 
-static void add(json_t *list, const char *text)
+static void add(json_t *list, const char *text, const char *fix)
 {
-	json_array_append_new(list, json_string(text));
+	json_array_append_new(list, json_pack("{s:s, s:s}", "text", text, "fix", fix));
 }
 
 json_t *advice_show(const struct advice_facts *f)
 {
 	json_t *list = json_array();
 	long ports = f->ports_last - f->ports_first + 1;
-	char text[256];
+	char text[256], fix[160];
 
 	if (!list)
 		return NULL;
 	if (f->tw_reuse_known && f->tw_reuse != 1) {
 		snprintf(text, sizeof(text),
 			 "net.ipv4.tcp_tw_reuse is %ld: with it set to 1, many "
-			 "short connections to one server stay fast (sysctl -w "
-			 "net.ipv4.tcp_tw_reuse=1)",
+			 "short connections to one server stay fast",
 			 f->tw_reuse);
-		add(list, text);
+		add(list, text, "sysctl -w net.ipv4.tcp_tw_reuse=1");
 	}
 	if (f->ports_last && ports < PORTS_ENOUGH) {
 		snprintf(text, sizeof(text),
 			 "net.ipv4.ip_local_port_range has %ld ports: that is "
 			 "how many connections to one server can be open at once",
 			 ports);
-		add(list, text);
+		add(list, text, "sysctl -w net.ipv4.ip_local_port_range='32768 60999'");
 	}
-	if (f->descriptors && f->descriptors < FLOWS_MAX) {
-		snprintf(
-			text, sizeof(text),
-			"at most %llu descriptors per process: each forwarded "
-			"connection takes one in its worker, and up to %d flows are tracked (raise "
-			"the hard limit, ulimit -Hn)",
-			f->descriptors, FLOWS_MAX);
-		add(list, text);
+	if (f->descriptors && f->descriptors < f->flows_max) {
+		snprintf(text, sizeof(text),
+			 "at most %llu descriptors per process: each forwarded "
+			 "connection takes one in its worker, and up to %llu flows are tracked",
+			 f->descriptors, f->flows_max);
+		snprintf(fix, sizeof(fix),
+			 "`ulimit -n %llu` before it is started, or LimitNOFILE=%llu in its unit; "
+			 "or fewer flows, by `limits: {flows: N}`",
+			 f->flows_max, f->flows_max);
+		add(list, text, fix);
 	}
 	return list;
 }

@@ -12,10 +12,11 @@ struct advice_facts {
 	long ports_first; /* net.ipv4.ip_local_port_range */
 	long ports_last;
 	unsigned long long descriptors; /* hard limit per process */
+	unsigned long long flows_max; /* that are tracked */
 };
 
-void advice_read(struct advice_facts *ret_facts);
-/* Array of texts, empty if all is well. NULL = out of memory. */
+void advice_read(struct advice_facts *ret_facts, unsigned long long flows_max);
+/* Array of {text, fix}, empty if all is well. NULL = out of memory. */
 json_t *advice_show(const struct advice_facts *f);
 
 #endif

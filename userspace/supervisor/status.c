@@ -69,6 +69,8 @@ static json_t *features(const struct instance *in)
 		return NULL;
 	set(o, "owners", json_string(f->owners));
 	set(o, "dns", json_string(f->dns));
+	if (in->routing.active)
+		set(o, "direct", json_string(f->direct));
 	if (f->bpf_error[0])
 		set(o, "bpf_error", json_string(f->bpf_error));
 	if (f->pin_directory[0])
@@ -193,7 +195,7 @@ json_t *status_show(struct instance *in)
 	if (!o)
 		return NULL;
 	kernel_read_stats(in->kernel, &stats);
-	advice_read(&facts);
+	advice_read(&facts, in->options.limits.n[LIMIT_FLOWS]);
 	set(o, "uptime_ms", json_integer((json_int_t)(clock_ms() - in->started_ms)));
 	set(o, "features", features(in));
 	if (in->config.conf->dns.listeners)

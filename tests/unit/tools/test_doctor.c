@@ -10,17 +10,9 @@
 
 #include <sys/stat.h>
 
-#include "tools/client.c"
-#include "tools/doctor.c"
-#include "tools/doctor_hooks.c"
-#include "tools/doctor_host.c"
-#include "tools/doctor_nft.c"
-#include "tools/format.c"
-#include "tools/object.c"
-#include "tools/option.c"
-#include "tools/table.c"
+#include "tests/unit/tools/doctor_support.h"
 
-static struct findings found;
+static const struct doctor_instance none;
 static char root[64];
 
 /* --- a host in a directory -------------------------------------------------------------------- */
@@ -67,33 +59,13 @@ static int teardown(void **state)
 	return system(command);
 }
 
-static const struct finding *finding_of(const char *text)
-{
-	for (size_t i = 0; i < found.count; i++)
-		if (strstr(found.item[i].text, text))
-			return &found.item[i];
-	for (size_t i = 0; i < found.count; i++)
-		print_error("%s: %s\n", found.item[i].area, found.item[i].text);
-	fail_msg("nothing says '%s'", text);
-	return NULL;
-}
-
-static void expect(enum finding_level level, const char *text, const char *fix)
-{
-	const struct finding *item = finding_of(text);
-
-	assert_int_equal(item->level, level);
-	if (fix && !strstr(item->fix, fix))
-		fail_msg("'%s' does not say '%s'", item->fix, fix);
-}
-
 /* --- kernel ----------------------------------------------------------------------------------- */
 
 static void a_good_host_has_nothing_to_mend(void **state)
 {
 	const struct doctor_instance in = { .running = true };
 
-	doctor_kernel(&found, root, "6.12.1-amd64");
+	doctor_kernel(&found, root, "6.12.1-amd64", &in);
 	doctor_network(&found, root, &in);
 	doctor_resolver(&found, root, &in);
 	assert_int_equal(findings_worst(&found), FINDING_OK);
@@ -106,10 +78,10 @@ static void releases_are_told_apart(void **state)
 	assert_int_equal(doctor_release("6.1.0-50-amd64"), 6001);
 	assert_int_equal(doctor_release("6.12"), 6012);
 	assert_int_equal(doctor_release("x"), 0);
-	doctor_kernel(&found, root, "5.10.0");
+	doctor_kernel(&found, root, "5.10.0", &none);
 	expect(FINDING_ERROR, "kernel 5.10.0", "6.1");
 	memset(&found, 0, sizeof(found));
-	doctor_kernel(&found, root, "6.1.0-50-amd64");
+	doctor_kernel(&found, root, "6.1.0-50-amd64", &none);
 	expect(FINDING_NOTE, "no USO", NULL);
 	expect(FINDING_NOTE, "clsact", NULL);
 }
@@ -125,13 +97,31 @@ static void what_the_kernel_lacks_is_said_with_its_fix(void **state)
 	put("/proc/self/mounts", "proc /proc proc rw 0 0\n");
 	put("/proc/sys/kernel/unprivileged_bpf_disabled", "0\n");
 	put("/proc/sys/net/core/bpf_jit_enable", "0\n");
-	doctor_kernel(&found, root, "6.12.0");
+	doctor_kernel(&found, root, "6.12.0", &none);
 	expect(FINDING_ERROR, "/dev/net/tun", "modprobe tun");
-	expect(FINDING_WARNING, "BTF", NULL);
-	expect(FINDING_WARNING, "cgroup2 is not mounted", "mount");
-	expect(FINDING_NOTE, "bpffs", "mount");
+	expect(FINDING_WARNING, "BTF", "CONFIG_DEBUG_INFO_BTF");
+	expect(FINDING_WARNING, "cgroup2 is not mounted", "mount -t cgroup2 none /sys/fs/cgroup;");
+	expect(FINDING_NOTE, "/sys/fs/bpf is no bpffs", "mount -t bpf bpf /sys/fs/bpf");
 	expect(FINDING_WARNING, "everybody may load", "unprivileged_bpf_disabled=2");
 	expect(FINDING_WARNING, "interpreted", "bpf_jit_enable=1");
+}
+
+/* Hierarchies of version 1 leave it no other place; one elsewhere is not where pins go. */
+static void mounts_are_told_by_their_place(void **state)
+{
+	const struct doctor_instance knows = { .running = true, .owners = true };
+	char path[128];
+
+	put("/proc/self/mounts", "tmpfs /sys/fs/cgroup tmpfs rw 0 0\n"
+				 "bpf /run/cilium/bpffs bpf rw 0 0\n");
+	snprintf(path, sizeof(path), "%s/sys/kernel/btf/vmlinux", root);
+	unlink(path);
+	doctor_kernel(&found, root, "6.12.0", &knows);
+	expect(FINDING_WARNING, "cgroup2 is not mounted",
+	       "mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified");
+	expect(FINDING_NOTE, "/sys/fs/bpf is no bpffs", "mount");
+	for (size_t i = 0; i < found.count; i++)
+		assert_null(strstr(found.item[i].text, "BTF"));
 }
 
 /* --- network ---------------------------------------------------------------------------------- */
@@ -143,11 +133,12 @@ static void a_full_table_of_connections_is_an_error(void **state)
 	put("/proc/sys/net/netfilter/nf_conntrack_max", "65536\n");
 	put("/proc/sys/net/netfilter/nf_conntrack_count", "65536\n");
 	doctor_network(&found, root, &in);
-	expect(FINDING_ERROR, "is full (65536)", "nf_conntrack_max");
+	expect(FINDING_ERROR, "is full (nf_conntrack_max=65536)", "nf_conntrack_max=262144");
 	memset(&found, 0, sizeof(found));
 	put("/proc/sys/net/netfilter/nf_conntrack_count", "60000\n");
 	doctor_network(&found, root, &in);
-	expect(FINDING_WARNING, "nearly full (60000 of 65536)", "nf_conntrack_max");
+	expect(FINDING_WARNING, "nearly full (60000 of nf_conntrack_max=65536)",
+	       "nf_conntrack_max");
 	memset(&found, 0, sizeof(found));
 	put("/proc/sys/net/netfilter/nf_conntrack_count", "6000\n");
 	doctor_network(&found, root, &in);
@@ -158,14 +149,16 @@ static void rp_filter_and_forwarding_matter_by_what_is_captured(void **state)
 {
 	struct doctor_instance in = { .lan = true, .route = true };
 
-	put("/proc/sys/net/ipv4/conf/all/rp_filter", "1\n");
+	put("/proc/sys/net/ipv4/conf/all/rp_filter", "0\n");
 	put("/proc/sys/net/ipv4/conf/eth0/rp_filter", "1\n");
 	put("/proc/sys/net/ipv4/conf/eth1/rp_filter", "2\n");
+	put("/proc/sys/net/ipv4/conf/eth2/rp_filter", "0\n");
+	put("/proc/sys/net/ipv4/conf/lo/rp_filter", "1\n");
 	put("/proc/sys/net/ipv4/conf/default/rp_filter", "1\n");
 	put("/proc/sys/net/ipv4/ip_forward", "0\n");
 	put("/proc/sys/net/ipv6/conf/all/forwarding", "1\n");
 	doctor_network(&found, root, &in);
-	expect(FINDING_NOTE, "strict rp_filter on 2 devices: route capture", NULL);
+	expect(FINDING_NOTE, "strict rp_filter on eth0: route capture", NULL);
 	expect(FINDING_NOTE, "ip_forward=0", "ip_forward=1");
 	assert_int_equal(found.count, 2);
 	memset(&found, 0, sizeof(found));
@@ -176,7 +169,22 @@ static void rp_filter_and_forwarding_matter_by_what_is_captured(void **state)
 	memset(&found, 0, sizeof(found));
 	in = (struct doctor_instance){ .running = true, .bound = true };
 	doctor_network(&found, root, &in);
-	expect(FINDING_WARNING, "answers are dropped", "rp_filter=2");
+	expect(FINDING_WARNING, "strict rp_filter on eth0: if the uplink", "rp_filter=2");
+}
+
+/* The larger one holds: "all" makes a device strict, or loose. */
+static void rp_filter_of_all_counts_for_each_device(void **state)
+{
+	put("/proc/sys/net/ipv4/conf/all/rp_filter", "1\n");
+	put("/proc/sys/net/ipv4/conf/eth0/rp_filter", "0\n");
+	put("/proc/sys/net/ipv4/conf/eth1/rp_filter", "2\n");
+	doctor_network(&found, root, &none);
+	expect(FINDING_OK, "strict rp_filter on eth0: stays", NULL);
+	memset(&found, 0, sizeof(found));
+	put("/proc/sys/net/ipv4/conf/all/rp_filter", "2\n");
+	put("/proc/sys/net/ipv4/conf/eth0/rp_filter", "1\n");
+	doctor_network(&found, root, &none);
+	assert_int_equal(found.count, 0);
 }
 
 /* --- resolver --------------------------------------------------------------------------------- */
@@ -209,33 +217,65 @@ static void no_server_at_all_is_a_warning(void **state)
 
 	put("/etc/resolv.conf", "search example.org\n");
 	doctor_resolver(&found, root, &in);
-	expect(FINDING_WARNING, "names no server", "dns.upstreams");
+	expect(FINDING_WARNING, "/etc/resolv.conf names no server", "nameserver");
 }
 
 #define SOCKETS                                                                                    \
-	"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
+	"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+#define SOCKET(addr, state, inode)                                                                 \
+	"  10: " addr ":0035 00000000:0000 " state                                                 \
+	" 00000000:00000000 00:00000000 00000000   101        0 " inode " 2 0 0\n"
+#define ANY6 "00000000000000000000000000000000"
 
 static void who_has_port_53_is_found(void **state)
 {
-	struct doctor_instance in = { 0 };
-
-	put("/proc/net/udp", SOCKETS
-	    "  10: 3500007F:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000   101 0 1\n"
-	    "  11: 0100007F:1F90 00000000:0000 07 00000000:00000000 00:00000000 00000000   101 0 2\n"
-	    "  12: 0200000A:0035 0100000A:1234 01 00000000:00000000 00:00000000 00000000   101 0 3\n");
-	doctor_resolver(&found, root, &in);
+	put("/proc/net/udp",
+	    SOCKETS SOCKET("3500007F", "07", "1") SOCKET(
+		    "0200000A", "01",
+		    "3") "  11: 0100007F:1F90 00000000:0000 07 00000000:00000000 00:00000000 00000000   101 0 2 2 0\n");
+	doctor_resolver(&found, root, &none);
 	expect(FINDING_OK, "on some addresses, by 1 sockets", NULL);
 	memset(&found, 0, sizeof(found));
-	put("/proc/net/tcp6", SOCKETS
-	    "   0: 00000000000000000000000000000000:0035 00000000000000000000000000000000:0000 0A 0:0\n");
+	put("/proc/net/tcp6", SOCKETS SOCKET(ANY6, "0A", "4"));
+	doctor_resolver(&found, root, &none);
+	expect(FINDING_NOTE, "port 53 of all addresses", "ss -lnp");
+}
+
+static void our_own_listeners_are_none_of_others(void **state)
+{
+	struct doctor_instance in = { .running = true, .pid = { 11, 12 }, .pids = 2 };
+	char path[128];
+
+	put("/proc/net/udp", SOCKETS SOCKET("00000000", "07", "4711"));
+	put("/proc/12/fd/none", "");
+	snprintf(path, sizeof(path), "%s/proc/12/fd/7", root);
+	assert_int_equal(symlink("socket:[4711]", path), 0);
 	doctor_resolver(&found, root, &in);
-	expect(FINDING_NOTE, "port 53 of all addresses", "dns.listen");
-	/* those of the instance itself are in nobody's way */
+	assert_int_equal(found.count, 1);
+	expect(FINDING_OK, "the host asks", NULL);
+	/* who may not see whose they are goes by what the instance says */
 	in = (struct doctor_instance){ .port53 = 2, .port53_any = true };
 	memset(&found, 0, sizeof(found));
 	doctor_resolver(&found, root, &in);
 	assert_int_equal(found.count, 1);
-	finding_of("the host asks 192.0.2.53");
+	expect(FINDING_OK, "the host asks", NULL);
+}
+
+static void applications_that_do_not_ask_by_DNS_are_told(void **state)
+{
+	struct doctor_instance in = { .running = true, .host = true, .loopback = true };
+
+	put("/etc/nsswitch.conf",
+	    "passwd: files\nhosts:\tfiles resolve [!UNAVAIL=return] dns\nnetworks: files\n");
+	doctor_resolver(&found, root, &in);
+	assert_int_equal(found.count, 1);
+	put("/run/systemd/resolve/io.systemd.Resolve", "");
+	doctor_resolver(&found, root, &in);
+	expect(FINDING_NOTE, "a socket of its own", "/etc/nsswitch.conf");
+	memset(&found, 0, sizeof(found));
+	put("/etc/nsswitch.conf", "hosts: files dns\n# resolve\n");
+	doctor_resolver(&found, root, &in);
+	assert_int_equal(found.count, 1);
 }
 
 /* --- firewall --------------------------------------------------------------------------------- */
@@ -246,7 +286,7 @@ static void firewall(const char *json, const struct doctor_instance *in)
 
 	assert_non_null(o);
 	memset(&found, 0, sizeof(found));
-	doctor_firewall(&found, o, in);
+	doctor_firewall(&found, root, o, in);
 	json_decref(o);
 }
 
@@ -254,47 +294,108 @@ static void firewall(const char *json, const struct doctor_instance *in)
 	"{\"chain\":{\"family\":\"" family "\",\"table\":\"" table "\",\"name\":\"" name           \
 	"\",\"handle\":1,\"type\":\"filter\",\"hook\":\"" hook                                     \
 	"\",\"prio\":0,\"policy\":\"" policy "\"}}"
+#define RULE(family, table, chain, expr)                                                           \
+	"{\"rule\":{\"family\":\"" family "\",\"table\":\"" table "\",\"chain\":\"" chain          \
+	"\",\"handle\":2,\"expr\":[" expr "]}}"
+#define RULESET(items) "{\"nftables\":[{\"metainfo\":{}},{\"table\":{\"name\":\"t\"}}," items "]}"
+#define MARK(value)                                                                                \
+	"{\"match\":{\"op\":\"==\",\"left\":{\"meta\":{\"key\":\"mark\"}},\"right\":" value "}}"
+#define OUR_MARK "1752301568" /* 0x68720000, as nft prints it */
 
 static void chains_that_stand_in_the_way_are_named(void **state)
 {
-	struct doctor_instance in = { .lan = true };
+	struct doctor_instance in = { .lan = true, .forwards = true };
 
-	firewall("{\"nftables\":[{\"metainfo\":{}},{\"table\":{\"name\":\"t\"}}," CHAIN(
-			 "ip", "filter", "FORWARD", "forward",
-			 "drop") "," CHAIN("inet", "fw", "out", "output",
-					   "drop") "," CHAIN("inet", "fw", "in", "input",
-							     "drop") "]}",
+	firewall(RULESET(CHAIN("ip", "filter", "FORWARD", "forward", "drop") "," CHAIN(
+			 "inet", "fw", "out", "output", "drop") "," CHAIN("inet", "fw", "in",
+									  "input", "drop")),
 		 &in);
-	expect(FINDING_WARNING, "chain filter FORWARD drops by default: what rules forward",
+	expect(FINDING_WARNING, "chain ip filter FORWARD drops by default: what rules forward",
 	       "action: reject");
-	expect(FINDING_WARNING, "chain fw out drops what the host sends",
+	expect(FINDING_WARNING, "chain inet fw out drops by default what the host sends",
 	       "nft insert rule inet fw out meta mark 0x68720000 accept");
-	expect(FINDING_OK, "chain fw in (input)", NULL);
-	in = (struct doctor_instance){ .listens = true };
-	firewall("{\"nftables\":[" CHAIN("inet", "fw", "in", "input", "drop") "]}", &in);
-	expect(FINDING_NOTE, "queries of neighbours to dns.listen",
-	       "nft insert rule inet fw in meta l4proto { tcp, udp } th dport 53 accept");
-	firewall("{\"nftables\":[" CHAIN("ip", "filter", "FORWARD", "forward", "accept") "," CHAIN(
-			 "netdev", "x", "e", "egress", "accept") "]}",
+	expect(FINDING_OK, "chain inet fw in (input)", NULL);
+	in.lan = false;
+	firewall(RULESET(CHAIN("ip", "filter", "FORWARD", "forward",
+			       "accept") "," CHAIN("netdev", "x", "e", "egress", "accept")),
 		 &in);
-	expect(FINDING_NOTE, "chain x e is on a device's egress", NULL);
+	expect(FINDING_NOTE, "chain netdev x e is on a device's egress", NULL);
 	assert_int_equal(found.count, 1);
+}
+
+static void where_nothing_of_a_LAN_is_forwarded_its_chain_is_no_matter(void **state)
+{
+	const struct doctor_instance in = { .lan = true };
+
+	firewall(RULESET(CHAIN("ip", "filter", "FORWARD", "forward", "drop")), &in);
+	expect(FINDING_OK, "chain ip filter FORWARD (forward) drops by default", NULL);
+	assert_int_equal(found.count, 1);
+}
+
+static void queries_of_neighbours_have_to_be_let_in(void **state)
+{
+	const struct doctor_instance in = { .listens = true };
+
+	firewall(RULESET(CHAIN("inet", "fw", "in", "input", "drop")), &in);
+	expect(FINDING_NOTE, "chain inet fw in drops by default: queries of neighbours",
+	       "nft insert rule inet fw in meta l4proto { tcp, udp } th dport 53 accept");
+	firewall(RULESET(CHAIN("inet", "fw", "in", "input", "drop") "," RULE(
+			 "inet", "fw", "in",
+			 "{\"match\":{\"op\":\"==\",\"left\":{\"payload\":{\"protocol\":\"th\","
+			 "\"field\":\"dport\"}},\"right\":{\"set\":[53,853]}}},{\"accept\":null}")),
+		 &in);
+	expect(FINDING_OK, "chain inet fw in (input)", NULL);
+	assert_int_equal(found.count, 1);
+}
+
+/* What the fix says is seen, and so is a chain that has a last rule instead of a policy. */
+static void rules_of_a_chain_are_looked_at(void **state)
+{
+	firewall(RULESET(CHAIN("inet", "fw", "out", "output", "drop") "," RULE(
+			 "inet", "fw", "out", MARK(OUR_MARK) ",{\"accept\":null}")),
+		 &none);
+	expect(FINDING_OK, "chain inet fw out (output) drops by default, and lets", NULL);
+	firewall(
+		RULESET(CHAIN("inet", "fw", "out", "output", "drop") "," RULE(
+			"inet", "fw", "out",
+			MARK("7") ",{\"accept\":null}") "," RULE("inet", "fw", "other",
+								 MARK(OUR_MARK) ",{\"accept\":null}")),
+		&none);
+	expect(FINDING_WARNING, "chain inet fw out drops by default", NULL);
+	firewall(RULESET(CHAIN("ip", "filter", "OUTPUT", "output", "accept") "," RULE(
+			 "ip", "filter", "OUTPUT",
+			 "{\"counter\":{}},{\"reject\":{\"type\":\"icmp\"}}")),
+		 &none);
+	expect(FINDING_WARNING, "chain ip filter OUTPUT drops by default", NULL);
+	firewall(RULESET(CHAIN("ip", "filter", "OUTPUT", "output", "accept") "," RULE(
+			 "ip", "filter", "OUTPUT",
+			 MARK("7") ",{\"drop\":null}") "," RULE("ip", "filter", "OUTPUT",
+								"{\"counter\":{}}")),
+		 &none);
+	expect(FINDING_OK, "no chain drops by default", NULL);
+}
+
+static void tables_of_the_older_iptables_are_named(void **state)
+{
+	put("/proc/net/ip_tables_names", "nat\nfilter\n");
+	firewall(RULESET(CHAIN("inet", "fw", "in", "input", "accept")), &none);
+	expect(FINDING_NOTE, "older iptables has tables (nat, filter)", "iptables-legacy -S");
 }
 
 static void our_own_table_and_chains_without_a_hook_are_passed_over(void **state)
 {
-	const struct doctor_instance in = { .lan = true };
+	const struct doctor_instance in = { .lan = true, .forwards = true };
 
 	firewall(
-		"{\"nftables\":[" CHAIN(
+		RULESET(CHAIN(
 			"netdev", "headrace", "eth0", "egress",
 			"accept") ","
-				  "{\"chain\":{\"family\":\"ip\",\"table\":\"nat\",\"name\":\"DOCKER\"}}]}",
+				  "{\"chain\":{\"family\":\"ip\",\"table\":\"nat\",\"name\":\"DOCKER\"}}"),
 		&in);
 	expect(FINDING_OK, "no chain drops by default", NULL);
 	memset(&found, 0, sizeof(found));
-	doctor_firewall(&found, NULL, &in);
-	expect(FINDING_NOTE, "could not be asked", "root");
+	doctor_firewall(&found, root, NULL, &in);
+	expect(FINDING_NOTE, "could not be asked", geteuid() ? "root" : "install nftables");
 }
 
 /* --- hooks ------------------------------------------------------------------------------------ */
@@ -306,20 +407,25 @@ static void others_on_our_hooks_are_named_with_their_order(void **state)
 			  { "tc egress", "tcx", "eth0", "host_egress", 12 },
 			  { "tc egress", "clsact", "eth0", "shaper", 13 },
 			  { "tc egress", "tcx", "eth1", "other", 14 },
-			  { "cgroup connect4", "cgroup", "", "sd_fw", 15 } },
-		.count = 5,
+			  { "tc ingress", "clsact", "eth1", "matchall", 0 },
+			  { "tc ingress", "clsact", "eth1", "host_ingress", 16 },
+			  { "cgroup connect4", "cgroup", "", "sd_fw", 15 },
+			  { "cgroup connect4", "cgroup", "", "sock_connect4", 17 } },
+		.count = 8,
 		.tcx = true,
 	};
-	const struct doctor_instance in = { .running = true };
 
-	doctor_hooks(&found, &p, &in);
-	expect(FINDING_NOTE, "tc egress of eth0: 'cil_to_netdev' (id 11, tcx), before ours", NULL);
+	doctor_hooks(&found, &p, &none);
+	expect(FINDING_WARNING, "tc egress of eth0: 'cil_to_netdev' (id 11, tcx), before ours",
+	       "`headrace down` and `headrace up`");
 	expect(FINDING_NOTE, "'shaper' (id 13, clsact), behind ours", NULL);
 	expect(FINDING_NOTE, "tc egress of eth1: 'other' (id 14, tcx)", NULL);
 	assert_null(strstr(finding_of("'other'")->text, "ours"));
-	expect(FINDING_NOTE, "cgroup connect4: 'sd_fw'", NULL);
-	expect(FINDING_OK, "1 programs of headrace, 4 of others", NULL);
-	assert_int_equal(found.count, 5);
+	expect(FINDING_WARNING, "tc ingress of eth1: 'matchall' (filter of clsact), before ours",
+	       "larger `pref` on eth1");
+	expect(FINDING_NOTE, "cgroup connect4: 'sd_fw' (id 15, cgroup), beside ours", NULL);
+	expect(FINDING_OK, "3 programs of headrace, 5 of others", NULL);
+	assert_int_equal(found.count, 6);
 }
 
 /* With when-down: closed they refuse on, and no daemon is there that could say so. */
@@ -344,110 +450,41 @@ static void programs_that_a_killed_daemon_left_are_an_error(void **state)
 	assert_int_equal(findings_worst(&found), FINDING_OK);
 }
 
-static void without_root_hooks_are_not_known(void **state)
+static void without_permission_hooks_are_not_known(void **state)
 {
 	const struct hook_programs p = { .error = -EPERM };
-	const struct doctor_instance in = { .none = true };
 
+	doctor_hooks(&found, &p, &none);
+	expect(FINDING_NOTE, "could not be looked at", geteuid() ? "root" : "bpf(2)");
+}
+
+/* One who was told to, and one who had no choice. */
+static void devices_captured_by_clsact_are_named_together(void **state)
+{
+	struct hook_programs p = { .tcx = true };
+	struct doctor_instance in = { .running = true };
+
+	doctor_names_add(&in.clsact, "headrace0");
+	doctor_names_add(&in.clsact, "eth0");
 	doctor_hooks(&found, &p, &in);
-	expect(FINDING_NOTE, "could not be looked at", "root");
+	expect(FINDING_NOTE, "though the kernel has tcx links: headrace0, eth0", "attach: clsact");
+	memset(&found, 0, sizeof(found));
+	p.tcx = false;
+	doctor_hooks(&found, &p, &in);
+	expect(FINDING_NOTE, "as the kernel has no tcx links: headrace0, eth0", "6.6");
 }
 
-/* --- an instance ------------------------------------------------------------------------------ */
+/* --- findings -------------------------------------------------------------------------------- */
 
-static void status(const char *json, struct doctor_instance *ret)
+static void more_names_than_fit_are_counted(void **state)
 {
-	json_t *o = json_loads(json, 0, NULL);
+	struct doctor_names n = { .count = 0 };
 
-	assert_non_null(o);
-	doctor_status(&found, o, ret);
-	json_decref(o);
-}
-
-static void what_an_instance_says_is_judged(void **state)
-{
-	struct doctor_instance in;
-
-	status("{\"instance\":\"host\",\"version\":\"1\",\"pid\":7,"
-	       "\"features\":{\"attach\":\"clsact\",\"protect\":\"SO_MARK\",\"owners\":\"not known\",\"uso\":false},"
-	       "\"roles\":[{\"name\":\"worker 1\",\"state\":\"ready\",\"restarts\":2,\"hangs\":1},"
-	       "{\"name\":\"resolver\",\"state\":\"dead\"}],"
-	       "\"kernel\":{\"events_lost\":3,\"pass_stale\":4},\"advice\":[\"do this\"],"
-	       "\"devices\":[{\"device\":\"eth9\",\"error\":\"no such device\"},"
-	       "{\"device\":\"eth8\",\"mode\":\"tcx\"},{\"device\":\"eth7\",\"mode\":\"xdp\"}],"
-	       "\"captures\":[{\"device\":\"lan0\",\"point\":\"lan\",\"mode\":\"clsact\"},"
-	       "{\"device\":\"lo\",\"point\":\"loopback\",\"mode\":\"tcx\"},"
-	       "{\"device\":\"eth0\",\"point\":\"uplink\",\"error\":\"gone\"}],"
-	       "\"route\":{\"way\":\"table\",\"repaired\":3},\"strict\":{\"error\":\"no nft\"}}",
-	       &in);
-	assert_true(in.running && in.host && in.lan && in.loopback && in.route);
-	expect(FINDING_WARNING, "capture.route: what was removed by others was put back 3 times",
-	       NULL);
-	expect(FINDING_ERROR, "capture.strict: no nft", NULL);
-	expect(FINDING_NOTE, "attached by clsact", NULL);
-	expect(FINDING_WARNING, "keep CAP_NET_ADMIN", NULL);
-	expect(FINDING_WARNING, "worker 1 was restarted 2 times, 1 of them", NULL);
-	expect(FINDING_ERROR, "the resolver is dead", NULL);
-	expect(FINDING_WARNING, "3 events were lost", NULL);
-	expect(FINDING_WARNING, "4 packets passed natively", NULL);
-	expect(FINDING_NOTE, "do this", NULL);
-	expect(FINDING_WARNING, "eth9: no such device", NULL);
-	expect(FINDING_NOTE, "eth8: DNS is answered by tcx", NULL);
-	expect(FINDING_NOTE, "no USO", NULL);
-	expect(FINDING_WARNING, "processes of flows are not known", NULL);
-	expect(FINDING_NOTE, "lan0: captured by clsact", NULL);
-	expect(FINDING_ERROR, "eth0 is not captured: gone", NULL);
-	assert_int_equal(findings_worst(&found), FINDING_ERROR);
-}
-
-static void what_it_listens_at_and_is_bound_to_is_known(void **state)
-{
-	struct doctor_instance in;
-
-	status("{\"instance\":\"mine\",\"version\":\"1\",\"pid\":7,"
-	       "\"features\":{\"protect\":\"bound to the uplink\"},"
-	       "\"listen\":[\"192.0.2.1:53\",\"[::]:53\",\"127.0.0.1:5353\"]}",
-	       &in);
-	assert_true(in.bound && in.listens && in.port53_any);
-	assert_int_equal(in.port53, 4);
-}
-
-static void upstream(const char *json)
-{
-	json_t *o = json_loads(json, 0, NULL);
-
-	assert_non_null(o);
-	doctor_upstream(&found, o);
-	json_decref(o);
-}
-
-static void upstreams_that_do_not_answer_are_named(void **state)
-{
-	upstream("{\"type\":\"upstream\",\"name\":\"good\",\"state\":\"up\",\"error\":\"once\"}");
-	upstream("{\"type\":\"cache\",\"name\":\"c\",\"state\":\"down\"}");
-	assert_int_equal(found.count, 0);
-	upstream("{\"type\":\"upstream\",\"name\":\"quad9\",\"state\":\"failing\","
-		 "\"address\":\"9.9.9.9:853\",\"error\":\"9.9.9.9:853: no answer\"}");
-	expect(FINDING_WARNING, "upstream quad9 is failing: 9.9.9.9:853: no answer", "dns stats");
-	upstream("{\"type\":\"upstream\",\"name\":\"isp\",\"state\":\"down\","
-		 "\"address\":\"192.0.2.9:53\"}");
-	expect(FINDING_WARNING, "upstream isp is down: 192.0.2.9:53", "dns stats");
-	upstream("{\"type\":\"upstream\",\"name\":\"me\",\"state\":\"up\",\"looped\":true,"
-		 "\"address\":\"192.0.2.1:53\"}");
-	expect(FINDING_WARNING, "upstream me at 192.0.2.1:53 leads back", "another server");
-}
-
-static void an_instance_in_order_has_no_fault(void **state)
-{
-	struct doctor_instance in;
-
-	status("{\"instance\":\"run-1\",\"version\":\"1\",\"pid\":7,"
-	       "\"features\":{\"attach\":\"tcx\",\"protect\":\"cgroup hook\"},"
-	       "\"roles\":[{\"name\":\"worker 1\",\"state\":\"ready\",\"restarts\":0}],"
-	       "\"kernel\":{\"events_lost\":0},\"advice\":[],\"route\":null}",
-	       &in);
-	assert_true(in.running && !in.host && !in.lan && !in.route);
-	assert_int_equal(findings_worst(&found), FINDING_OK);
+	for (int i = 0; i < 40; i++)
+		doctor_names_add(&n, "eth0");
+	assert_non_null(strstr(doctor_names_text(&n), "eth0, eth0"));
+	assert_non_null(strstr(n.text, " more"));
+	assert_true(strlen(n.text) < sizeof(n.text));
 }
 
 static void more_findings_than_fit_are_counted(void **state)
@@ -466,20 +503,26 @@ int main(void)
 		T(a_good_host_has_nothing_to_mend),
 		T(releases_are_told_apart),
 		T(what_the_kernel_lacks_is_said_with_its_fix),
+		T(mounts_are_told_by_their_place),
 		T(a_full_table_of_connections_is_an_error),
 		T(rp_filter_and_forwarding_matter_by_what_is_captured),
+		T(rp_filter_of_all_counts_for_each_device),
 		T(a_resolver_on_loopback_hides_who_asks),
 		T(no_server_at_all_is_a_warning),
 		T(who_has_port_53_is_found),
+		T(our_own_listeners_are_none_of_others),
+		T(applications_that_do_not_ask_by_DNS_are_told),
 		T(chains_that_stand_in_the_way_are_named),
+		T(where_nothing_of_a_LAN_is_forwarded_its_chain_is_no_matter),
+		T(queries_of_neighbours_have_to_be_let_in),
+		T(rules_of_a_chain_are_looked_at),
+		T(tables_of_the_older_iptables_are_named),
 		T(our_own_table_and_chains_without_a_hook_are_passed_over),
 		T(others_on_our_hooks_are_named_with_their_order),
 		T(programs_that_a_killed_daemon_left_are_an_error),
-		T(without_root_hooks_are_not_known),
-		T(what_an_instance_says_is_judged),
-		T(what_it_listens_at_and_is_bound_to_is_known),
-		T(upstreams_that_do_not_answer_are_named),
-		T(an_instance_in_order_has_no_fault),
+		T(without_permission_hooks_are_not_known),
+		T(devices_captured_by_clsact_are_named_together),
+		T(more_names_than_fit_are_counted),
 		T(more_findings_than_fit_are_counted),
 	};
 
