@@ -17,8 +17,8 @@ struct hooks;
 /*
  * Attaches the programs of a capture point (CAPTURE_EGRESS, CAPTURE_LAN, CAPTURE_LOOPBACK) to a
  * device whose packets have `l2` bytes (14 or 0) in front of IP, before those of others. Tell
- * kernel_capture_device_set(), kernel_host_addrs_set() and kernel_host_prefixes_set() first. 0 and *ret_hooks, the caller's
- * to detach; or -errno with a line in err, and nothing is left.
+ * kernel_capture_device_set(), kernel_host_addrs_set() and kernel_host_prefixes_set() first. 0 and
+ * *ret_hooks, the caller's to detach; or -errno with a line in err, and nothing is left.
  */
 int kernel_attach_capture(struct kernel *k, int ifindex, enum capture_point point, unsigned int l2,
 			  struct hooks **ret_hooks, char err[256]);
