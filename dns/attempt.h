@@ -2,15 +2,15 @@
 /*
  * One question to one upstream, of whatever type.
  *
- * state     | event                                  | action                      | next
- * IDLE      | attempt_start(), no address known yet  | wait for the lookup         | LOOKUP
- * IDLE      | attempt_start()                        | ask                         | PLAIN, TRANSPORT
- * LOOKUP    | addresses are there                    | ask                         | PLAIN, TRANSPORT
- * LOOKUP    | the lookup failed                      | report the error            | IDLE
- * PLAIN     | refused, unreachable, another address  | ask that one                | PLAIN
- * PLAIN, .. | answer, error                          | report it                   | IDLE
- * any       | the upstream's timeout                 | report -ETIMEDOUT           | IDLE
- * any       | attempt_stop()                         | cancel                      | IDLE
+ * state     | event                                  | action                | next
+ * IDLE      | attempt_start(), no address known yet  | wait for the lookup   | LOOKUP
+ * IDLE      | attempt_start()                        | ask                   | PLAIN, TRANSPORT
+ * LOOKUP    | addresses are there                    | ask                   | PLAIN, TRANSPORT
+ * LOOKUP    | the lookup failed                      | report the error      | IDLE
+ * PLAIN     | refused, unreachable, another address  | ask that one          | PLAIN
+ * PLAIN, .. | answer, error                          | report it             | IDLE
+ * any       | the upstream's timeout                 | report -ETIMEDOUT     | IDLE
+ * any       | attempt_stop()                         | cancel                | IDLE
  */
 #ifndef DNS_ATTEMPT_H
 #define DNS_ATTEMPT_H

@@ -5,8 +5,8 @@
  * file): that is told apart by looking for the line, so that "none" can be said as such.
  *
  * A loopback stub such as 127.0.0.53 is as good as any unless the host's queries are captured:
- * roles live in the host's network namespace. Link-local servers come without their interface (c-ares 1.18 does not say it)
- * and so cannot be reached; the next one is asked.
+ * roles live in the host's network namespace. Link-local servers come without their interface
+ * (c-ares 1.18 does not say it) and so cannot be reached; the next one is asked.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A change of configuration, on its way into force: compiled beside the one that is, a part in each turn of
- * the loop, then swapped in one step, here and in the kernel half. What cannot be compiled
- * changes nothing.
+ * A change of configuration, on its way into force: compiled beside the one that is, a part in
+ * each turn of the loop, then swapped in one step, here and in the kernel half. What cannot be
+ * compiled changes nothing.
  *
  * state     | event                        | action                          | next
  * IDLE      | change_begin()               | begin to compile                | COMPILING

@@ -26,8 +26,9 @@ void setup_done(struct setup *s); /* as setup_init(), what was there is closed a
 /* A descriptor, ours from here on if it is one of those: 0, else -ENOENT; -EPROTO. */
 int setup_take(struct setup *s, uint32_t kind, uint32_t index, int fd);
 /*
- * Reads the text, without one all is as by default; servers of the command line take the place of the group "default". 0 or
- * -errno with a line in `errors`: main has read the same text and found it good.
+ * Reads the text, without one all is as by default; servers of the command line take the place of
+ * the group "default". 0 or -errno with a line in `errors`: main has read the same text and found
+ * it good.
  */
 int setup_read(struct setup *s, const struct role_config *config, struct conf_errors *errors);
 /* The sockets of all listeners, which are the caller's from here on. Returns how many. */

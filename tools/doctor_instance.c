@@ -18,7 +18,7 @@ static bool begins_with(const char *text, const char *key)
 	return !strncmp(text, key, strlen(key));
 }
 
-/* --- how things are done ----------------------------------------------------------------------- */
+/* --- how things are done ---------------------------------------------------------------------- */
 
 /* Everything else follows from it. */
 static void instance_without_bpf(struct findings *f, const json_t *features)
@@ -85,7 +85,7 @@ static void instance_features(struct findings *f, const json_t *features)
 	instance_device(f, features);
 }
 
-/* --- what has happened -------------------------------------------------------------------------- */
+/* --- what has happened ------------------------------------------------------------------------ */
 
 static void instance_role(struct findings *f, const json_t *role, struct doctor_instance *in)
 {
@@ -128,7 +128,7 @@ static void instance_advice(struct findings *f, const json_t *status)
 			    object_text(advice, "text", ""));
 }
 
-/* --- devices ------------------------------------------------------------------------------------ */
+/* --- devices ---------------------------------------------------------------------------------- */
 
 static void instance_dns_device(struct findings *f, const json_t *device)
 {
@@ -254,7 +254,7 @@ void doctor_status(struct findings *f, const json_t *status, struct doctor_insta
 		instance_dns_device(f, item);
 }
 
-/* --- rules --------------------------------------------------------------------------------------- */
+/* --- rules ------------------------------------------------------------------------------------ */
 
 /* Does the condition "interface a, b*" name the device? */
 static bool names_device(const char *condition, const char *device)
@@ -342,7 +342,7 @@ void doctor_rules_end(struct doctor_instance *in)
 	in->forwards |= in->forwards_rest && in->lan_devices;
 }
 
-/* --- DNS ----------------------------------------------------------------------------------------- */
+/* --- DNS -------------------------------------------------------------------------------------- */
 
 void doctor_upstream(struct findings *f, const json_t *o)
 {

@@ -12,7 +12,7 @@
 #define OWN_SOCKETS_MAX 4096
 #define VARLINK "/run/systemd/resolve/io.systemd.Resolve"
 
-/* --- servers ----------------------------------------------------------------------------------- */
+/* --- servers ---------------------------------------------------------------------------------- */
 
 struct doctor_servers {
 	unsigned int all, loopback;
@@ -74,7 +74,7 @@ static void doctor_nss(struct findings *f, const char *root, const struct doctor
 			"its own: who asked is not known, with `loopback: dns` either");
 }
 
-/* --- port 53 ----------------------------------------------------------------------------------- */
+/* --- port 53 ---------------------------------------------------------------------------------- */
 
 struct sockets {
 	unsigned long inode[OWN_SOCKETS_MAX];
@@ -166,7 +166,7 @@ static void doctor_listeners(struct findings *f, const char *root, const struct 
 			    "port 53 is taken on some addresses, by %u sockets of others", found);
 }
 
-/* --- all ----------------------------------------------------------------------------------------- */
+/* --- all -------------------------------------------------------------------------------------- */
 
 void doctor_resolver(struct findings *f, const char *root, const struct doctor_instance *in)
 {

@@ -198,7 +198,7 @@ static void dump_cut(int fd, long snaplen)
 		perror("headrace dump: packets are kept whole");
 }
 
-/* --- the loop ---------------------------------------------------------------------------------- */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 /* Until a limit, an error, a signal, or the instance's end. */
 static void dump_all(struct dump *d)
@@ -264,7 +264,7 @@ static int dump_finish(struct dump *d)
 	return failure ? EXIT_TROUBLE : EXIT_SUCCESS;
 }
 
-/* --- the command -------------------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------------------ */
 
 /* Asks for the socket. 0, or -1 after a line on stderr. */
 static int dump_ask(struct client *c, char device[64])

@@ -76,7 +76,7 @@ static void dissolve(int fd)
 	assert_int_equal(connect(fd, &none, sizeof(none)), 0);
 }
 
-/* --- the ways: false = there is none on this kernel -------------------------------------------- */
+/* --- the ways: false = there is none on this kernel ------------------------------------------- */
 
 /* A datagram waits for its neighbour; meanwhile its socket is bound to another port. */
 static bool by_a_socket_that_is_bound_anew(void)
@@ -298,7 +298,7 @@ static void nothing_slips_by(void **state)
 	}
 }
 
-/* --- what the kernel sends ----------------------------------------------------------------------- */
+/* --- what the kernel sends -------------------------------------------------------------------- */
 
 static void pings_from_outside_are_answered_though_all_is_dropped(void **state)
 {

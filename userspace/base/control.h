@@ -67,8 +67,9 @@
  *   status   instance, version, pid, uptime_ms, the keys of "ready"; features {attach, protect,
  *            ...}; limits {NAME: NUMBER, as configured or by default, for all workers together};
  *            budgets [{where, budget, used, limit, limit_per_source, hits, evicted}] of each
- *            role (BUDGETS) and the kernel's flow table; kernel {KERNEL_STATS}; roles [{name, slot, pid, state, cpu_ms (of the present
- *            process), drops (all reasons together), ROLE_STATS...}];
+ *            role (BUDGETS) and the kernel's flow table; kernel {KERNEL_STATS}; roles [{name,
+ *            slot, pid, state, cpu_ms (of the present process), drops (all reasons together),
+ *            ROLE_STATS...}];
  *            listen [TEXT]: dns.listen, if the configuration names any;
  *            devices [{device, mode ("xdp", "xdp, alone", "tcx", "clsact") or error}], if the
  *            configuration names any;

@@ -29,7 +29,10 @@ static const char *const fallbacks[] = {
 };
 /* Those of enum dns_action that are ways to block. */
 static const char *const block_modes[] = {
-	[DNS_NXDOMAIN] = "nxdomain", [DNS_ZERO] = "zero", [DNS_NODATA] = "nodata", [DNS_REFUSED] = "refused"
+	[DNS_NXDOMAIN] = "nxdomain",
+	[DNS_ZERO] = "zero",
+	[DNS_NODATA] = "nodata",
+	[DNS_REFUSED] = "refused",
 };
 
 static const struct key upstream_keys[] = {

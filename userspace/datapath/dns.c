@@ -191,7 +191,7 @@ int datapath_dns_answers_clear(struct datapath *dp)
 	return 0;
 }
 
-/* --- policies of clients: what was found is remembered while its epoch lasts ------------------------------------------------------------------- */
+/* --- policies of clients: what was found is remembered while its epoch lasts ------------------ */
 
 void datapath_dns_done(struct datapath *dp)
 {

@@ -46,7 +46,8 @@ void kernel_tell_direct(struct kernel *k, bool on);
 
 /*
  * Path of a cgroup below the root of the hierarchy that is seen here, as "/a/b"; "" = it is gone,
- * or cannot be found out. What was found is remembered. Returns a string that lasts until the next call.
+ * or cannot be found out. What was found is remembered. Returns a string that lasts until the
+ * next call.
  */
 const char *kernel_cgroup_path(uint64_t id);
 

@@ -49,7 +49,7 @@ int undo_write(struct undo *u, const char *path, const char *value,
 	       struct undo_change **ret_change);
 /* Undoes one change. Accepts NULL. */
 void undo_take_back(struct undo *u, struct undo_change *change);
-/* Makes again what somebody has taken away of routes and rules. How many were missing, or -errno. */
+/* Makes again what somebody has taken away of routes and rules. How many were missing; -errno. */
 int undo_repair(struct undo *u);
 /* Undoes all in reverse order and removes the file. Harmless if it is not open. */
 void undo_close(struct undo *u);

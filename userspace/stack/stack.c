@@ -4,8 +4,8 @@
  * connection costs nothing but its memory.
  *
  * tick, 250 ms: lwIP's timers (window probes, a handshake that is never completed, without
- * SACK retransmission) for the hot connections, which are chained as lwIP's list for the time of the
- * call. Those that need nothing any more leave the hot list here.
+ * SACK retransmission) for the hot connections, which are chained as lwIP's list for the time of
+ * the call. Those that need nothing any more leave the hot list here.
  * ack_timer, 5 ms: delayed ACKs that no data has carried; those of bulk data go out at the
  * end of the loop's turn already.
  * flight_timer: data that is overdue at the application, see flight.c.

@@ -3,8 +3,8 @@
  * UDP errors back to the application. Upstream sockets have IP_RECVERR, so the kernel keeps
  * each ICMP error that quotes one of their datagrams, with the address of who sent it: it
  * goes on as ICMP with that address, type, code and MTU, quoting the application's own
- * addresses, ports and as much of its payload as came back. A datagram that could not be sent at all is answered from the stack's
- * address.
+ * addresses, ports and as much of its payload as came back. A datagram that could not be sent at
+ * all is answered from the stack's address.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -277,7 +277,7 @@ static void what_leads_nowhere_says_nothing(void **state)
 	assert_false(fact_of(0, "www", &fact));
 }
 
-/* --- addresses of several names ----------------------------------------------------------------- */
+/* --- addresses of several names --------------------------------------------------------------- */
 
 static void a_client_goes_by_its_own_latest_answer_others_by_the_latest(void **state)
 {

@@ -408,8 +408,9 @@ static void it_follows_the_default_route(void **state)
 	NEEDS_ROOT();
 	begin(&conf);
 	uplink_changes = 0;
-	run("ip link add up1 type veth peer name peer1 && ip link set up1 up && ip link set peer1 up && ip addr add 203.0.113.2/24 dev up1"
-	    " && ip route replace default via 203.0.113.1 dev up1");
+	run("ip link add up1 type veth peer name peer1 && ip link set up1 up && "
+	    "ip link set peer1 up && ip addr add 203.0.113.2/24 dev up1 && "
+	    "ip route replace default via 203.0.113.1 dev up1");
 	TURN_UNTIL(loop, uplink_changes == 1);
 	assert_true(says("cat /proc/sys/net/ipv4/conf/up0/rp_filter", "1")); /* it is no uplink */
 	assert_true(says("cat /proc/sys/net/ipv4/conf/up1/rp_filter", "2"));

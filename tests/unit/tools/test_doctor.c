@@ -221,7 +221,8 @@ static void no_server_at_all_is_a_warning(void **state)
 }
 
 #define SOCKETS                                                                                    \
-	"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+	"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout "
+	"inode\n"
 #define SOCKET(addr, state, inode)                                                                 \
 	"  10: " addr ":0035 00000000:0000 " state                                                 \
 	" 00000000:00000000 00:00000000 00000000   101        0 " inode " 2 0 0\n"
@@ -232,7 +233,8 @@ static void who_has_port_53_is_found(void **state)
 	put("/proc/net/udp",
 	    SOCKETS SOCKET("3500007F", "07", "1") SOCKET(
 		    "0200000A", "01",
-		    "3") "  11: 0100007F:1F90 00000000:0000 07 00000000:00000000 00:00000000 00000000   101 0 2 2 0\n");
+		    "3") "  11: 0100007F:1F90 00000000:0000 07 00000000:00000000 00:00000000 00000000   "
+			 "101 0 2 2 0\n");
 	doctor_resolver(&found, root, &none);
 	expect(FINDING_OK, "on some addresses, by 1 sockets", NULL);
 	memset(&found, 0, sizeof(found));

@@ -163,7 +163,7 @@ static struct seen read_suffixed(const char *suffix)
 	return read_file(name);
 }
 
-/* --- the cases --------------------------------------------------------------------------------- */
+/* --- the cases -------------------------------------------------------------------------------- */
 
 static void packets_are_written_with_time_length_and_direction(void **state)
 {
