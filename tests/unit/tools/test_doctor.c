@@ -221,8 +221,8 @@ static void no_server_at_all_is_a_warning(void **state)
 }
 
 #define SOCKETS                                                                                    \
-	"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout "
-	"inode\n"
+	"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid"        \
+	"  timeout inode\n"
 #define SOCKET(addr, state, inode)                                                                 \
 	"  10: " addr ":0035 00000000:0000 " state                                                 \
 	" 00000000:00000000 00:00000000 00000000   101        0 " inode " 2 0 0\n"
