@@ -8,7 +8,8 @@
  *
  * The kernel's structures are read through BTF, as in bpf/owner.bpf.c. Where a kernel does not
  * describe them, or not that part, it is told as well as it can be: what TCP sends by the kernel's
- * raw socket is never a SYN, and UDP that is not its socket's own is a tunnel's.
+ * raw socket is never a SYN, and UDP that is not its socket's own is a tunnel's if the socket is of
+ * another protocol, or a port is a tunnel's.
  */
 #ifndef BPF_SENDER_H
 #define BPF_SENDER_H
@@ -20,6 +21,11 @@
 
 #define SOCK_KIND_RAW 3 /* SOCK_RAW */
 #define PROTO_SCTP 132
+
+/* tunnels that send from a port without a socket: to these (IANA's, and Linux's own of VXLAN) */
+#define PORT_VXLAN 4789
+#define PORT_VXLAN_LINUX 8472
+#define PORT_GENEVE 6081
 
 enum host_sender {
 	SENDER_OWN, /* the socket of its flow */
@@ -86,8 +92,6 @@ static __always_inline int sender_has_tunnel(struct __sk_buff *skb, struct scrat
 	__u32 uid = 1;
 	__u8 kind = 0;
 
-	if (!bpf_core_field_exists(tunnel->encap_type))
-		return 1;
 	packet_key_up(&x->packet, &x->key);
 	sk = udp_receiver(skb, &x->key);
 	if (!sk)
@@ -103,6 +107,26 @@ static __always_inline int sender_has_tunnel(struct __sk_buff *skb, struct scrat
 	return kind && !uid;
 }
 
+/*
+ * The same on a kernel that does not describe its sockets; sent_by: the protocol of the packet's
+ * socket. NAT changes ports, never the protocol; a port that it has given has no socket, as a rule.
+ */
+static __always_inline int sender_seems_tunnel(struct __sk_buff *skb, struct scratch *x,
+					       __u32 sent_by)
+{
+	__u16 to = parse_be16((const __u8 *)&x->packet.dport);
+	struct bpf_sock *sk;
+
+	if (sent_by != PROTO_UDP || to == PORT_VXLAN || to == PORT_VXLAN_LINUX || to == PORT_GENEVE)
+		return 1;
+	packet_key_up(&x->packet, &x->key);
+	sk = udp_receiver(skb, &x->key);
+	if (!sk)
+		return 0;
+	bpf_sk_release(sk);
+	return 1;
+}
+
 /* Does the packet have the socket's protocol and port? */
 static __always_inline int sender_fits(const struct bpf_sock *sk, const struct packet *p)
 {
@@ -115,6 +139,7 @@ static __always_inline int sender_fits(const struct bpf_sock *sk, const struct p
 static __always_inline enum host_sender host_sender(struct __sk_buff *skb, struct scratch *x)
 {
 	const struct packet *p = &x->packet;
+	struct udp_sock___sender *tunnel = NULL;
 	struct bpf_sock *sk = skb->sk;
 
 	sk = sk ? bpf_sk_fullsock(sk) : NULL;
@@ -132,6 +157,8 @@ static __always_inline enum host_sender host_sender(struct __sk_buff *skb, struc
 	/* SCTP puts its own packets into UDP where a socket wants it (RFC 6951) */
 	if (p->proto != PROTO_UDP || p->fragment_offset || sk->protocol == PROTO_SCTP)
 		return SENDER_OTHER;
+	if (!bpf_core_field_exists(tunnel->encap_type))
+		return sender_seems_tunnel(skb, x, sk->protocol) ? SENDER_TUNNEL : SENDER_OTHER;
 	return sender_has_tunnel(skb, x) ? SENDER_TUNNEL : SENDER_OTHER;
 }
 

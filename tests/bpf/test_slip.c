@@ -6,6 +6,7 @@
  */
 #include "bpf/host_live.h"
 #include "bpf/owner.h"
+#include "datapath/kernel_internal.h"
 
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
@@ -272,30 +273,89 @@ static const struct way {
 	{ "GRE and ESP in strict mode", by_gre_in_strict_mode },
 };
 
-static void nothing_slips_by(void **state)
+static void does_not_slip_by(const struct way *way)
 {
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		int eye;
+	int eye;
 
-		world_open(false, false);
-		eye = watch();
-		if (!ways[i].go()) {
-			printf("# left out: %s\n", ways[i].name);
-		} else if (!arrived(eye)) {
-			fail_msg("%s: does not arrive without us", ways[i].name);
-		} else {
-			close(eye);
-			world_close();
-			begin(VERDICT_DROP);
-			eye = watch();
-			ways[i].go();
-			if (arrived(eye))
-				fail_msg("%s: slips by", ways[i].name);
-			assert_int_equal(stat_of(STAT_PASS_TUNNEL), 0);
-		}
+	world_open(false, false);
+	eye = watch();
+	if (!way->go()) {
+		printf("# left out: %s\n", way->name);
+	} else if (!arrived(eye)) {
+		fail_msg("%s: does not arrive without us", way->name);
+	} else {
 		close(eye);
 		world_close();
+		begin(VERDICT_DROP);
+		eye = watch();
+		way->go();
+		if (arrived(eye))
+			fail_msg("%s: slips by", way->name);
+		assert_int_equal(stat_of(STAT_PASS_TUNNEL), 0);
 	}
+	close(eye);
+	world_close();
+}
+
+static void nothing_slips_by(void **state)
+{
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		does_not_slip_by(&ways[i]);
+}
+
+/* --- a kernel that does not describe its types ------------------------------------------------ */
+
+static int without_types(void **state)
+{
+	static char path[TYPES_PATH_MAX];
+
+	world_types = types_path(types_none(), path);
+	return 0;
+}
+
+static int with_types(void **state)
+{
+	world_types = NULL;
+	return 0;
+}
+
+static void sockets_and_nat_do_not_slip_by_without_types(void **state)
+{
+	for (size_t i = 0; ways[i].go != by_extended_echo; i++)
+		does_not_slip_by(&ways[i]);
+}
+
+/* From a port that has no socket; it says of itself to whom it belongs only by where it goes. */
+static bool to_a_vxlan_device(void)
+{
+	int fd;
+
+	if (sh_status("ip link add vx0 type vxlan id 42 local " HOST4 " remote " AWAY4 " dstport "
+		      "4789 dev hrup0 2>/dev/null"))
+		return false;
+	sh("ip addr add 10.99.0.1/24 dev vx0 && ip link set vx0 up && "
+	   "ip neigh replace 10.99.0.2 lladdr 02:00:00:00:00:99 nud permanent dev vx0");
+	neighbour_is(AWAY4, "02:00:00:00:00:77");
+	fd = dial(world.host, AF_INET, "10.99.0.2", SLIP_PORT, SOCK_DGRAM);
+	say(fd, WORD);
+	close(fd);
+	return true;
+}
+
+static void tunnel_passes_though_all_is_dropped(void **state)
+{
+	int eye;
+
+	begin(VERDICT_DROP);
+	eye = watch();
+	if (!to_a_vxlan_device()) {
+		printf("# left out: no VXLAN\n");
+	} else {
+		assert_true(arrived(eye));
+		assert_true(stat_of(STAT_PASS_TUNNEL) >= 1);
+	}
+	close(eye);
+	world_close();
 }
 
 /* --- what the kernel sends -------------------------------------------------------------------- */
@@ -399,10 +459,15 @@ static void connection_does_not_open_from_both_sides(void **state)
 	world_close();
 }
 
+#define WITHOUT_TYPES(test) cmocka_unit_test_setup_teardown(test, without_types, with_types)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_slips_by),
+		cmocka_unit_test(tunnel_passes_though_all_is_dropped),
+		WITHOUT_TYPES(sockets_and_nat_do_not_slip_by_without_types),
+		WITHOUT_TYPES(tunnel_passes_though_all_is_dropped),
 		cmocka_unit_test(pings_from_outside_are_answered_though_all_is_dropped),
 		cmocka_unit_test(error_about_an_answer_of_ours_is_the_workers),
 		cmocka_unit_test(last_ack_of_a_captured_connection_does_not_slip_by),
