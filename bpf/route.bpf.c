@@ -16,6 +16,7 @@
  *
  * A process may be preempted here by another one on the same CPU that connects, too, and works
  * in the same memory: then the facts are not ours any more, and the rules are asked again. Who
+ * works there says so before it writes a fact; that tells tasks apart, whatever they ask for. Who
  * is disturbed ROUTE_TRIES times is left to the TUN.
  */
 #include "vmlinux.h"
@@ -76,11 +77,14 @@ static __always_inline int route_leads_away(const struct route_call *c, const st
 	       !packet_to_tun(&p, s);
 }
 
-static __always_inline void route_facts(struct bpf_sock_addr *ctx, struct rule_facts *f,
+static __always_inline void route_facts(struct bpf_sock_addr *ctx, struct rule_work *w,
 					const struct route_call *c)
 {
 	struct sock_note *note = sock_note_stored(ctx->sk);
+	struct rule_facts *f = &w->facts;
 
+	*(volatile __u64 *)&w->caller = bpf_get_current_pid_tgid();
+	PARSE_MERGE();
 	__builtin_memset(f, 0, sizeof(*f));
 	f->daddr = c->to;
 	f->dport = c->port;
@@ -94,10 +98,10 @@ static __always_inline void route_facts(struct bpf_sock_addr *ctx, struct rule_f
 }
 
 /* Are the facts still those of this call? */
-static __always_inline int route_undisturbed(const struct rule_facts *f, const struct route_call *c)
+static __always_inline int route_undisturbed(const struct rule_work *w)
 {
-	return addr_same(&f->daddr, &c->to) && f->dport == c->port && f->proto == c->proto &&
-	       f->uid == c->uid && f->cgroup == c->cgroup;
+	PARSE_MERGE();
+	return *(const volatile __u64 *)&w->caller == bpf_get_current_pid_tgid();
 }
 
 /* Binds it to the uplink, where there is one. 0 or negative. */
@@ -138,12 +142,11 @@ static __always_inline int route_is_direct(struct bpf_sock_addr *ctx, const stru
 	__u32 decided, missing, i;
 
 	for (i = 0; w && i < ROUTE_TRIES; i++) {
-		route_facts(ctx, &w->facts, c);
+		route_facts(ctx, w, c);
 		decided = rules_decide_socket();
 		missing = w->missing;
 		*ret_epoch = w->epoch;
-		PARSE_MERGE();
-		if (!route_undisturbed(&w->facts, c))
+		if (!route_undisturbed(w))
 			continue;
 		*ret_rule = decided >> 8;
 		return (decided & 0xff) == VERDICT_DIRECT && !(missing & ROUTE_LATER);

@@ -33,6 +33,7 @@ struct rule_work {
 	__u32 missing; /* likewise: was not known where a rule asked for it */
 	__u64 told_cgroup; /* the last one that nothing was known of, told when */
 	__u64 told_ns;
+	__u64 caller; /* of RULE_WORK_SOCKET: the task that works in it */
 };
 
 PARSE_INLINE void rule_facts_packet(struct rule_facts *f, const struct packet *p)
