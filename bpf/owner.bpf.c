@@ -213,7 +213,8 @@ static __always_inline int note_is_over(const struct sock_note *note)
 
 /*
  * A socket that was closed is still met as long as TCP has something to say for it. If it is
- * closed this very moment its flow may be entered behind its end: nobody else would close it.
+ * closed this very moment its flow may be entered behind its end: nobody else would close it, and
+ * tell so.
  */
 SEC("?iter/bpf_sk_storage_map")
 int sock_walk(struct bpf_iter__bpf_sk_storage_map___owner *ctx)
@@ -225,8 +226,8 @@ int sock_walk(struct bpf_iter__bpf_sk_storage_map___owner *ctx)
 	if (!sk || !note || !sock_is_routed(note) || note_is_over(note))
 		return 0;
 	f = sock_follow(sk, note);
-	if (f && note_is_over(note))
-		f->state = FLOW_CLOSED;
+	if (f && note_is_over(note) && f->state != FLOW_CLOSED)
+		direct_close(&note->key, f, END_FINISHED);
 	return 0;
 }
 
