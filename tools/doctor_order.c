@@ -35,13 +35,15 @@ static bool is_traffic_control(const struct hook_program *p)
 	return !strcmp(p->how, "tcx") || !strcmp(p->how, "clsact");
 }
 
-/* Of a hook that one of ours is on: where is that? NULL = none is. */
+/* Of a hook that one of ours is on: where is the last of them? NULL = none is. */
 static const struct hook_program *ours_there(const struct hook_programs *p, size_t at)
 {
+	const struct hook_program *last = NULL;
+
 	for (size_t i = 0; i < p->count; i++)
 		if (hooks_same(&p->item[i], &p->item[at]) && doctor_is_ours(p->item[i].name))
-			return &p->item[i];
-	return NULL;
+			last = &p->item[i];
+	return last;
 }
 
 /* "tc egress of eth0: 'shaper' (id 13, clsact)" */

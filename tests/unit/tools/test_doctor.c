@@ -430,6 +430,25 @@ static void others_on_our_hooks_are_named_with_their_order(void **state)
 	assert_int_equal(found.count, 6);
 }
 
+/* What stands between two of ours takes packets from the second one. */
+static void another_between_two_of_ours_is_before_them(void **state)
+{
+	static const struct hook_programs p = {
+		.item = { { "tc egress", "tcx", "headrace0", "dns_tun", 21 },
+			  { "tc egress", "tcx", "headrace0", "between", 22 },
+			  { "tc egress", "tcx", "headrace0", "tun_egress", 23 },
+			  { "tc egress", "tcx", "headrace0", "last", 24 } },
+		.count = 4,
+		.tcx = true,
+	};
+
+	doctor_hooks(&found, &p, &none);
+	expect(FINDING_WARNING, "tc egress of headrace0: 'between' (id 22, tcx), before ours",
+	       "`headrace down` and `headrace up`");
+	expect(FINDING_NOTE, "'last' (id 24, tcx), behind ours", NULL);
+	assert_int_equal(found.count, 3);
+}
+
 /* With when-down: closed they refuse on, and no daemon is there that could say so. */
 static void programs_that_a_killed_daemon_left_are_an_error(void **state)
 {
@@ -521,6 +540,7 @@ int main(void)
 		T(tables_of_the_older_iptables_are_named),
 		T(our_own_table_and_chains_without_a_hook_are_passed_over),
 		T(others_on_our_hooks_are_named_with_their_order),
+		T(another_between_two_of_ours_is_before_them),
 		T(programs_that_a_killed_daemon_left_are_an_error),
 		T(without_permission_hooks_are_not_known),
 		T(devices_captured_by_clsact_are_named_together),
