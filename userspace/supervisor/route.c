@@ -133,11 +133,12 @@ static bool same_uplink(const struct route_uplink *a, const struct route_uplink 
 	       a->metric == b->metric;
 }
 
-/* Where the host's default route leads, before anything is changed. */
+/* Where the host's default route leads, before anything is changed. On error: nowhere. */
 static int family_look(struct routing *r, struct routing_family *f, char err[ERROR_TEXT_MAX])
 {
 	int e = find_uplink(r, f->family, &f->used);
 
+	f->unseen = e;
 	return e ? error_at(err, e, "capture.route: the default route of IPv%d",
 			    f->family == AF_INET ? 4 : 6) :
 		   0;
@@ -162,9 +163,10 @@ static int family_make(struct routing *r, struct routing_family *f, char err[ERR
 		return e;
 	if (f->family == AF_INET && f->used.ifindex)
 		e = loosen_filter(r, f->used.ifindex);
-	if (!e)
-		e = find_uplink(r, f->family, &f->uplink);
-	return e ? error_at(err, e, "capture.route: the device of the default route") : 0;
+	if (e)
+		return error_at(err, e, "capture.route: the device of the default route");
+	f->unseen |= find_uplink(r, f->family, &f->uplink) != 0;
+	return 0;
 }
 
 /* A kernel without IPv6 has nothing that could leak. */
@@ -178,12 +180,23 @@ static bool family_is_there(int family)
 	return true;
 }
 
-static int look_for_uplinks(struct routing *r, unsigned int families, char err[ERROR_TEXT_MAX])
+static unsigned int families_there(void)
 {
+	return family_is_there(AF_INET6) ? 2 : 1;
+}
+
+/* All families are looked at, whatever one says. */
+static int look_for_uplinks(struct routing *r, char err[ERROR_TEXT_MAX])
+{
+	unsigned int families = families_there();
 	int e = 0;
 
-	for (unsigned int i = 0; !e && i < families; i++)
-		e = family_look(r, &r->family[i], err);
+	for (unsigned int i = 0; i < families; i++) {
+		int looked = family_look(r, &r->family[i], err);
+
+		if (looked)
+			e = looked;
+	}
 	if (!e && binds(r) && !r->family[0].used.ifindex && !r->family[1].used.ifindex)
 		e = error_text(
 			err, -ENETUNREACH,
@@ -198,12 +211,11 @@ static int look_for_uplinks(struct routing *r, unsigned int families, char err[E
  */
 static int make_all(struct routing *r, char err[ERROR_TEXT_MAX])
 {
-	unsigned int families = family_is_there(AF_INET6) ? 2 : 1;
-	int e = look_for_uplinks(r, families, err);
+	unsigned int families = families_there();
+	int e = 0;
 
 	r->family[1].plan.items = 0;
-	if (!e)
-		r->ops->uplink_changed(r);
+	r->ops->uplink_changed(r);
 	for (unsigned int i = 0; !e && i < families; i++)
 		e = family_make(r, &r->family[i], err);
 	return e;
@@ -226,17 +238,26 @@ static bool uplink_moved(struct routing *r)
 		struct route_uplink now;
 
 		if (f->plan.items && !find_uplink(r, f->family, &now) &&
-		    !same_uplink(&now, &f->uplink))
+		    (f->unseen || !same_uplink(&now, &f->uplink)))
 			return true;
 	}
 	return false;
 }
 
-/* The host has another default route: everything is made anew, from it. */
+/*
+ * The host has another default route: everything is made anew, from it. A family without one, or
+ * with one that cannot be used, leads to the TUN all the same: nothing leaks while it is missing.
+ */
 static void start_anew(struct routing *r)
 {
+	int looked;
+
 	unmake_all(r);
-	if (make_all(r, r->error)) {
+	looked = look_for_uplinks(r, r->error);
+	r->failed = make_all(r, r->error);
+	if (r->failed) /* what we have done ourselves is no reason to try again, for ever */
+		monitor_drain(r->watch.fd);
+	if (looked || r->failed) {
 		log_warn("route", "%s", r->error);
 		return;
 	}
@@ -249,7 +270,7 @@ static void repair_expired(struct timer *t)
 	struct routing *r = container_of(t, struct routing, repair);
 	int missing;
 
-	if (uplink_moved(r)) {
+	if (r->failed || uplink_moved(r)) {
 		start_anew(r);
 		return;
 	}
@@ -311,6 +332,8 @@ int routing_start(struct routing *r, const struct routing_wish *wish, char err[E
 	if (e)
 		error_at(err, e, "capture.route: cannot watch routes and rules");
 	else
+		e = look_for_uplinks(r, err);
+	if (!e)
 		e = make_all(r, err);
 	if (e)
 		routing_stop(r);

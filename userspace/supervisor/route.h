@@ -9,7 +9,8 @@
  * OFF     | routing_start()             | what is common, then mode's                | ACTIVE
  * ACTIVE  | routing_set_mode()          | mode firewall: its items; dns: they go     | ACTIVE
  * ACTIVE  | routes or rules change      | after ROUTE_REPAIR_MS: what is missing is  | ACTIVE
- *         |                             | put back; another uplink: all anew         |
+ *         |                             | put back; another uplink, or none: all     |
+ *         |                             | anew; what failed is tried again           |
  * ACTIVE  | routing_stop()              | everything is taken back                   | OFF
  */
 #ifndef SUPERVISOR_ROUTE_H
@@ -45,6 +46,7 @@ struct routing_family {
 	int family;
 	struct route_uplink uplink; /* as it is while we are in force: what moved back is ours */
 	struct route_uplink used; /* as it was when we came */
+	bool unseen; /* it could not be looked at: once it can be, it has moved */
 	struct route_plan plan;
 	struct undo_change *change[ROUTE_ITEMS_MAX]; /* by item; NULL = not made */
 };
@@ -54,6 +56,7 @@ struct routing {
 	const struct routing_ops *ops;
 	struct routing_wish wish;
 	bool active;
+	bool failed; /* not all could be made anew: the next change of routes is reason to try */
 	enum conf_route_mode mode;
 	struct undo undo;
 	struct routing_family family[2]; /* IPv4, IPv6 */

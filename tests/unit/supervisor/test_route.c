@@ -31,6 +31,7 @@
 #define FAR4 "198.51.100.7"
 #define FAR6 "2001:db8:7::7"
 #define GATEWAY4 "192.0.2.1"
+#define GATEWAY6 "2001:db8::1"
 #define SNAPSHOT                                                                                   \
 	"ip rule; ip -6 rule; ip route show table all; ip -6 route show table all | "              \
 	"sed 's/expires [0-9]*sec//'; cat /proc/sys/net/ipv4/conf/*/rp_filter "                    \
@@ -91,7 +92,7 @@ static void make_devices(void)
 	    "ip link set up0 up && ip link set peer0 up &&"
 	    "ip addr add 192.0.2.2/24 dev up0 && ip route add default via " GATEWAY4 " dev up0 &&"
 	    "ip -6 addr add 2001:db8::2/64 dev up0 nodad &&"
-	    "ip -6 route add default via 2001:db8::1 dev up0 metric 1024 &&"
+	    "ip -6 route add default via " GATEWAY6 " dev up0 metric 1024 &&"
 	    "echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter &&"
 	    "echo 1 > /proc/sys/net/ipv4/conf/up0/rp_filter");
 	assert_int_equal(tun_open(&tun, 1, err), 0);
@@ -381,7 +382,7 @@ static void there_has_to_be_an_uplink(void **state)
 	assert_non_null(strstr(err, "'halves' needs a default route"));
 	nothing_is_left();
 	run("ip route add default via " GATEWAY4 " dev up0; "
-	    "ip -6 route add default via 2001:db8::1 dev up0 metric 1024");
+	    "ip -6 route add default via " GATEWAY6 " dev up0 metric 1024");
 }
 
 static void rules_that_somebody_flushes_come_again(void **state)
@@ -421,6 +422,112 @@ static void it_follows_the_default_route(void **state)
 	TURN_UNTIL(loop, uplink_changes == 2);
 	assert_false(told_late);
 	check_captured();
+	end();
+}
+
+#define DELETE_DEFAULTS                                                                            \
+	"ip route del default via " GATEWAY4 " dev up0 && "                                        \
+	"ip -6 route del default via " GATEWAY6 " dev up0"
+#define ADD_DEFAULT4 "ip route append default via " GATEWAY4 " dev up0"
+#define ADD_DEFAULT6 "ip -6 route add default via " GATEWAY6 " dev up0 metric 1024"
+#define ADD_MULTIPATH6                                                                             \
+	"ip -6 route add default metric 1024 nexthop via " GATEWAY6 " dev up0 "                    \
+	"nexthop via 2001:db8::3 dev up0"
+
+static void the_default_route_goes(void)
+{
+	run(DELETE_DEFAULTS);
+	TURN_UNTIL(loop, routing.error[0]);
+	assert_non_null(strstr(routing.error, "needs a default route"));
+	LEADS_TO_TUN(FAR4);
+	LEADS_TO_TUN(FAR6);
+}
+
+static void a_default_route_that_goes_and_returns_is_captured(void **state)
+{
+	static const enum conf_route_way ways[] = { CONF_ROUTE_BIND, CONF_ROUTE_HALVES };
+
+	NEEDS_ROOT();
+	for (unsigned int i = 0; i < 2; i++) {
+		struct conf_route conf = conf_of(ways[i]);
+
+		begin(&conf);
+		the_default_route_goes();
+		run(ADD_DEFAULT4 " && " ADD_DEFAULT6);
+		TURN_UNTIL(loop, !routing.error[0]);
+		check_captured();
+		check_bound();
+		the_default_route_goes();
+		run(ADD_DEFAULT6); /* alone */
+		TURN_UNTIL(loop, !routing.error[0]);
+		assert_int_not_equal(routing_bound_to(&routing, AF_INET6), 0);
+		LEADS_TO_TUN(FAR4);
+		LEADS_TO_TUN(FAR6);
+		run(ADD_DEFAULT4);
+		TURN_UNTIL(loop, routing_bound_to(&routing, AF_INET));
+		check_captured();
+		end();
+	}
+}
+
+static void an_unusable_one_of_ipv6_leaves_ipv4_captured(void **state)
+{
+	struct conf_route conf = conf_of(CONF_ROUTE_HALVES);
+
+	NEEDS_ROOT();
+	begin(&conf);
+	run("ip -6 route del default via " GATEWAY6 " dev up0 && " ADD_MULTIPATH6 " && "
+	    "ip route replace default via 192.0.2.3 dev up0");
+	TURN_UNTIL(loop, routing.error[0]);
+	assert_non_null(strstr(routing.error, "the default route of IPv6"));
+	LEADS_TO_TUN(FAR4);
+	LEADS_TO_TUN(FAR6);
+	assert_true(says("ip route get " FAR4 " oif up0", "via 192.0.2.3"));
+	assert_int_not_equal(routing_bound_to(&routing, AF_INET), 0);
+	assert_int_equal(routing_bound_to(&routing, AF_INET6), 0);
+	routing_stop(&routing);
+	assert_int_equal(start(&conf), -EOVERFLOW); /* that begins with it is told */
+	LEADS_TO_UPLINK(FAR4);
+	run("ip -6 route del default metric 1024 && " ADD_DEFAULT6 " && "
+	    "ip route replace default via " GATEWAY4 " dev up0");
+	nothing_is_left();
+}
+
+static void one_of_ipv6_that_is_usable_again_is_followed(void **state)
+{
+	struct conf_route conf = conf_of(CONF_ROUTE_HALVES);
+
+	NEEDS_ROOT();
+	begin(&conf);
+	run(DELETE_DEFAULTS " && " ADD_MULTIPATH6);
+	TURN_UNTIL(loop, strstr(routing.error, "the default route of IPv6"));
+	run("ip -6 route del default metric 1024 && " ADD_DEFAULT6 " && " ADD_DEFAULT4);
+	TURN_UNTIL(loop, !routing.error[0]);
+	check_captured();
+	check_bound();
+	end();
+}
+
+/* The gateway is on no link that the kernel knows of: no route by it can be made. */
+static void what_could_not_be_made_is_tried_at_the_next_change(void **state)
+{
+	struct conf_route conf = conf_of(CONF_ROUTE_HALVES);
+
+	NEEDS_ROOT();
+	begin(&conf);
+	run("ip route replace default via 198.18.0.1 dev up0 onlink");
+	TURN_UNTIL(loop, routing.error[0]);
+	assert_int_equal(loop_once(loop, 0), 0);
+	assert_false(timer_is_armed(&routing.repair)); /* by what it did itself */
+	run("ip route add 198.18.0.1 dev up0");
+	TURN_UNTIL(loop, !routing.error[0]);
+	LEADS_TO_TUN(FAR4);
+	LEADS_TO_TUN(FAR6);
+	uplink_changes = 0;
+	run("ip route replace default via " GATEWAY4 " dev up0");
+	TURN_UNTIL(loop, uplink_changes == 1);
+	check_captured();
+	run("ip route del 198.18.0.1 dev up0");
 	end();
 }
 
@@ -487,6 +594,10 @@ int main(void)
 		cmocka_unit_test_teardown(there_has_to_be_an_uplink, stop),
 		cmocka_unit_test_teardown(rules_that_somebody_flushes_come_again, stop),
 		cmocka_unit_test_teardown(it_follows_the_default_route, stop),
+		cmocka_unit_test_teardown(a_default_route_that_goes_and_returns_is_captured, stop),
+		cmocka_unit_test_teardown(an_unusable_one_of_ipv6_leaves_ipv4_captured, stop),
+		cmocka_unit_test_teardown(one_of_ipv6_that_is_usable_again_is_followed, stop),
+		cmocka_unit_test_teardown(what_could_not_be_made_is_tried_at_the_next_change, stop),
 		cmocka_unit_test_teardown(what_a_crash_leaves_is_taken_back, stop),
 		cmocka_unit_test_teardown(the_record_of_one_that_lives_is_left_alone, stop),
 	};
