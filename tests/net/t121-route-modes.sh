@@ -146,6 +146,13 @@ sed -i '/intercept: false/d' "$T/host.yaml"
 check a_reload_does_not_change_it_by_halves eval '! reload 2>/dev/null && ! resolves_here 203.0.113.77'
 down >/dev/null
 
+# Whoever removes the TUN takes its routes along; nothing is there that could refuse.
+route_config host-routes when-down=closed
+must_up
+in_host ip link del "$(tun)"
+check closed_or_not_it_ends_with_its_tun wait_for gone "$daemon_pid"
+check and_everything_is_as_before as_before
+
 # T-07: all values of one's own, three instances side by side; T-09: addresses that lead elsewhere.
 T07_up() { # NUMBER
 	route_config "{way: table, tun: dmesh$1, address: 10.11.$1.1/24, table: 13${1}8, priority: ${1}0, fwmark: 13${1}8,

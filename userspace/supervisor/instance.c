@@ -383,13 +383,15 @@ static void beat_expired(struct timer *t)
 }
 
 /*
- * Nobody has told it to end: with when-down closed nothing is undone, and the programs refuse on
- * as if it had been killed.
+ * Nobody has told it to end: with when-down closed the programs at capture points are left, and
+ * refuse on as if it had been killed. Of route capture nothing could refuse: its routes led to the
+ * device.
  */
 static void end_without_device(struct instance *in)
 {
 	error_text(in->error, -ENODEV, "the device %s was removed, ending", in->capture.tun.name);
-	if (in->options.host && in->settings.closed) {
+	if (in->settings.closed && uplinks_any(&in->uplinks)) {
+		routing_stop(&in->routing);
 		log_err("main", "%s; what rules capture is refused", in->error);
 		_exit(EXIT_FAILURE);
 	}

@@ -383,6 +383,15 @@ void uplinks_stop(struct uplinks *u)
 	u->looked = looked;
 }
 
+bool uplinks_any(const struct uplinks *u)
+{
+	for (size_t i = 0; i < u->uplinks; i++) {
+		if (u->uplink[i].hooks)
+			return true;
+	}
+	return false;
+}
+
 const char *uplink_why_not(const struct uplink *e)
 {
 	return e->plan.why_not[0] ? e->plan.why_not : e->error;

@@ -55,6 +55,8 @@ int uplinks_start(struct uplinks *u, struct kernel *kernel, struct tun *tun,
 		  const struct conf_capture *conf, char err[ERROR_TEXT_MAX]);
 /* Detaches all. Harmless if not started. */
 void uplinks_stop(struct uplinks *u);
+/* Is any device captured now? */
+bool uplinks_any(const struct uplinks *u);
 /* Why it is not attached (hooks is NULL). */
 const char *uplink_why_not(const struct uplink *e);
 /* [{"device", "point", "mode" or "error"}]; NULL = out of memory. */
