@@ -383,9 +383,8 @@ static void beat_expired(struct timer *t)
 }
 
 /*
- * Nobody has told it to end: with when-down closed the programs at capture points are left, and
- * refuse on as if it had been killed. Of route capture nothing could refuse: its routes led to the
- * device.
+ * Nobody has told it to end: with when-down closed the programs at capture points refuse on, as if
+ * it had been killed. Of route capture nothing could: its routes led to the device.
  */
 static void end_without_device(struct instance *in)
 {
