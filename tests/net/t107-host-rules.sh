@@ -123,9 +123,16 @@ check explained_of_one_of_its_file_below explained "direct default" --pid "$star
 start_host contained unshare --mount "$T/merged/idle" 1000
 wait_for runs "$T/merged/idle"
 check explained_in_a_mount_namespace_of_its_own explained_overlay
-start_host leaver "$T/merged/leaver" --mount --kill-child sleep 1000
-wait_for is_apart
-check explained_out_of_its_mount_namespace explained_overlay
+# Of the latter the daemon, whose mounts are its own, finds what PID 1 sees.
+explained_leaver() {
+	grep -q " $T/merged " /proc/1/mountinfo || {
+		echo "PID 1 does not see the mount"
+		return $SKIP
+	}
+	start_host leaver "$T/merged/leaver" --mount --kill-child sleep 1000
+	wait_for is_apart && explained_overlay
+}
+check explained_out_of_its_mount_namespace explained_leaver
 check hits_are_counted test "$(rule_hits bridge)" -ge 1
 
 # A device that appears after the rules: it is captured, and its rule is in force.
