@@ -64,7 +64,13 @@ query() { in_host dig +short +tries=1 +time="${1:-5}" @$NOWHERE "www.$ZONE"; }
 resolves() { same $WEB4 "$(query)"; }
 asked_nobody() { [ "$(query 1)" != $WEB4 ]; }
 fetches() { in_host curl -sf -m 10 -o /dev/null "http://$WEB4/"; }
-killed() { kill -KILL "$main_pid" && wait_for gone "$main_pid"; }
+# Until its roles have gone, too, the TUN takes packets which nobody will answer.
+killed() {
+	local tun
+	tun=$(status .status.tun)
+	kill -KILL "$main_pid" && wait_for gone "$main_pid" && wait_for without_device "$tun"
+}
+without_device() { ! in_host ip link show dev "$1" >/dev/null 2>&1; }
 
 is_tcx() { [ "$attach_way" = tcx ]; }
 not_attached() { ! in_host tc filter show dev "$1" egress | grep -q .; }
